@@ -1,0 +1,119 @@
+package candle
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/mr-tron/base58"
+)
+
+// Chain names a blockchain (or, later, an exchange) by its one spelling in quantbot.
+type Chain string
+
+// The chains that a token may live on.
+const (
+	Solana    Chain = "solana"
+	Ethereum  Chain = "ethereum"
+	BSC       Chain = "bsc"
+	Base      Chain = "base"
+	Monad     Chain = "monad"
+	Arbitrum  Chain = "arbitrum"
+	Avalanche Chain = "avalanche"
+	Optimism  Chain = "optimism"
+	Polygon   Chain = "polygon"
+)
+
+var chainSpellings = map[string]Chain{
+	"solana": Solana, "sol": Solana,
+	"ethereum": Ethereum, "eth": Ethereum,
+	"bsc": BSC, "bnb": BSC, "binance": BSC,
+	"base":     Base,
+	"monad":    Monad,
+	"arbitrum": Arbitrum, "arb": Arbitrum,
+	"avalanche": Avalanche, "avax": Avalanche,
+	"optimism": Optimism, "op": Optimism,
+	"polygon": Polygon, "matic": Polygon,
+}
+
+// ParseChain maps the spellings found in call tables to one name. Case and surrounding blanks do not matter. A name that
+// is not known is an error and never quietly Solana.
+func ParseChain(s string) (Chain, error) {
+	if chain, ok := chainSpellings[strings.ToLower(strings.TrimSpace(s))]; ok {
+		return chain, nil
+	}
+	return "", fmt.Errorf("unknown chain %q", s)
+}
+
+// Token is what candles are fetched for: an address on a chain. It is comparable and usable as a map key.
+type Token struct {
+	Chain   Chain  `json:"chain"`
+	Address string `json:"address"`
+}
+
+// NewToken checks the address against the chain's form. A Solana mint is kept exactly as it is (its case carries
+// information); an EVM address is lower-cased (its case is only a checksum), so that a token has one key.
+func NewToken(chain Chain, address string) (Token, error) {
+	address = strings.TrimSpace(address)
+	if chain == Solana {
+		if err := checkSolanaMint(address); err != nil {
+			return Token{}, err
+		}
+		return Token{Chain: chain, Address: address}, nil
+	}
+	if err := checkEVMAddress(address); err != nil {
+		return Token{}, fmt.Errorf("%w on %s", err, chain)
+	}
+	return Token{Chain: chain, Address: strings.ToLower(address)}, nil
+}
+
+// String writes the token as chain:address.
+func (t Token) String() string { return string(t.Chain) + ":" + t.Address }
+
+// Compare orders tokens by chain, then address.
+func (t Token) Compare(other Token) int {
+	if c := strings.Compare(string(t.Chain), string(other.Chain)); c != 0 {
+		return c
+	}
+	return strings.Compare(t.Address, other.Address)
+}
+
+// checkSolanaMint: a mint is 32 bytes in base58, which is 32 to 44 characters.
+func checkSolanaMint(address string) error {
+	if len(address) < 32 || len(address) > 44 {
+		return fmt.Errorf("address %q is no Solana mint: %d characters instead of 32 to 44", shorten(address), len(address))
+	}
+	raw, err := base58.Decode(address)
+	if err != nil {
+		return fmt.Errorf("address %q is no Solana mint: not base58", address)
+	}
+	if len(raw) != 32 {
+		return fmt.Errorf("address %q is no Solana mint: %d bytes instead of 32", address, len(raw))
+	}
+	return nil
+}
+
+func checkEVMAddress(address string) error {
+	digits, ok := strings.CutPrefix(strings.ToLower(address), "0x")
+	if ok && len(digits) == 40 {
+		if _, err := hex.DecodeString(digits); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("address %q is no EVM address (0x and 40 hex digits)", shorten(address))
+}
+
+// shorten keeps error texts readable when a cell holds a whole document.
+func shorten(s string) string {
+	const limit = 64
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// TokenRanges is what is wanted of one token.
+type TokenRanges struct {
+	Token  Token   `json:"token"`
+	Ranges []Range `json:"ranges"`
+}
