@@ -1,0 +1,10 @@
+// Package backfill is the heart of quantbot: it plans which candles to fetch, launches a run, fills its chunks, finishes
+// it, and repairs runs whose processes died.
+//
+// The data flows one way:
+//
+//	Plan (pure) → Launch: history and ledger, then queue → Fill: source → check → store → ledger → Finish → history
+//
+// The package declares the interfaces that it calls (Source, CandleStore, Queue, and the views of ledger and history
+// that each step needs) and knows no technology behind them.
+package backfill

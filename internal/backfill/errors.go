@@ -1,0 +1,96 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Class says what an error means for the chunk that met it. Adapters attach it where the cause is known; the package
+// tasks alone turns it into a retry or an end.
+type Class string
+
+// The classes of errors.
+const (
+	// ClassUnknown is an error that nobody classified; it is retried like ClassUnavailable.
+	ClassUnknown Class = "unknown"
+	// ClassUnavailable: the source is down or its answer was cut: retry, a limited number of times.
+	ClassUnavailable Class = "unavailable"
+	// ClassRateLimited: asked too fast: retry after the delay, without spending a try.
+	ClassRateLimited Class = "rate_limited"
+	// ClassParked: the source's quota is used up: retry when it renews, without spending a try.
+	ClassParked Class = "parked"
+	// ClassKeyRejected: the source refuses our key or plan: the chunk fails.
+	ClassKeyRejected Class = "key_rejected"
+	// ClassPermanent: the source will never answer this question: the chunk fails.
+	ClassPermanent Class = "permanent"
+	// ClassStore: our own Redis or ClickHouse did not answer: retry until it does.
+	ClassStore Class = "store"
+	// ClassCrash: workers died of this chunk: the chunk fails after a limit.
+	ClassCrash Class = "crash"
+	// ClassInterrupted: the worker stops: the chunk goes back to the queue.
+	ClassInterrupted Class = "interrupted"
+)
+
+// ClassError attaches a class, and a wait where the service named one, to an error.
+type ClassError struct {
+	Class Class
+	// RetryAfter is how long to wait before the next try; 0 = the policy's own delay.
+	RetryAfter time.Duration
+	Err        error
+}
+
+// Error returns the text of the wrapped error.
+func (e *ClassError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the wrapped error.
+func (e *ClassError) Unwrap() error { return e.Err }
+
+// WithClass attaches a class to err. A nil err stays nil.
+func WithClass(class Class, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &ClassError{Class: class, Err: err}
+}
+
+// ClassOf returns the class of err: the outermost attached one, ClassInterrupted for a cancelled context, else
+// ClassUnknown.
+func ClassOf(err error) Class {
+	if classified, ok := errors.AsType[*ClassError](err); ok {
+		return classified.Class
+	}
+	if errors.Is(err, context.Canceled) {
+		return ClassInterrupted
+	}
+	return ClassUnknown
+}
+
+// RetryAfter returns the wait that the service asked for, or 0.
+func RetryAfter(err error) time.Duration {
+	if classified, ok := errors.AsType[*ClassError](err); ok {
+		return classified.RetryAfter
+	}
+	return 0
+}
+
+// Sentinels that callers test for.
+var (
+	// ErrUnknownRun: neither the ledger nor the history knows the run.
+	ErrUnknownRun = errors.New("no such run")
+	// ErrStale: another process took the run over; this one must stop working on it.
+	ErrStale = errors.New("the run was taken over by another process")
+	// ErrNotDone: the attempt cannot be finished because chunks are still pending.
+	ErrNotDone = errors.New("chunks are still pending")
+	// ErrFinished: the attempt is finished already.
+	ErrFinished = errors.New("the attempt is finished already")
+)
+
+// DuplicateInputError says that a run with the same input is still going on.
+type DuplicateInputError struct{ RunID string }
+
+// Error names the run and what to do.
+func (e *DuplicateInputError) Error() string {
+	return fmt.Sprintf("run %s with the same input is still running: watch it with runs-watch, or start another one with --force", e.RunID)
+}

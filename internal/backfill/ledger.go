@@ -1,0 +1,162 @@
+package backfill
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The live ledger of runs, as each step needs it. The package ledger implements all of these over Redis.
+//
+// A run's phase moves planning → running → finishing → finished; a retry moves it back to planning with the next
+// attempt. Every write names the epoch that its process was given: whoever takes a run over raises the epoch, and writes
+// of the older one answer ErrStale.
+
+// Phase is how far an attempt has come.
+type Phase string
+
+// The phases of an attempt.
+const (
+	// PhasePlanning: the enqueuer stores the plan and enqueues tasks; its heartbeat shows that it lives.
+	PhasePlanning Phase = "planning"
+	// PhaseRunning: the plan is sealed; when nothing is pending any more, the attempt can be finished.
+	PhaseRunning Phase = "running"
+	// PhaseFinishing: outcomes are frozen and being added up.
+	PhaseFinishing Phase = "finishing"
+	// PhaseFinished: the result is in the ledger; the run stays active until the history has it too.
+	PhaseFinished Phase = "finished"
+)
+
+// LedgerState is the ledger's view of a run.
+type LedgerState struct {
+	Run       Run
+	Phase     Phase
+	Cancelled bool
+	// AttemptChunks is how many chunks this attempt has; it equals Run.PlannedChunks in the first.
+	AttemptChunks int
+	Epoch         int64
+	// HeartbeatAge is how long ago, by Redis' own clock, the planning process last showed that it lives.
+	HeartbeatAge time.Duration
+	Pending      int
+	Progress     Progress
+	// HistoryBehind says that the history lacks the run's start or its planned chunks (R7).
+	HistoryBehind bool
+	// Result is set from PhaseFinished on.
+	Result *RunRecord
+}
+
+// Progress counts the outcomes of an attempt while it runs, for people to watch. The run's final stats are added up from
+// the outcomes themselves, never from these.
+type Progress struct {
+	Succeeded int64
+	Failed    int64
+	Cancelled int64
+	Fetched   int64
+	Inserted  int64
+}
+
+// Done is how many chunks have an outcome.
+func (p Progress) Done() int64 { return p.Succeeded + p.Failed + p.Cancelled }
+
+// LaunchLedger is what Launch needs.
+type LaunchLedger interface {
+	// Open creates the run in PhasePlanning, adds it to the active runs and returns its epoch. A *DuplicateInputError
+	// tells that a run with the same input hash is active; force opens the run all the same.
+	Open(ctx context.Context, run Run, force bool) (epoch int64, err error)
+	// Heartbeat shows that the planning process lives.
+	Heartbeat(ctx context.Context, runID uuid.UUID, epoch int64) error
+	// StorePlan adds chunks to the plan and marks those without an outcome in this attempt as pending. Repeating it is
+	// harmless.
+	StorePlan(ctx context.Context, runID uuid.UUID, epoch int64, chunks []Chunk) error
+	// Seal ends PhasePlanning. finish is true when nothing is pending.
+	Seal(ctx context.Context, runID uuid.UUID, epoch int64) (finish bool, err error)
+	// SetHistoryBehind remembers whether the history lacks the run's start or plan.
+	SetHistoryBehind(ctx context.Context, runID uuid.UUID, behind bool) error
+}
+
+// Admission answers a worker that takes up a chunk.
+type Admission struct {
+	Verdict AdmissionVerdict
+	Run     Run
+	Epoch   int64
+	// Executions is how often the chunk was taken up in this attempt, this time included.
+	Executions int
+	// Crashes is how many earlier executions neither recorded an outcome nor handed the chunk back.
+	Crashes int
+}
+
+// AdmissionVerdict says what a worker should do with a chunk.
+type AdmissionVerdict int
+
+// The verdicts.
+const (
+	// Proceed: fetch it.
+	Proceed AdmissionVerdict = iota
+	// AlreadyDone: it has an outcome, or its attempt is over: acknowledge the task, fetch nothing.
+	AlreadyDone
+	// RunCancelled: record it as cancelled, fetch nothing.
+	RunCancelled
+	// RunMissing: the ledger lost the run: try again later, the reconciler rebuilds it from the history.
+	RunMissing
+)
+
+// Recorded answers a worker that recorded an outcome.
+type Recorded struct {
+	// Kept is false when an outcome of the same or a higher rank was there already, or the attempt is over (the success
+	// then went to the late list).
+	Kept bool
+	// Finish is true when nothing is pending: the worker that hears it enqueues the finish task.
+	Finish bool
+}
+
+// FillLedger is what a worker needs.
+type FillLedger interface {
+	// Admit counts the execution and answers whether to go on.
+	Admit(ctx context.Context, task Task) (Admission, error)
+	// StillWanted reports, just before the insert, whether the attempt is still going on and not cancelled.
+	StillWanted(ctx context.Context, task Task, epoch int64) (bool, error)
+	// HandBack notes an orderly end without an outcome and returns how often the chunk met this class in this attempt.
+	HandBack(ctx context.Context, task Task, class Class) (count int, err error)
+	// Record puts the outcome by compare-and-set. ErrStale tells that the run was rebuilt meanwhile; ErrUnknownRun that
+	// the ledger lost it.
+	Record(ctx context.Context, task Task, epoch int64, outcome Outcome) (Recorded, error)
+}
+
+// FinishLedger is what Finish needs.
+type FinishLedger interface {
+	// State returns the ledger's view of the run; ErrUnknownRun when it has none.
+	State(ctx context.Context, runID uuid.UUID) (LedgerState, error)
+	// Freeze moves a sealed attempt without pending chunks to PhaseFinishing, after which its outcomes do not change.
+	// It answers nil when it is there already, ErrFinished when it is past, ErrNotDone when chunks are pending.
+	Freeze(ctx context.Context, runID uuid.UUID, attempt int) error
+	// Outcomes calls yield for each outcome of one attempt; order is undefined, each chunk comes once.
+	Outcomes(ctx context.Context, runID uuid.UUID, attempt int, yield func(Outcome) error) error
+	// Settle stores the result and moves to PhaseFinished, once per attempt: ErrFinished when it is there. It frees the
+	// input hash for another run.
+	Settle(ctx context.Context, runID uuid.UUID, result RunRecord) error
+	// Archive takes the run off the active ones when the history has everything, and lets its keys expire.
+	Archive(ctx context.Context, runID uuid.UUID) error
+}
+
+// ReconcileLedger is what the reconciler needs beyond the other views.
+type ReconcileLedger interface {
+	// Lease gives one reconciler at a time the right to work until the time is over; it may be renewed by its holder.
+	Lease(ctx context.Context, holder string, ttl time.Duration) (held bool, err error)
+	// ReleaseLease gives the lease back early.
+	ReleaseLease(ctx context.Context, holder string) error
+	// ActiveRuns lists the runs that are not archived.
+	ActiveRuns(ctx context.Context) ([]uuid.UUID, error)
+	// TakeOver raises the epoch and shows a first heartbeat: the caller is now the planning process.
+	TakeOver(ctx context.Context, runID uuid.UUID) (epoch int64, err error)
+	// Rebuild creates a lost run again in PhasePlanning under a new epoch. It answers ErrFinished if the run is there.
+	Rebuild(ctx context.Context, run Run) (epoch int64, err error)
+	// PendingPage returns some pending chunks with their plan, and the cursor to go on with; a cursor of 0 ends the scan.
+	PendingPage(ctx context.Context, runID uuid.UUID, attempt int, cursor uint64) (chunks []Chunk, next uint64, err error)
+	// IsPending reports whether the chunk still has no outcome.
+	IsPending(ctx context.Context, task Task) (bool, error)
+	// PlannedChunks returns how many chunks of this attempt the ledger's plan holds.
+	PlannedChunks(ctx context.Context, runID uuid.UUID, attempt int) (int, error)
+	// Plan calls yield for each batch of chunks of this attempt's plan.
+	Plan(ctx context.Context, runID uuid.UUID, attempt int, yield func([]Chunk) error) error
+}

@@ -1,0 +1,47 @@
+package backfill
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/manifest"
+)
+
+// RunStatus is the state of a run as people see it, in the run's row.
+type RunStatus string
+
+// The statuses of a run. RolledBack comes from a visibility event, the others from the run's life cycle.
+const (
+	StatusRunning    RunStatus = "running"
+	StatusCompleted  RunStatus = "completed"
+	StatusFailed     RunStatus = "failed"
+	StatusCancelled  RunStatus = "cancelled"
+	StatusRolledBack RunStatus = "rolled_back"
+)
+
+// Run is one attempt of a run. The manifest stays the same over its attempts.
+type Run struct {
+	Manifest manifest.Manifest `json:"manifest"`
+	// Attempt counts from 1; runs-retry adds one.
+	Attempt int `json:"attempt"`
+	// PlannedChunks is how many chunks the run has over all attempts: a retry takes up some of them again.
+	PlannedChunks int `json:"planned_chunks"`
+}
+
+// ID is the run's id.
+func (r Run) ID() uuid.UUID { return r.Manifest.RunID }
+
+// RunRecord is what the history keeps of a run: the row that people query.
+type RunRecord struct {
+	Run
+	Status      RunStatus `json:"status"`
+	CompletedAt time.Time `json:"completed_at"` // zero while running
+	Stats       Stats     `json:"stats"`
+	// TokensProcessed counts distinct tokens with at least one successful chunk.
+	TokensProcessed int `json:"tokens_processed"`
+	// FailedChunks and CancelledChunks count the chunks' latest outcomes.
+	FailedChunks    int    `json:"failed_chunks"`
+	CancelledChunks int    `json:"cancelled_chunks"`
+	ErrorMessage    string `json:"error_message"`
+}

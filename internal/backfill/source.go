@@ -1,0 +1,33 @@
+package backfill
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"quantbot/internal/candle"
+)
+
+// Page is one answer of a source.
+type Page struct {
+	// Candles are as the source gave them, oldest first; they may hold duplicates and candles outside the asked range.
+	Candles []candle.Candle
+	// APICalls is how many requests the page took, and Credits what they cost in the source's own units.
+	APICalls int64
+	Credits  int64
+}
+
+// Source is a market-data service.
+type Source interface {
+	// Name is the word for the source in flags, rows and documents.
+	Name() string
+	// PageSize is the most candles that one answer holds.
+	PageSize() int
+	// SettleDelay is how long after its close a candle may still change at the source.
+	SettleDelay() time.Duration
+	// Supports tells why the source cannot serve the chain at this interval, or nil.
+	Supports(chain candle.Chain, interval candle.Interval) error
+	// Candles yields the pages that cover the range, in order. The pages prove the range complete only when the
+	// sequence ends without an error: an error is yielded once, last, with a Class. Each request has its own timeout.
+	Candles(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) iter.Seq2[Page, error]
+}

@@ -1,0 +1,50 @@
+// Package manifest records what a run is: its id, the code that ran, the arguments and environment it was given, and a
+// hash of its resolved input. A manifest is made once, by the enqueuer, and travels with the run through ledger, history
+// and every worker.
+package manifest
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/candle"
+)
+
+// DedupMode says when a run removes candles that bring nothing over what other runs serve.
+type DedupMode string
+
+// The dedup modes. DedupNone leaves it to the sweep.
+const (
+	DedupNone      DedupMode = "none"
+	DedupInline    DedupMode = "inline"
+	DedupPostBatch DedupMode = "post-batch"
+)
+
+// Manifest is the identity of a run. It holds no secret: EnvInfo is redacted when it is made.
+type Manifest struct {
+	RunID uuid.UUID `json:"run_id"`
+	// StartedAt is when the enqueuer made the manifest, UTC, in milliseconds; it decides which run is the newer one.
+	StartedAt time.Time `json:"started_at"`
+	// StartedBy is user@host of the enqueuer.
+	StartedBy     string `json:"started_by"`
+	ScriptVersion string `json:"script_version"`
+	GitCommitHash string `json:"git_commit_hash"`
+	GitBranch     string `json:"git_branch"`
+	// GitDirty is nil when unknown.
+	GitDirty *bool `json:"git_dirty"`
+	// CLIArgs are the run's arguments, each flag with its effective value.
+	CLIArgs map[string]any `json:"cli_args"`
+	// EnvInfo is the allow-listed environment, with secrets as ***.
+	EnvInfo map[string]string `json:"env_info"`
+	// InputHash is the SHA-256, in hex, of the canonical request including the resolved worklist.
+	InputHash string `json:"input_hash"`
+
+	// What workers need to fill the run's chunks.
+	Source     string            `json:"source"`
+	Interval   candle.Interval   `json:"interval"`
+	Range      candle.Range      `json:"range"`
+	Validation candle.Validation `json:"validation"`
+	DedupMode  DedupMode         `json:"dedup_mode"`
+	SourceTier candle.SourceTier `json:"source_tier"`
+}
