@@ -27,10 +27,20 @@ type Run struct {
 	Attempt int `json:"attempt"`
 	// PlannedChunks is how many chunks the run has over all attempts: a retry takes up some of them again.
 	PlannedChunks int `json:"planned_chunks"`
+	// RetriedChunks is how many of them this attempt takes up; 0 in a first attempt, which takes up all.
+	RetriedChunks int `json:"retried_chunks,omitempty"`
 }
 
 // ID is the run's id.
 func (r Run) ID() uuid.UUID { return r.Manifest.RunID }
+
+// AttemptChunks is how many chunks this attempt has: its plan is whole when it holds as many.
+func (r Run) AttemptChunks() int {
+	if r.Attempt > 1 {
+		return r.RetriedChunks
+	}
+	return r.PlannedChunks
+}
 
 // RunRecord is what the history keeps of a run: the row that people query.
 type RunRecord struct {
