@@ -1,0 +1,77 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Warning says what about Redis may cost a run, and what to do.
+type Warning struct {
+	// Setting is what is wrong: "version" or the name of Redis' setting.
+	Setting string
+	// Value is what Redis has; empty when it does not tell.
+	Value  string
+	Advice string
+}
+
+// String is the warning as one sentence.
+func (w Warning) String() string {
+	value := w.Value
+	if value == "" {
+		value = "unreadable"
+	}
+	return fmt.Sprintf("redis %s is %s: %s", w.Setting, value, w.Advice)
+}
+
+// The settings that the ledger and the queue rely on.
+var wantedSettings = []struct{ name, value, advice string }{
+	{"maxmemory-policy", "noeviction", "set it to noeviction, or tasks and runs vanish when the memory is full"},
+	{"appendonly", "yes", "set it to yes, or a restart of Redis loses what the last snapshot lacks"},
+}
+
+// Check reads version and settings of Redis and returns what to warn of. It fails only when Redis does not answer: a
+// hosted Redis that hides its settings is a warning.
+func (l *Ledger) Check(ctx context.Context) ([]Warning, error) {
+	info, err := l.client.Info(ctx, "server").Result()
+	if err != nil {
+		return nil, redisError("read the version", err)
+	}
+	var warnings []Warning
+	if version := infoField(info, "redis_version"); !versionAtLeast(version, 6, 2) {
+		warnings = append(warnings, Warning{Setting: "version", Value: version, Advice: "use 6.2 or newer"})
+	}
+	for _, want := range wantedSettings {
+		// An error means that CONFIG is forbidden: Redis itself has just answered.
+		settings, err := l.client.ConfigGet(ctx, want.name).Result()
+		if value := settings[want.name]; err != nil || value != want.value {
+			warnings = append(warnings, Warning{Setting: want.name, Value: value, Advice: want.advice})
+		}
+	}
+	return warnings, nil
+}
+
+// infoField picks "name:value" out of the lines that INFO returns.
+func infoField(info, name string) string {
+	for line := range strings.Lines(info) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func versionAtLeast(version string, major, minor int) bool {
+	first, rest, _ := strings.Cut(version, ".")
+	second, _, _ := strings.Cut(rest, ".")
+	haveMajor, err := strconv.Atoi(first)
+	if err != nil {
+		return false
+	}
+	haveMinor, err := strconv.Atoi(second)
+	if err != nil {
+		return false
+	}
+	return haveMajor > major || (haveMajor == major && haveMinor >= minor)
+}

@@ -1,0 +1,41 @@
+package ledger
+
+import (
+	"strconv"
+
+	"github.com/google/uuid"
+)
+
+const (
+	activeKey = "quantbot:runs:active"
+	leaseKey  = "quantbot:lease:reconciler"
+)
+
+func inputKey(hash string) string { return "quantbot:input:" + hash }
+
+// runKeys names the keys of a run.
+type runKeys struct{ prefix string }
+
+func keysOf(runID uuid.UUID) runKeys { return runKeys{prefix: "quantbot:{" + runID.String() + "}:"} }
+
+func (k runKeys) meta() string { return k.prefix + "meta" }
+func (k runKeys) plan() string { return k.prefix + "plan" }
+func (k runKeys) late() string { return k.prefix + "late" }
+
+func (k runKeys) pending(attempt int) string  { return k.of(attempt, "pending") }
+func (k runKeys) outcome(attempt int) string  { return k.of(attempt, "outcome") }
+func (k runKeys) tries(attempt int) string    { return k.of(attempt, "tries") }
+func (k runKeys) progress(attempt int) string { return k.of(attempt, "progress") }
+
+func (k runKeys) of(attempt int, name string) string {
+	return k.prefix + "a" + strconv.Itoa(attempt) + ":" + name
+}
+
+// all lists every key that the run may have up to this attempt, meta first. A Redis Cluster wants scripts to name them.
+func (k runKeys) all(attempt int) []string {
+	keys := []string{k.meta(), k.plan(), k.late()}
+	for n := 1; n <= attempt; n++ {
+		keys = append(keys, k.pending(n), k.outcome(n), k.tries(n), k.progress(n))
+	}
+	return keys
+}

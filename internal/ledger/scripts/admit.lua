@@ -1,0 +1,41 @@
+-- admit answers a worker that takes up a chunk, and counts the execution.
+--
+-- KEYS[1]  meta
+-- KEYS[2]  a<N>:pending
+-- KEYS[3]  a<N>:outcome
+-- KEYS[4]  a<N>:tries
+-- ARGV[1]  attempt of the task
+-- ARGV[2]  chunk id
+-- ARGV[3]  "1" when the worker does not know the run yet and wants its JSON
+--
+-- Returns {"missing"}, {"done"}, {"cancelled", epoch, executions, 0, run} or {"proceed", epoch, executions, crashes, run};
+-- run is "" unless it was wanted.
+--
+-- tries "<chunk>|open" counts executions that neither recorded nor handed back: what is left of them when the next one
+-- starts are crashes.
+local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'cancelled', 'epoch')
+local attempt, phase, cancelled, epoch = unpack(meta)
+if not attempt then
+  return {'missing'}
+end
+if attempt ~= ARGV[1] or phase == 'finishing' or phase == 'finished' then
+  return {'done'}
+end
+if redis.call('SISMEMBER', KEYS[2], ARGV[2]) == 0 then
+  -- While a lost run is planned again, its tasks may be there before its plan is.
+  if phase == 'planning' and redis.call('HEXISTS', KEYS[3], ARGV[2]) == 0 then
+    return {'missing'}
+  end
+  return {'done'}
+end
+local run = ''
+if ARGV[3] == '1' then
+  run = redis.call('HGET', KEYS[1], 'run')
+end
+if cancelled == '1' then
+  local executions = tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '|run') or '0')
+  return {'cancelled', tonumber(epoch), executions, 0, run}
+end
+local executions = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|run', 1)
+local open = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|open', 1)
+return {'proceed', tonumber(epoch), executions, open - 1, run}

@@ -1,0 +1,20 @@
+-- archive lets the keys of a finished run expire.
+--
+-- KEYS[1]   meta
+-- KEYS[2…]  every other key of the run, over all its attempts
+-- ARGV[1]   the attempt that the keys were listed for
+-- ARGV[2]   seconds until they expire
+--
+-- Returns {"ok"}, {"unknown"}, or {"not_done"} when the attempt is not finished or another one has begun.
+local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase')
+local attempt, phase = unpack(meta)
+if not attempt then
+  return {'unknown'}
+end
+if attempt ~= ARGV[1] or phase ~= 'finished' then
+  return {'not_done'}
+end
+for _, key in ipairs(KEYS) do
+  redis.call('EXPIRE', key, ARGV[2])
+end
+return {'ok'}

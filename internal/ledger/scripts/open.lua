@@ -1,0 +1,43 @@
+-- open creates a run in phase planning, moves a finished run on to its next attempt, or creates a lost run again.
+--
+-- KEYS[1]   meta
+-- KEYS[2…]  every other key that the run may have, over all its attempts
+-- ARGV[1]   a name for this call, unique: the client sends a command again when the answer is lost, and must then hear
+--           that it succeeded, not that the run exists
+-- ARGV[2]   the run, JSON
+-- ARGV[3]   its attempt
+-- ARGV[4]   how many chunks the attempt has
+-- ARGV[5]   "1" when a finished run may be moved on to its next attempt
+--
+-- Returns {"ok", epoch}, {"finished"} when this attempt is over already, or {"exists", attempt, phase}.
+--
+-- An epoch is at least the time in milliseconds, so that a run whose meta was lost gets one that it never had before.
+local meta = redis.call('HMGET', KEYS[1], 'opener', 'born', 'epoch', 'attempt', 'phase')
+local opener, born, epoch, attempt, phase = unpack(meta)
+if opener and opener == ARGV[1] then
+  return {'ok', tonumber(born)}
+end
+if attempt then
+  if phase ~= 'finished' or ARGV[5] ~= '1' then
+    return {'exists', tonumber(attempt), phase}
+  end
+  if tonumber(ARGV[3]) <= tonumber(attempt) then
+    return {'finished'}
+  end
+  for _, key in ipairs(KEYS) do
+    redis.call('PERSIST', key) -- an archived run was about to expire
+  end
+else
+  for i = 2, #KEYS do
+    redis.call('UNLINK', KEYS[i]) -- leftovers of a partial loss must not be counted
+  end
+end
+local now = redis.call('TIME')
+local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+local new_epoch = math.max(tonumber(epoch or '0') + 1, now_ms)
+local stored_epoch = string.format('%.0f', new_epoch)
+redis.call('HSET', KEYS[1], 'opener', ARGV[1], 'run', ARGV[2], 'attempt', ARGV[3], 'expected', ARGV[4],
+  'phase', 'planning', 'cancelled', '0', 'history_behind', '0',
+  'epoch', stored_epoch, 'born', stored_epoch, 'heartbeat_ms', string.format('%.0f', now_ms))
+redis.call('HDEL', KEYS[1], 'result')
+return {'ok', new_epoch}

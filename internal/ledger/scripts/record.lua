@@ -1,0 +1,69 @@
+-- record puts a chunk's outcome by compare-and-set: none < failed or cancelled < success, until the attempt is frozen (R2).
+--
+-- KEYS[1]  meta
+-- KEYS[2]  a<N>:pending
+-- KEYS[3]  a<N>:outcome    chunk id → digit of the rank, then JSON: ranks compare without decoding
+-- KEYS[4]  a<N>:tries
+-- KEYS[5]  a<N>:progress
+-- KEYS[6]  late            chunk id → JSON
+-- ARGV[1]  attempt of the task
+-- ARGV[2]  the epoch that the worker was admitted under
+-- ARGV[3]  chunk id
+-- ARGV[4]  rank of the outcome: 1 or 2
+-- ARGV[5]  the outcome, JSON
+-- ARGV[6]  its name in progress: succeeded, failed or cancelled
+-- ARGV[7]  candles fetched
+-- ARGV[8]  candles inserted
+--
+-- Returns {"kept", finish}, {"present", finish}, {"over"}, {"unknown"}, {"stale"} or {"foreign", chunk}; finish is 1 when
+-- the attempt is sealed and nothing is pending. It is said again to whoever asks again: the first may have died of it.
+local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'born')
+local attempt, phase, born = unpack(meta)
+if not attempt then
+  return {'unknown'}
+end
+local before = redis.call('HGET', KEYS[3], ARGV[3])
+local rank_before = 0
+if before then
+  rank_before = tonumber(string.sub(before, 1, 1))
+end
+local rank = tonumber(ARGV[4])
+
+if attempt ~= ARGV[1] or phase == 'finishing' or phase == 'finished' then
+  if rank == 2 and rank_before < 2 then
+    redis.call('HSET', KEYS[6], ARGV[3], ARGV[5])
+    local ttl = redis.call('PTTL', KEYS[1])
+    if ttl > 0 then -- archived: what comes now expires with the rest
+      redis.call('PEXPIRE', KEYS[6], ttl)
+    end
+  end
+  return {'over'}
+end
+if tonumber(ARGV[2]) < tonumber(born) then
+  return {'stale'}
+end
+if not before and redis.call('SISMEMBER', KEYS[2], ARGV[3]) == 0 then
+  return {'foreign', ARGV[3]}
+end
+
+local verdict = 'present'
+if rank > rank_before then
+  verdict = 'kept'
+  if before then -- rare: a failed chunk succeeds after all; its old counts leave the progress
+    local old = cjson.decode(string.sub(before, 2))
+    local name = old.status == 'cancelled' and 'cancelled' or 'failed'
+    redis.call('HINCRBY', KEYS[5], name, -1)
+    redis.call('HINCRBY', KEYS[5], 'fetched', string.format('%.0f', -old.stats.fetched))
+    redis.call('HINCRBY', KEYS[5], 'inserted', string.format('%.0f', -old.stats.inserted))
+  end
+  redis.call('HSET', KEYS[3], ARGV[3], ARGV[4] .. ARGV[5])
+  redis.call('SREM', KEYS[2], ARGV[3])
+  redis.call('HDEL', KEYS[4], ARGV[3] .. '|run', ARGV[3] .. '|open') -- admit does not ask for them any more
+  redis.call('HINCRBY', KEYS[5], ARGV[6], 1)
+  redis.call('HINCRBY', KEYS[5], 'fetched', ARGV[7])
+  redis.call('HINCRBY', KEYS[5], 'inserted', ARGV[8])
+end
+if phase == 'running' and redis.call('SCARD', KEYS[2]) == 0 then
+  return {verdict, 1}
+end
+return {verdict, 0}
