@@ -1,0 +1,113 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"quantbot/internal/candle"
+)
+
+// ErrUnwanted: the run was cancelled, or its attempt ended, while the chunk was being fetched; nothing was stored.
+var ErrUnwanted = errors.New("the run no longer wants this chunk")
+
+// Filler fetches chunks and stores them.
+type Filler struct {
+	Source Source
+	Store  CandleStore
+	// Worker and Version name this process in outcomes.
+	Worker  string
+	Version string
+	Now     func() time.Time
+}
+
+// Fill fetches the chunk page by page, checks its candles and writes those that pass together with the outcome row. It
+// asks stillWanted just before it writes, and answers ErrUnwanted without writing when that says no. An error carries a
+// Class; nothing is stored then.
+func (f *Filler) Fill(ctx context.Context, run Run, chunk Chunk, executions int, stillWanted func(context.Context) (bool, error)) (Outcome, error) {
+	outcome := f.begin(chunk, executions)
+	write := ChunkWrite{Run: run, Chunk: chunk}
+	fetched, err := f.fetch(ctx, chunk, &outcome.Stats)
+	if err != nil {
+		return outcome, fmt.Errorf("fetch %s %s %s from %s: %w", chunk.Token, chunk.Interval, chunk.Range, f.Source.Name(), err)
+	}
+	f.sift(fetched, run, chunk, &write, &outcome.Stats)
+	wanted, err := stillWanted(ctx)
+	if err != nil {
+		return outcome, fmt.Errorf("ask whether chunk %s is still wanted: %w", chunk.ID, err)
+	}
+	if !wanted {
+		return outcome, ErrUnwanted
+	}
+	outcome.Status = OutcomeSuccess
+	outcome.EndedAt = f.Now().UTC()
+	write.Outcome = outcome
+	recorded, err := f.Store.WriteChunk(ctx, write)
+	if err != nil {
+		return outcome, fmt.Errorf("store chunk %s: %w", chunk.ID, err)
+	}
+	outcome.Unrecorded = !recorded
+	return outcome, nil
+}
+
+// Unfilled is the outcome of a chunk that ends without candles.
+func (f *Filler) Unfilled(chunk Chunk, executions int, status OutcomeStatus, class Class, text string) Outcome {
+	outcome := f.begin(chunk, executions)
+	outcome.Status = status
+	outcome.Error = text
+	outcome.ErrorClass = class
+	outcome.EndedAt = outcome.StartedAt
+	return outcome
+}
+
+func (f *Filler) begin(chunk Chunk, executions int) Outcome {
+	return Outcome{
+		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Source: f.Source.Name(),
+		Executions: executions, Worker: f.Worker, Version: f.Version, StartedAt: f.Now().UTC(),
+	}
+}
+
+// fetch gathers the closed candles of the chunk. A chunk is a few pages, which bounds the memory.
+func (f *Filler) fetch(ctx context.Context, chunk Chunk, stats *Stats) ([]candle.Candle, error) {
+	closed := ClosedBefore(chunk.Interval, f.Source.SettleDelay(), f.Now())
+	var candles []candle.Candle
+	for page, err := range f.Source.Candles(ctx, chunk.Token, chunk.Interval, chunk.Range) {
+		stats.APICalls += page.APICalls
+		stats.Credits += page.Credits
+		if err != nil {
+			return nil, err
+		}
+		candles = slices.Grow(candles, len(page.Candles))
+		for _, c := range page.Candles {
+			if !chunk.Range.Contains(c.OpenTime) || c.OpenTime >= closed {
+				stats.Dropped++
+				continue
+			}
+			candles = append(candles, c)
+		}
+	}
+	stats.Fetched = int64(len(candles))
+	return candles, nil
+}
+
+// sift sorts what was fetched into candles to store, rejected ones and duplicates; each goes to exactly one of them (R3).
+func (f *Filler) sift(fetched []candle.Candle, run Run, chunk Chunk, write *ChunkWrite, stats *Stats) {
+	now := f.Now().Unix()
+	valid := fetched[:0]
+	for _, c := range fetched {
+		if candle.ZeroVolume(c) {
+			stats.ZeroVolume++
+		}
+		if rule := candle.Check(c, chunk.Interval, run.Manifest.Validation, now); rule != candle.RuleNone {
+			write.Rejected = append(write.Rejected, Rejection{Candle: c, Rule: rule})
+			continue
+		}
+		valid = append(valid, c)
+	}
+	write.Candles = candle.Collapse(valid, run.Manifest.SourceTier)
+	stats.Rejected = int64(len(write.Rejected))
+	stats.Inserted = int64(len(write.Candles))
+	stats.Deduplicated = int64(len(valid) - len(write.Candles))
+}

@@ -1,0 +1,229 @@
+package backfill
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/candle"
+)
+
+// unrecordedBatch is how many outcome rows are written to the history at a time.
+const unrecordedBatch = 5_000
+
+// Finisher ends attempts.
+type Finisher struct {
+	Ledger  FinishLedger
+	History FinishHistory
+	Logger  *slog.Logger
+	Now     func() time.Time
+}
+
+// Finish adds up the outcomes of a sealed attempt without pending chunks and ends it, exactly once however many call it.
+// Called for an attempt that is past, it only makes sure that the history has it. ErrNotDone tells that chunks are
+// pending. A history that cannot be written is a warning: the reconciler asks again (R7).
+func (f *Finisher) Finish(ctx context.Context, runID uuid.UUID, attempt int) error {
+	state, err := f.Ledger.State(ctx, runID)
+	if err != nil {
+		return fmt.Errorf("read run %s: %w", runID, err)
+	}
+	if state.Run.Attempt > attempt {
+		return nil
+	}
+	tally, err := f.settle(ctx, state, attempt)
+	if err != nil {
+		return err
+	}
+	if err := f.archive(ctx, state, tally); err != nil {
+		f.Logger.WarnContext(ctx, "run history not writable, the end of the run will be written later",
+			"run_id", runID, "attempt", attempt, "status", tally.record.Status, "err", err)
+	}
+	return nil
+}
+
+// settle freezes and adds up the attempt and stores the result in the ledger.
+func (f *Finisher) settle(ctx context.Context, state LedgerState, attempt int) (*tally, error) {
+	runID := state.Run.ID()
+	err := f.Ledger.Freeze(ctx, runID, attempt)
+	if err != nil && !errors.Is(err, ErrFinished) {
+		return nil, fmt.Errorf("freeze run %s: %w", runID, err)
+	}
+	tally, err := f.addUp(ctx, state)
+	if err != nil {
+		return nil, fmt.Errorf("add up run %s: %w", runID, err)
+	}
+	err = f.Ledger.Settle(ctx, runID, tally.record)
+	switch {
+	case errors.Is(err, ErrFinished):
+	case err != nil:
+		return nil, fmt.Errorf("settle run %s: %w", runID, err)
+	default:
+		f.announce(ctx, tally.record)
+	}
+	return tally, nil
+}
+
+func (f *Finisher) announce(ctx context.Context, record RunRecord) {
+	f.Logger.InfoContext(ctx, "run finished", "run_id", record.ID(), "attempt", record.Attempt, "status", record.Status,
+		"chunks", record.PlannedChunks, "failed", record.FailedChunks, "rows", record.Stats.Inserted)
+	if !record.Stats.Balanced() {
+		f.Logger.ErrorContext(ctx, "identity broken: fetched differs from inserted + rejected + deduplicated",
+			"run_id", record.ID(), "fetched", record.Stats.Fetched, "inserted", record.Stats.Inserted,
+			"rejected", record.Stats.Rejected, "deduplicated", record.Stats.Deduplicated)
+	}
+}
+
+// archive writes what the history lacks and lets go of the run. The end of the run comes last: once the history says
+// that the run is over, it has everything else.
+func (f *Finisher) archive(ctx context.Context, state LedgerState, t *tally) error {
+	run := t.record.Run
+	for batch := range slices.Chunk(t.unrecorded, unrecordedBatch) {
+		if err := f.History.RecordOutcomes(ctx, run, batch); err != nil {
+			return fmt.Errorf("write outcomes of run %s: %w", run.ID(), err)
+		}
+	}
+	record := t.record
+	if state.Result != nil {
+		record = *state.Result // the one that was settled first
+	}
+	if err := f.History.Finished(ctx, record); err != nil {
+		return fmt.Errorf("write the end of run %s: %w", run.ID(), err)
+	}
+	if err := f.Ledger.Archive(ctx, run.ID()); err != nil {
+		return fmt.Errorf("archive run %s: %w", run.ID(), err)
+	}
+	return nil
+}
+
+// addUp reads the outcomes of all attempts: a run's stats are each chunk's latest (R2).
+func (f *Finisher) addUp(ctx context.Context, state LedgerState) (*tally, error) {
+	t := newTally(state.Run, f.Now().UTC())
+	seen := make(map[ChunkID]struct{}, state.AttemptChunks)
+	for attempt := state.Run.Attempt; attempt >= 1; attempt-- {
+		err := f.Ledger.Outcomes(ctx, state.Run.ID(), attempt, func(o Outcome) error {
+			if _, done := seen[o.ChunkID]; !done {
+				seen[o.ChunkID] = struct{}{}
+				t.add(o)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read outcomes of attempt %d: %w", attempt, err)
+		}
+	}
+	t.close(state.Cancelled)
+	return t, nil
+}
+
+// tally adds outcomes up to a run's record.
+type tally struct {
+	record     RunRecord
+	unrecorded []Outcome
+	tokens     map[candle.Token]struct{}
+	failures   map[string]*failure
+}
+
+// failure groups the failed chunks that have the same reason.
+type failure struct {
+	reason string
+	chunks int
+	token  candle.Token // one of them, the first in order
+}
+
+func newTally(run Run, now time.Time) *tally {
+	return &tally{
+		record:   RunRecord{Run: run, CompletedAt: now},
+		tokens:   make(map[candle.Token]struct{}),
+		failures: make(map[string]*failure),
+	}
+}
+
+func (t *tally) add(o Outcome) {
+	t.record.Stats = t.record.Stats.Add(o.Stats)
+	if o.Unrecorded {
+		o.Unrecorded = false
+		t.unrecorded = append(t.unrecorded, o)
+	}
+	switch o.Status {
+	case OutcomeSuccess:
+		t.tokens[o.Token] = struct{}{}
+	case OutcomeCancelled:
+		t.record.CancelledChunks++
+	case OutcomeFailed:
+		t.record.FailedChunks++
+		t.fail(o)
+	}
+}
+
+func (t *tally) fail(o Outcome) {
+	reason := FailureReason(o)
+	group, ok := t.failures[reason]
+	if !ok {
+		group = &failure{reason: reason, token: o.Token}
+		t.failures[reason] = group
+	}
+	group.chunks++
+	if o.Token.Compare(group.token) < 0 {
+		group.token = o.Token
+	}
+}
+
+// FailureReason is the error of a chunk without what is particular to the chunk, so that equal causes group.
+func FailureReason(o Outcome) string {
+	_, reason, found := strings.Cut(o.Error, ": ")
+	if !found || !strings.HasPrefix(o.Error, "fetch ") {
+		return o.Error
+	}
+	return reason
+}
+
+func (t *tally) close(cancelled bool) {
+	t.record.TokensProcessed = len(t.tokens)
+	t.record.ErrorMessage = t.errorMessage()
+	switch {
+	case cancelled && t.record.CancelledChunks > 0:
+		t.record.Status = StatusCancelled
+	case t.record.FailedChunks > 0:
+		t.record.Status = StatusFailed
+	default:
+		t.record.Status = StatusCompleted
+	}
+}
+
+// maxFailureGroups bounds the length of a run's error message.
+const maxFailureGroups = 5
+
+// errorMessage lists the most frequent failures: "2 chunks (solana:So1…): HTTP 500; …".
+func (t *tally) errorMessage() string {
+	groups := make([]*failure, 0, len(t.failures))
+	for _, group := range t.failures {
+		groups = append(groups, group)
+	}
+	slices.SortFunc(groups, func(a, b *failure) int {
+		return cmp.Or(cmp.Compare(b.chunks, a.chunks), cmp.Compare(a.reason, b.reason))
+	})
+	parts := make([]string, 0, maxFailureGroups+1)
+	for i, group := range groups {
+		if i == maxFailureGroups {
+			parts = append(parts, fmt.Sprintf("and %d more kinds of errors", len(groups)-i))
+			break
+		}
+		parts = append(parts, group.String())
+	}
+	return strings.Join(parts, "; ")
+}
+
+// String writes the group as one part of a run's error message.
+func (g *failure) String() string {
+	if g.chunks == 1 {
+		return fmt.Sprintf("1 chunk failed (%s): %s", g.token, g.reason)
+	}
+	return fmt.Sprintf("%d chunks failed (%s and others): %s", g.chunks, g.token, g.reason)
+}

@@ -1,0 +1,135 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// HeartbeatEvery is how often a planning process shows that it lives, and HeartbeatStale when the others stop believing
+// it: ten missed beats, so that neither a long garbage collection nor a short Redis outage takes a run from its process.
+const (
+	HeartbeatEvery = 3 * time.Second
+	HeartbeatStale = 30 * time.Second
+)
+
+// launchBatch is how many chunks are stored and enqueued at a time: it bounds what a crash leaves to repair.
+const launchBatch = 5_000
+
+// Launcher starts runs.
+type Launcher struct {
+	Ledger  LaunchLedger
+	History LaunchHistory
+	Queue   Queue
+	Logger  *slog.Logger
+	// OnEnqueued, when set, is told after each batch how many chunks of the plan are enqueued.
+	OnEnqueued func(done, total int)
+}
+
+// Launch makes the run durable, then enqueues its chunks, then seals it. If it dies on the way, the reconciler finishes
+// the job or fails the run. A *DuplicateInputError tells that the same input is running, unless force.
+func (l *Launcher) Launch(ctx context.Context, run Run, chunks []Chunk, force bool) error {
+	epoch, err := l.Ledger.Open(ctx, run, force)
+	if err != nil {
+		return fmt.Errorf("open run %s: %w", run.ID(), err)
+	}
+	return l.Continue(ctx, run, epoch, chunks)
+}
+
+// Continue does what is left of a launch after the run was opened, taken over or rebuilt under the epoch. Every step may
+// have been done before.
+func (l *Launcher) Continue(ctx context.Context, run Run, epoch int64, chunks []Chunk) error {
+	ctx, stop := l.keepAlive(ctx, run.ID(), epoch)
+	defer stop()
+	behind := l.writeHistory(ctx, run, chunks)
+	if err := l.Ledger.SetHistoryBehind(ctx, run.ID(), behind); err != nil {
+		return fmt.Errorf("note the history's state of run %s: %w", run.ID(), err)
+	}
+	// The whole plan is stored before the first task is enqueued: from here on anybody can go on with it (R1).
+	for batch := range slices.Chunk(chunks, launchBatch) {
+		if err := l.Ledger.StorePlan(ctx, run.ID(), epoch, batch); err != nil {
+			return fmt.Errorf("store the plan of run %s: %w", run.ID(), launchError(ctx, err))
+		}
+	}
+	if err := l.enqueue(ctx, run, chunks); err != nil {
+		return launchError(ctx, err)
+	}
+	finish, err := l.Ledger.Seal(ctx, run.ID(), epoch)
+	if err != nil {
+		return fmt.Errorf("seal run %s: %w", run.ID(), launchError(ctx, err))
+	}
+	if finish {
+		if err := l.Queue.EnqueueFinish(ctx, run.ID(), run.Attempt); err != nil {
+			return fmt.Errorf("enqueue the finish of run %s: %w", run.ID(), err)
+		}
+	}
+	return nil
+}
+
+// writeHistory answers whether the history is behind. Trouble with the audit trail does not stop the run (R7): the
+// reconciler writes the rows when the history is back.
+func (l *Launcher) writeHistory(ctx context.Context, run Run, chunks []Chunk) (behind bool) {
+	err := l.History.Planned(ctx, run, chunks)
+	if err == nil {
+		err = l.History.Started(ctx, run)
+	}
+	if err != nil {
+		l.Logger.WarnContext(ctx, "run history not writable, going on without it", "run_id", run.ID(), "err", err)
+	}
+	return err != nil
+}
+
+func (l *Launcher) enqueue(ctx context.Context, run Run, chunks []Chunk) error {
+	done := 0
+	for batch := range slices.Chunk(chunks, launchBatch) {
+		if err := l.Queue.EnqueueChunks(ctx, run, batch); err != nil {
+			return fmt.Errorf("enqueue chunks of run %s: %w", run.ID(), err)
+		}
+		done += len(batch)
+		if l.OnEnqueued != nil {
+			l.OnEnqueued(done, len(chunks))
+		}
+	}
+	return nil
+}
+
+// keepAlive sends heartbeats until stop is called, which waits for the last one. When the run was taken over, the
+// returned context is cancelled with ErrStale as its cause.
+func (l *Launcher) keepAlive(parent context.Context, runID uuid.UUID, epoch int64) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		ticker := time.NewTicker(HeartbeatEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			err := l.Ledger.Heartbeat(ctx, runID, epoch)
+			if errors.Is(err, ErrStale) {
+				cancel(ErrStale)
+				return
+			}
+			if err != nil && ctx.Err() == nil {
+				l.Logger.WarnContext(ctx, "heartbeat of the launching process not written", "run_id", runID, "err", err)
+			}
+		}
+	})
+	return ctx, func() { cancel(nil); beating.Wait() }
+}
+
+// launchError prefers the reason why the context ended over the error that its end led to.
+func launchError(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStale) {
+		return ErrStale
+	}
+	return err
+}

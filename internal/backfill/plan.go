@@ -1,0 +1,129 @@
+package backfill
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
+)
+
+// Request is what a run is asked to do, with its worklist resolved. Its canonical JSON is what the input hash covers, so
+// fields are only ever added with omitempty, and nothing is in it that does not change which candles end up stored.
+type Request struct {
+	Source     string               `json:"source"`
+	Interval   candle.Interval      `json:"interval"`
+	Validation candle.Validation    `json:"validation"`
+	DedupMode  manifest.DedupMode   `json:"dedup_mode"`
+	SourceTier candle.SourceTier    `json:"source_tier"`
+	Wanted     []candle.TokenRanges `json:"wanted"`
+}
+
+// Normalize sorts the wanted tokens, joins those named twice and merges their ranges, so that the same wish in another
+// order has the same input hash. It modifies r.
+func (r *Request) Normalize() {
+	slices.SortStableFunc(r.Wanted, func(a, b candle.TokenRanges) int { return a.Token.Compare(b.Token) })
+	joined := r.Wanted[:0]
+	for _, w := range r.Wanted {
+		if last := len(joined) - 1; last >= 0 && joined[last].Token == w.Token {
+			joined[last].Ranges = append(joined[last].Ranges, w.Ranges...)
+			continue
+		}
+		joined = append(joined, w)
+	}
+	for i := range joined {
+		joined[i].Ranges = candle.Merge(joined[i].Ranges)
+	}
+	r.Wanted = joined
+}
+
+// PlanOptions bound a plan.
+type PlanOptions struct {
+	// Now, with SettleDelay, decides which candles are closed.
+	Now time.Time
+	// SettleDelay is the source's, see Source.
+	SettleDelay time.Duration
+	// ChunkCandles is the most candles of one chunk; at least 1.
+	ChunkCandles int64
+}
+
+// PagesPerChunk makes a chunk four full answers of its source: large enough that queueing costs little beside fetching
+// (20,000 candles of Birdeye), small enough that a retry repeats seconds, not minutes.
+const PagesPerChunk = 4
+
+// Plan is what a run will fetch.
+type Plan struct {
+	// Chunks are sorted by token and time; they cover exactly the wanted candles that are closed, each once.
+	Chunks []Chunk
+	// Tokens counts those with at least one chunk.
+	Tokens int
+	// Candles is how many open times the chunks hold: the most candles that the run can fetch.
+	Candles int64
+	// Range spans all chunks; empty for a plan without any.
+	Range candle.Range
+}
+
+// NewPlan cuts what is wanted into chunks. It is pure: the same arguments give the same plan.
+func NewPlan(request Request, opts PlanOptions) (Plan, error) {
+	if opts.ChunkCandles < 1 {
+		return Plan{}, errors.New("plan: ChunkCandles must be at least 1")
+	}
+	if request.Interval == 0 {
+		return Plan{}, errors.New("plan: the interval is missing")
+	}
+	request.Normalize()
+	closed := ClosedBefore(request.Interval, opts.SettleDelay, opts.Now)
+	var plan Plan
+	for _, wanted := range request.Wanted {
+		before := len(plan.Chunks)
+		if err := plan.add(wanted, request.Interval, closed, opts.ChunkCandles); err != nil {
+			return Plan{}, fmt.Errorf("plan %s: %w", wanted.Token, err)
+		}
+		if len(plan.Chunks) > before {
+			plan.Tokens++
+		}
+	}
+	return plan, nil
+}
+
+// ClosedBefore returns the end of the closed candles at now, in Unix seconds: a candle that opens before it has closed
+// at least the settle delay ago.
+func ClosedBefore(interval candle.Interval, settle time.Duration, now time.Time) int64 {
+	return interval.Truncate(now.Add(-settle).Unix())
+}
+
+func (p *Plan) add(wanted candle.TokenRanges, interval candle.Interval, closed, chunkCandles int64) error {
+	step := chunkCandles * interval.Seconds()
+	if step/chunkCandles != interval.Seconds() {
+		return fmt.Errorf("%d candles of %s are too many for one chunk", chunkCandles, interval)
+	}
+	for _, r := range wanted.Ranges {
+		r = openTimes(r, interval)
+		r.To = min(r.To, closed)
+		for from := r.From; from < r.To; {
+			to := r.To
+			if r.To-from > step {
+				to = from + step
+			}
+			p.append(NewChunk(wanted.Token, interval, candle.Range{From: from, To: to}))
+			from = to
+		}
+	}
+	return nil
+}
+
+// openTimes widens a range to the grid so that it holds the candles that open inside it, whole.
+func openTimes(r candle.Range, interval candle.Interval) candle.Range {
+	return candle.Range{From: interval.Ceil(r.From), To: interval.Ceil(r.To)}
+}
+
+func (p *Plan) append(c Chunk) {
+	if len(p.Chunks) == 0 {
+		p.Range = c.Range
+	}
+	p.Range = candle.Range{From: min(p.Range.From, c.Range.From), To: max(p.Range.To, c.Range.To)}
+	p.Chunks = append(p.Chunks, c)
+	p.Candles += c.Range.Opens(c.Interval)
+}

@@ -1,0 +1,33 @@
+package candle
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Collapse sorts candles by time and keeps one of each open time: the one of the higher quality, and among equals the
+// one that is greater by its values, so that the order in which a source sent them does not matter. It reorders its
+// argument and returns a prefix of it.
+func Collapse(candles []Candle, tier SourceTier) []Candle {
+	slices.SortFunc(candles, func(a, b Candle) int {
+		return cmp.Or(
+			cmp.Compare(a.OpenTime, b.OpenTime),
+			cmp.Compare(Quality(b, tier), Quality(a, tier)),
+			compareValues(b, a),
+		)
+	})
+	return slices.CompactFunc(candles, func(a, b Candle) bool { return a.OpenTime == b.OpenTime })
+}
+
+// compareValues puts the candle with the larger volume later: of two answers for one open time, the one that has seen
+// more trades is the more complete.
+func compareValues(a, b Candle) int {
+	return cmp.Or(
+		cmp.Compare(a.Volume, b.Volume),
+		cmp.Compare(a.VolumeUSD, b.VolumeUSD),
+		cmp.Compare(a.High, b.High),
+		cmp.Compare(b.Low, a.Low),
+		cmp.Compare(a.Close, b.Close),
+		cmp.Compare(a.Open, b.Open),
+	)
+}

@@ -1,0 +1,132 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	driver "github.com/ClickHouse/clickhouse-go/v2"
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"quantbot/internal/backfill"
+)
+
+// What the heart asks of this package.
+var (
+	_ backfill.CandleStore      = (*DB)(nil)
+	_ backfill.LaunchHistory    = (*DB)(nil)
+	_ backfill.FillHistory      = (*DB)(nil)
+	_ backfill.FinishHistory    = (*DB)(nil)
+	_ backfill.ReconcileHistory = (*DB)(nil)
+)
+
+// DB is a pool of connections to one database. It is safe for concurrent use.
+type DB struct {
+	conn     chdriver.Conn
+	options  *driver.Options
+	addr     string
+	user     string
+	database string
+	log      *slog.Logger
+}
+
+// Open connects and checks that the server answers and lets us in. The database itself may still be missing: Migrate
+// creates it.
+func Open(ctx context.Context, cfg Config, logger *slog.Logger) (*DB, error) {
+	options, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := driver.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("open ClickHouse: %w", err)
+	}
+	db := &DB{
+		conn:     conn,
+		options:  options,
+		addr:     options.Addr[0],
+		user:     options.Auth.Username,
+		database: options.Auth.Database,
+		log:      logger,
+	}
+	if err := db.Ping(ctx); err != nil {
+		_ = conn.Close() // the ping's error says more
+		return nil, err
+	}
+	return db, nil
+}
+
+// Ping checks that the server answers. A missing database is no error.
+func (db *DB) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if err := db.conn.Ping(ctx); err != nil && !isServerCode(err, codeUnknownDatabase) {
+		return db.storeError("connect", err)
+	}
+	return nil
+}
+
+// Close closes all connections.
+func (db *DB) Close() error { return db.conn.Close() }
+
+// Database is the name of the database.
+func (db *DB) Database() string { return db.database }
+
+// exec runs a statement without a result.
+func (db *DB) exec(ctx context.Context, timeout time.Duration, query string, params ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return db.conn.Exec(ctx, query, params...)
+}
+
+// rows runs a query and calls each for every row; scan fills the destination that the caller chose.
+func (db *DB) rows(ctx context.Context, timeout time.Duration, query string, params []any, each func(chdriver.Rows) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	rows, err := db.conn.Query(ctx, query, params...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// selectStructs reads all rows of a query into a slice of structs with ch tags.
+func selectStructs[T any](ctx context.Context, db *DB, query string, params ...any) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var found []T
+	if err := db.conn.Select(ctx, &found, query, params...); err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// appendStructs inserts one row per struct with ch tags, in one block.
+func appendStructs[T any](ctx context.Context, db *DB, query string, values []T) error {
+	if len(values) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, insertTimeout)
+	defer cancel()
+	batch, err := db.conn.PrepareBatch(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer batch.Close()
+	for i := range values {
+		if err := batch.AppendStruct(&values[i]); err != nil {
+			return err
+		}
+	}
+	return batch.Send()
+}
+
+// named binds a server-side parameter.
+func named(name string, value any) any { return driver.Named(name, value) }

@@ -1,0 +1,103 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	driver "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
+)
+
+// ErrNoDatabase: the server is there, our database or one of its tables is not.
+var ErrNoDatabase = errors.New("apply the migrations first: quantbot migrate")
+
+// AmbiguousRunError says that a prefix fits several runs.
+type AmbiguousRunError struct {
+	Prefix  string
+	Matches []uuid.UUID // some of them, oldest first
+}
+
+// Error lists the runs.
+func (e *AmbiguousRunError) Error() string {
+	ids := make([]string, len(e.Matches))
+	for i, id := range e.Matches {
+		ids[i] = id.String()
+	}
+	return fmt.Sprintf("run %q is ambiguous, it could be %s", e.Prefix, strings.Join(ids, " or "))
+}
+
+// Error codes of the server that have a cause which a person can put right.
+const (
+	codeUnknownTable         = 60
+	codeUnknownDatabase      = 81
+	codeAuthenticationFailed = 516
+	codeAccessDenied         = 497
+)
+
+// storeError says which action failed and why, as trouble with our own store: the caller tries again until it works.
+// That holds for errors of type or schema as well: they come from a database that is not migrated (yet), and giving a
+// chunk up would not make its candles arrive. A cancelled caller is no trouble of the store and stays unclassified.
+func (db *DB) storeError(action string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w", action, db.explain(err))
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return backfill.WithClass(backfill.ClassStore, err)
+}
+
+// explain puts what to do in front of errors that have one remedy.
+func (db *DB) explain(err error) error {
+	if exception, ok := errors.AsType[*driver.Exception](err); ok {
+		return db.explainException(exception)
+	}
+	if db.unreachable(err) {
+		return fmt.Errorf("ClickHouse at %s does not answer (%w): start it, set CLICKHOUSE_HOST and CLICKHOUSE_PORT to where it runs, or use --local", db.addr, err)
+	}
+	if errors.Is(err, driver.ErrAcquireConnTimeout) {
+		return fmt.Errorf("no connection to ClickHouse at %s became free within %s: %w", db.addr, dialTimeout, err)
+	}
+	return err
+}
+
+func (db *DB) explainException(e *driver.Exception) error {
+	switch e.Code {
+	case codeAuthenticationFailed:
+		return fmt.Errorf("ClickHouse at %s refuses user %q: check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD (code %d)", db.addr, db.user, e.Code)
+	case codeUnknownDatabase:
+		return fmt.Errorf("ClickHouse at %s has no database %q: %w", db.addr, db.database, ErrNoDatabase)
+	case codeUnknownTable:
+		return fmt.Errorf("%w: %w", e, ErrNoDatabase)
+	case codeAccessDenied:
+		return fmt.Errorf("user %q of ClickHouse at %s lacks a right: %w", db.user, db.addr, e)
+	}
+	return e
+}
+
+// unreachable tells a server that is not there from one that answers badly. A deadline of ours counts as not there only
+// while dialing.
+func (db *DB) unreachable(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op == "dial" || !op.Timeout()
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+func isServerCode(err error, code int32) bool {
+	exception, ok := errors.AsType[*driver.Exception](err)
+	return ok && exception.Code == code
+}

@@ -1,0 +1,53 @@
+package clickhouse
+
+import _ "embed"
+
+// The statements. Values are bound as server-side parameters, {name:Type}; nothing is ever concatenated.
+var (
+	//go:embed queries/insert_candles.sql
+	insertCandlesSQL string
+	//go:embed queries/insert_rejected.sql
+	insertRejectedSQL string
+	//go:embed queries/insert_planned.sql
+	insertPlannedSQL string
+	//go:embed queries/insert_outcomes.sql
+	insertOutcomesSQL string
+	//go:embed queries/insert_lifecycle.sql
+	insertLifecycleSQL string
+
+	//go:embed queries/success.sql
+	successSQL string
+	//go:embed queries/planned_count.sql
+	plannedCountSQL string
+	//go:embed queries/attempt_chunks.sql
+	attemptChunksSQL string
+	//go:embed queries/tasks.sql
+	tasksSQL string
+	//go:embed queries/failed_chunks.sql
+	failedChunksSQL string
+	//go:embed queries/rejected_by_rule.sql
+	rejectedByRuleSQL string
+
+	//go:embed queries/unfinished.sql
+	unfinishedSQL string
+	//go:embed queries/run.sql
+	runSQL string
+	//go:embed queries/runs.sql
+	runsSQL string
+	//go:embed queries/resolve_run.sql
+	resolveRunSQL string
+
+	//go:embed queries/candles.sql
+	candlesSQL string
+
+	//go:embed queries/database_exists.sql
+	databaseExistsSQL string
+	//go:embed queries/create_database.sql
+	createDatabaseSQL string
+	//go:embed queries/table_exists.sql
+	tableExistsSQL string
+	//go:embed queries/check_server.sql
+	checkServerSQL string
+	//go:embed queries/check_rights.sql
+	checkRightsSQL string
+)

@@ -1,0 +1,2 @@
+-- Two processes may start at once.
+CREATE DATABASE IF NOT EXISTS {database:Identifier}
