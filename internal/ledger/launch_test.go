@@ -1,11 +1,15 @@
 package ledger_test
 
 import (
+	"context"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
@@ -52,7 +56,7 @@ func TestOpenMovesFinishedRunOn(t *testing.T) {
 	run, plan := newRun(3)
 	epoch := sealRun(t, l, run, plan)
 	finishRun(t, l, run, plan, epoch, backfill.OutcomeFailed)
-	require.NoError(t, l.Cancel(t.Context(), run.ID()), backfill.ErrFinished)
+	require.ErrorIs(t, l.Cancel(t.Context(), run.ID()), backfill.ErrFinished)
 	require.NoError(t, l.Archive(t.Context(), run.ID()))
 
 	_, err := l.Open(t.Context(), run, false)
@@ -134,14 +138,21 @@ func TestStorePlanAfterSeal(t *testing.T) {
 
 func TestStorePlanStopsWithItsContext(t *testing.T) {
 	t.Parallel()
-	l, _ := newLedger(t)
+	l, client := newLedger(t)
 	run, plan := newRun(5_000)
 	epoch, err := l.Open(t.Context(), run, false)
 	require.NoError(t, err)
-	ctx, cancel := cancelledAfter(t, l, 3)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	var calls atomic.Int64
+	client.AddHook(before{func(cmd redis.Cmder) {
+		if strings.HasPrefix(cmd.Name(), "eval") && calls.Add(1) == 5 {
+			cancel()
+		}
+	}})
+
 	err = l.StorePlan(ctx, run.ID(), epoch, plan)
-	require.Error(t, err)
+	require.Error(t, err, "a part of the plan must not pass for the whole")
 	require.Equal(t, backfill.ClassInterrupted, backfill.ClassOf(err))
 }
 

@@ -196,10 +196,17 @@ func outcomesOf(t testing.TB, l *ledger.Ledger, run backfill.Run) map[backfill.C
 	return outcomes
 }
 
-// expireClaims stands for the time that passes until claims on inputs have run out.
-func expireClaims(t testing.TB, client *redis.Client, run backfill.Run) {
-	t.Helper()
-	require.NoError(t, client.Del(t.Context(), "quantbot:input:"+run.Manifest.InputHash).Err())
-}
-
 func metaKey(run backfill.Run) string { return "quantbot:{" + run.ID().String() + "}:meta" }
+
+func inputKey(run backfill.Run) string { return "quantbot:input:" + run.Manifest.InputHash }
+
+// planOf reads the plan of an attempt.
+func planOf(t testing.TB, l *ledger.Ledger, run backfill.Run) []backfill.Chunk {
+	t.Helper()
+	var plan []backfill.Chunk
+	require.NoError(t, l.Plan(t.Context(), run.ID(), run.Attempt, func(chunks []backfill.Chunk) error {
+		plan = append(plan, chunks...)
+		return nil
+	}))
+	return plan
+}

@@ -1,0 +1,351 @@
+package ledger_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/ledger"
+)
+
+func admit(t testing.TB, l *ledger.Ledger, run backfill.Run, chunk backfill.Chunk) backfill.Admission {
+	t.Helper()
+	admission, err := l.Admit(t.Context(), taskOf(run, chunk))
+	require.NoError(t, err)
+	return admission
+}
+
+func TestAdmitCountsExecutionsAndCrashes(t *testing.T) {
+	t.Parallel()
+	l, _ := newLedger(t)
+	run, plan := newRun(2)
+	epoch := sealRun(t, l, run, plan)
+
+	want := backfill.Admission{Verdict: backfill.Proceed, Run: run, Epoch: epoch, Executions: 1}
+	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[0])))
+	want.Executions, want.Crashes = 2, 1
+	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[0])), "the first execution neither recorded nor handed back")
+
+	count, err := l.HandBack(t.Context(), taskOf(run, plan[0]), backfill.ClassUnavailable)
+	require.NoError(t, err)
+	require.Equal(t, 1, count)
+	want.Executions = 3
+	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[0])))
+	want.Executions, want.Crashes = 1, 0
+	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[1])), "counts belong to a chunk")
+}
+
+func TestAdmitVerdicts(t *testing.T) {
+	t.Parallel()
+	l, _ := newLedger(t)
+	run, plan := newRun(2)
+	require.Equal(t, backfill.RunMissing, admit(t, l, run, plan[0]).Verdict)
+
+	epoch, err := l.Open(t.Context(), run, false)
+	require.NoError(t, err)
+	require.Equal(t, backfill.RunMissing, admit(t, l, run, plan[0]).Verdict, "its plan may still come")
+	require.NoError(t, l.StorePlan(t.Context(), run.ID(), epoch, plan))
+	require.Equal(t, backfill.Proceed, admit(t, l, run, plan[0]).Verdict, "workers need not wait for the seal")
+	_, err = l.Seal(t.Context(), run.ID(), epoch)
+	require.NoError(t, err)
+	_, more := newRun(3)
+	require.Equal(t, backfill.AlreadyDone, admit(t, l, run, more[2]).Verdict, "not in this attempt")
+	other := run
+	other.Attempt = 2
+	require.Equal(t, backfill.AlreadyDone, admit(t, l, other, plan[0]).Verdict)
+
+	record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeFailed))
+	require.Equal(t, backfill.AlreadyDone, admit(t, l, run, plan[0]).Verdict)
+	require.NoError(t, l.Cancel(t.Context(), run.ID()))
+	require.Equal(t, backfill.AlreadyDone, admit(t, l, run, plan[0]).Verdict)
+	cancelled := admit(t, l, run, plan[1])
+	require.Equal(t, backfill.RunCancelled, cancelled.Verdict)
+	require.Equal(t, epoch, cancelled.Epoch, "what a worker needs to record it")
+	require.Empty(t, cmp.Diff(run, cancelled.Run))
+	require.Zero(t, cancelled.Executions)
+
+	record(t, l, run, epoch, outcomeOf(plan[1], backfill.OutcomeCancelled))
+	require.NoError(t, l.Freeze(t.Context(), run.ID(), 1))
+	require.Equal(t, backfill.AlreadyDone, admit(t, l, run, plan[1]).Verdict)
+}
+
+func TestAdmitKnowsEachAttempt(t *testing.T) {
+	t.Parallel()
+	l, _ := newLedger(t)
+	run, plan := newRun(1)
+	epoch := sealRun(t, l, run, plan)
+	require.Equal(t, 1, admit(t, l, run, plan[0]).Run.Attempt)
+	finishRun(t, l, run, plan, epoch, backfill.OutcomeFailed)
+	retry := run
+	retry.Attempt, retry.RetriedChunks = 2, 1
+	sealRun(t, l, retry, plan)
+	for range 2 { // read, then remembered
+		require.Empty(t, cmp.Diff(retry, admit(t, l, retry, plan[0]).Run))
+	}
+}
+
+func TestStillWanted(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, plan := newRun(1)
+	task := taskOf(run, plan[0])
+	ask := func(epoch int64) (bool, error) { return l.StillWanted(t.Context(), task, epoch) }
+	_, err := ask(1)
+	require.ErrorIs(t, err, backfill.ErrUnknownRun)
+
+	epoch := openRun(t, l, run, plan)
+	requireWanted := func(want bool, epoch int64) {
+		t.Helper()
+		wanted, err := ask(epoch)
+		require.NoError(t, err)
+		require.Equal(t, want, wanted)
+	}
+	requireWanted(true, epoch)
+	_, err = l.TakeOver(t.Context(), run.ID())
+	require.NoError(t, err)
+	requireWanted(true, epoch) // a new planner does not throw away what workers fetch
+	require.NoError(t, l.Cancel(t.Context(), run.ID()))
+	requireWanted(false, epoch)
+
+	require.NoError(t, client.FlushDB(t.Context()).Err())
+	epoch2, err := l.Rebuild(t.Context(), run)
+	require.NoError(t, err)
+	_, err = ask(epoch)
+	require.ErrorIs(t, err, backfill.ErrStale)
+	require.NoError(t, l.StorePlan(t.Context(), run.ID(), epoch2, plan))
+	_, err = l.Seal(t.Context(), run.ID(), epoch2)
+	require.NoError(t, err)
+	requireWanted(true, epoch2)
+	record(t, l, run, epoch2, outcomeOf(plan[0], backfill.OutcomeFailed))
+	require.NoError(t, l.Freeze(t.Context(), run.ID(), 1))
+	requireWanted(false, epoch2)
+	task.Attempt = 2
+	requireWanted(false, epoch2)
+}
+
+func TestHandBackCountsClasses(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, plan := newRun(1)
+	task := taskOf(run, plan[0])
+	_, err := l.HandBack(t.Context(), task, backfill.ClassParked)
+	require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	require.Empty(t, client.Keys(t.Context(), "*").Val())
+
+	epoch := sealRun(t, l, run, plan)
+	handBack := func(class backfill.Class, want int) {
+		t.Helper()
+		count, err := l.HandBack(t.Context(), task, class)
+		require.NoError(t, err)
+		require.Equal(t, want, count)
+	}
+	handBack(backfill.ClassUnavailable, 1)
+	handBack(backfill.ClassRateLimited, 1)
+	handBack(backfill.ClassUnavailable, 2)
+	require.Zero(t, admit(t, l, run, plan[0]).Crashes, "handing back what was never admitted must not hide a crash")
+	require.Equal(t, 1, admit(t, l, run, plan[0]).Crashes)
+
+	record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeFailed))
+	handBack(backfill.ClassUnavailable, 0)
+}
+
+func TestRecordByRank(t *testing.T) {
+	t.Parallel()
+	const none = backfill.OutcomeStatus("")
+	for _, c := range []struct {
+		before, after backfill.OutcomeStatus
+		kept          bool
+	}{
+		{none, backfill.OutcomeFailed, true},
+		{none, backfill.OutcomeCancelled, true},
+		{none, backfill.OutcomeSuccess, true},
+		{backfill.OutcomeFailed, backfill.OutcomeFailed, false},
+		{backfill.OutcomeFailed, backfill.OutcomeCancelled, false},
+		{backfill.OutcomeFailed, backfill.OutcomeSuccess, true},
+		{backfill.OutcomeCancelled, backfill.OutcomeFailed, false},
+		{backfill.OutcomeCancelled, backfill.OutcomeSuccess, true},
+		{backfill.OutcomeSuccess, backfill.OutcomeFailed, false},
+		{backfill.OutcomeSuccess, backfill.OutcomeCancelled, false},
+		{backfill.OutcomeSuccess, backfill.OutcomeSuccess, false},
+	} {
+		t.Run(string(c.before)+" then "+string(c.after), func(t *testing.T) {
+			t.Parallel()
+			l, _ := newLedger(t)
+			run, plan := newRun(2)
+			epoch := sealRun(t, l, run, plan)
+			want := outcomeOf(plan[0], c.after)
+			if c.before != none {
+				first := outcomeOf(plan[0], c.before)
+				first.Stats.Fetched, first.Stats.Inserted = 7, 7
+				require.True(t, record(t, l, run, epoch, first).Kept)
+				if !c.kept {
+					want = first
+				}
+			}
+			require.Equal(t, backfill.Recorded{Kept: c.kept}, record(t, l, run, epoch, outcomeOf(plan[0], c.after)))
+
+			require.Empty(t, cmp.Diff(map[backfill.ChunkID]backfill.Outcome{plan[0].ID: want}, outcomesOf(t, l, run)))
+			state := stateOf(t, l, run)
+			require.Equal(t, 1, state.Pending)
+			require.Equal(t, recount(outcomesOf(t, l, run)), state.Progress)
+		})
+	}
+}
+
+func recount(outcomes map[backfill.ChunkID]backfill.Outcome) backfill.Progress {
+	var p backfill.Progress
+	for _, o := range outcomes {
+		switch o.Status {
+		case backfill.OutcomeSuccess:
+			p.Succeeded++
+		case backfill.OutcomeFailed:
+			p.Failed++
+		case backfill.OutcomeCancelled:
+			p.Cancelled++
+		}
+		p.Fetched += o.Stats.Fetched
+		p.Inserted += o.Stats.Inserted
+	}
+	return p
+}
+
+func TestRecordTellsWhoFinishes(t *testing.T) {
+	t.Parallel()
+	l, _ := newLedger(t)
+	run, plan := newRun(2)
+	epoch := sealRun(t, l, run, plan)
+	require.False(t, record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeFailed)).Finish)
+	last := outcomeOf(plan[1], backfill.OutcomeSuccess)
+	require.Equal(t, backfill.Recorded{Kept: true, Finish: true}, record(t, l, run, epoch, last))
+	require.Equal(t, backfill.Recorded{Finish: true}, record(t, l, run, epoch, last),
+		"the first to hear it may have died of it")
+}
+
+func TestRecordLate(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, plan := newRun(3)
+	epoch := sealRun(t, l, run, plan)
+	for i, status := range []backfill.OutcomeStatus{backfill.OutcomeFailed, backfill.OutcomeSuccess, backfill.OutcomeFailed} {
+		record(t, l, run, epoch, outcomeOf(plan[i], status))
+	}
+	require.NoError(t, l.Freeze(t.Context(), run.ID(), 1))
+	frozen := outcomesOf(t, l, run)
+	late := func() []string { return client.HKeys(t.Context(), "quantbot:{"+run.ID().String()+"}:late").Val() }
+
+	for range 2 {
+		require.Zero(t, record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeSuccess)))
+	}
+	require.Equal(t, []string{string(plan[0].ID)}, late())
+	require.Zero(t, record(t, l, run, epoch, outcomeOf(plan[1], backfill.OutcomeSuccess)), "it is in the attempt already")
+	require.Zero(t, record(t, l, run, epoch, outcomeOf(plan[2], backfill.OutcomeFailed)), "nothing to adopt")
+	require.Equal(t, []string{string(plan[0].ID)}, late())
+
+	require.NoError(t, l.Settle(t.Context(), run.ID(), resultOf(run)))
+	retry := run
+	retry.Attempt, retry.RetriedChunks = 2, 2
+	sealRun(t, l, retry, []backfill.Chunk{plan[0], plan[2]})
+	require.Zero(t, record(t, l, run, epoch, outcomeOf(plan[2], backfill.OutcomeSuccess)), "of the older attempt")
+	require.ElementsMatch(t, []string{string(plan[0].ID), string(plan[2].ID)}, late())
+	require.Empty(t, cmp.Diff(frozen, outcomesOf(t, l, run)))
+	require.Equal(t, 2, stateOf(t, l, retry).Pending)
+}
+
+func TestRecordLateExpiresWithArchive(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, plan := newRun(1)
+	epoch := sealRun(t, l, run, plan)
+	finishRun(t, l, run, plan, epoch, backfill.OutcomeFailed)
+	require.NoError(t, l.Archive(t.Context(), run.ID()))
+	record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeSuccess))
+	for _, key := range client.Keys(t.Context(), "*").Val() {
+		require.Greater(t, client.PTTL(t.Context(), key).Val(), time.Hour, key)
+	}
+}
+
+func TestRecordRefuses(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, plan := newRun(1)
+	epoch := sealRun(t, l, run, plan)
+
+	_, more := newRun(2)
+	task := taskOf(run, more[1])
+	_, err := l.Record(t.Context(), task, epoch, outcomeOf(more[1], backfill.OutcomeSuccess))
+	require.ErrorContains(t, err, "chunk "+string(more[1].ID)+" is not in attempt 1")
+	require.Equal(t, backfill.ClassPermanent, backfill.ClassOf(err))
+	_, err = l.Record(t.Context(), taskOf(run, plan[0]), epoch, outcomeOf(plan[0], "done"))
+	require.ErrorContains(t, err, `unknown outcome status "done"`)
+
+	require.NoError(t, client.FlushDB(t.Context()).Err())
+	success := outcomeOf(plan[0], backfill.OutcomeSuccess)
+	_, err = l.Record(t.Context(), taskOf(run, plan[0]), epoch, success)
+	require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	require.Empty(t, client.Keys(t.Context(), "*").Val(), "nothing of a lost run may come back")
+
+	rebuilt, err := l.Rebuild(t.Context(), run)
+	require.NoError(t, err)
+	require.NoError(t, l.StorePlan(t.Context(), run.ID(), rebuilt, plan))
+	_, err = l.Record(t.Context(), taskOf(run, plan[0]), epoch, success)
+	require.ErrorIs(t, err, backfill.ErrStale)
+	require.True(t, record(t, l, run, admit(t, l, run, plan[0]).Epoch, success).Kept)
+}
+
+func TestRecordSurvivesTakeOver(t *testing.T) {
+	t.Parallel()
+	l, _ := newLedger(t)
+	run, plan := newRun(1)
+	epoch := openRun(t, l, run, plan)
+	admitted := admit(t, l, run, plan[0])
+	require.Equal(t, epoch, admitted.Epoch)
+	_, err := l.TakeOver(t.Context(), run.ID())
+	require.NoError(t, err)
+	require.True(t, record(t, l, run, admitted.Epoch, outcomeOf(plan[0], backfill.OutcomeSuccess)).Kept)
+}
+
+func TestRecordForgetsTries(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, plan := newRun(1)
+	sealRun(t, l, run, plan)
+	record(t, l, run, admit(t, l, run, plan[0]).Epoch, outcomeOf(plan[0], backfill.OutcomeSuccess))
+	require.Zero(t, client.Exists(t.Context(), "quantbot:{"+run.ID().String()+"}:a1:tries").Val())
+}
+
+func TestIsPending(t *testing.T) {
+	t.Parallel()
+	l, _ := newLedger(t)
+	run, plan := newRun(2)
+	epoch := sealRun(t, l, run, plan)
+	record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeFailed))
+	for i, want := range []bool{false, true} {
+		pending, err := l.IsPending(t.Context(), taskOf(run, plan[i]))
+		require.NoError(t, err)
+		require.Equal(t, want, pending)
+	}
+}
+
+func TestScriptsComeBackAfterFlush(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, plan := newRun(2)
+	epoch := sealRun(t, l, run, plan)
+	require.NoError(t, client.ScriptFlush(t.Context()).Err())
+	require.True(t, record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeSuccess)).Kept)
+}
+
+func TestTroubleWithRedisIsClassed(t *testing.T) {
+	t.Parallel()
+	l := deadLedger(t)
+	run, plan := newRun(1)
+	_, err := l.Admit(t.Context(), taskOf(run, plan[0]))
+	require.Equal(t, backfill.ClassStore, backfill.ClassOf(err))
+	_, err = l.StillWanted(t.Context(), taskOf(run, plan[0]), 1)
+	require.Equal(t, backfill.ClassStore, backfill.ClassOf(err))
+	_, err = l.ActiveRuns(t.Context())
+	require.Equal(t, backfill.ClassStore, backfill.ClassOf(err))
+}
