@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
@@ -128,5 +129,26 @@ func appendStructs[T any](ctx context.Context, db *DB, query string, values []T)
 	return batch.Send()
 }
 
+// runRows reads rows of the view of runs.
+func (db *DB) runRows(ctx context.Context, query string, params ...any) ([]RunRow, error) {
+	var found []RunRow
+	err := db.rows(ctx, queryTimeout, query, params, func(rows chdriver.Rows) error {
+		var row RunRow
+		var cliArgs, envInfo string
+		if err := rows.Scan(row.columns(&cliArgs, &envInfo)...); err != nil {
+			return err
+		}
+		row.CLIArgs, row.EnvInfo = json.RawMessage(cliArgs), json.RawMessage(envInfo)
+		found = append(found, row)
+		return nil
+	})
+	return found, err
+}
+
 // named binds a server-side parameter.
 func named(name string, value any) any { return driver.Named(name, value) }
+
+// milliseconds binds a time to a parameter of type DateTime64(3).
+func milliseconds(name string, t time.Time) any {
+	return driver.DateNamed(name, t.UTC(), driver.MilliSeconds)
+}

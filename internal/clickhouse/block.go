@@ -1,0 +1,152 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+)
+
+// A columnValues is one column of an insert: a whole slice is handed to the driver at once, which is several times
+// faster than row by row.
+type columnValues interface {
+	appendTo(column chdriver.BatchColumn) error
+}
+
+// slice holds a value per row.
+type slice[T any] []T
+
+func (s slice[T]) appendTo(column chdriver.BatchColumn) error { return column.Append([]T(s)) }
+
+// repeated holds values that stay the same over many rows. The driver's LowCardinality column takes rows one by one; the
+// value is boxed once instead of once per row.
+type repeated []repeat
+
+type repeat struct {
+	value any
+	rows  int
+}
+
+func (r *repeated) add(value any, rows int) { *r = append(*r, repeat{value, rows}) }
+
+func (r repeated) appendTo(column chdriver.BatchColumn) error {
+	for _, part := range r {
+		for range part.rows {
+			if err := column.AppendRow(part.value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// insertBlock sends the columns, in the order of the statement's list, as one block.
+func (db *DB) insertBlock(ctx context.Context, query string, columns []columnValues) error {
+	ctx, cancel := context.WithTimeout(ctx, insertTimeout)
+	defer cancel()
+	batch, err := db.conn.PrepareBatch(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer batch.Close()
+	for i, values := range columns {
+		if err := values.appendTo(batch.Column(i)); err != nil {
+			return fmt.Errorf("column %d: %w", i+1, err)
+		}
+	}
+	return batch.Send()
+}
+
+// candleBlock is the columns of insert_candles.sql, built from the candles of one or several chunks.
+type candleBlock struct {
+	chain, source, version repeated
+
+	token      slice[string]
+	interval   slice[uint32]
+	timestamp  slice[int64] // Unix seconds
+	rank       slice[uint64]
+	run        slice[uuid.UUID]
+	open       slice[float64]
+	high       slice[float64]
+	low        slice[float64]
+	closePrice slice[float64]
+	volume     slice[float64]
+	volumeUSD  slice[float64]
+	quality    slice[uint8]
+	tier       slice[uint8]
+}
+
+func newCandleBlock(writes []backfill.ChunkWrite) *candleBlock {
+	rows := 0
+	for _, w := range writes {
+		rows += len(w.Candles)
+	}
+	// One allocation for the six float columns.
+	floats := make([]float64, 6*rows)
+	column := func(i int) slice[float64] { return floats[i*rows : i*rows : (i+1)*rows] }
+	b := &candleBlock{
+		token:      make([]string, 0, rows),
+		interval:   make([]uint32, 0, rows),
+		timestamp:  make([]int64, 0, rows),
+		rank:       make([]uint64, 0, rows),
+		run:        make([]uuid.UUID, 0, rows),
+		open:       column(0),
+		high:       column(1),
+		low:        column(2),
+		closePrice: column(3),
+		volume:     column(4),
+		volumeUSD:  column(5),
+		quality:    make([]uint8, 0, rows),
+		tier:       make([]uint8, 0, rows),
+	}
+	for _, w := range writes {
+		b.add(w)
+	}
+	return b
+}
+
+func (b *candleBlock) add(w backfill.ChunkWrite) {
+	m := &w.Run.Manifest
+	b.chain.add(string(w.Chunk.Token.Chain), len(w.Candles))
+	b.source.add(sourceOf(w), len(w.Candles))
+	b.version.add(w.Outcome.Version, len(w.Candles))
+	for _, c := range w.Candles {
+		quality := candle.Quality(c, m.SourceTier)
+		b.token = append(b.token, w.Chunk.Token.Address)
+		b.interval = append(b.interval, uint32(w.Chunk.Interval))
+		b.timestamp = append(b.timestamp, c.OpenTime)
+		b.rank = append(b.rank, Rank(quality, m.StartedAt))
+		b.run = append(b.run, m.RunID)
+		b.open = append(b.open, c.Open)
+		b.high = append(b.high, c.High)
+		b.low = append(b.low, c.Low)
+		b.closePrice = append(b.closePrice, c.Close)
+		b.volume = append(b.volume, c.Volume)
+		b.volumeUSD = append(b.volumeUSD, c.VolumeUSD)
+		b.quality = append(b.quality, quality)
+		b.tier = append(b.tier, uint8(m.SourceTier))
+	}
+}
+
+func (b *candleBlock) rows() int { return len(b.timestamp) }
+
+// columns are in the order of insert_candles.sql.
+func (b *candleBlock) columns() []columnValues {
+	return []columnValues{
+		b.chain, b.token, b.interval, b.timestamp, b.rank, b.run,
+		b.open, b.high, b.low, b.closePrice, b.volume, b.volumeUSD,
+		b.quality, b.source, b.tier, b.version,
+	}
+}
+
+// sourceOf is the service that answered; with fallbacks that need not be the one that the run asked for.
+func sourceOf(w backfill.ChunkWrite) string {
+	if w.Outcome.Source != "" {
+		return w.Outcome.Source
+	}
+	return w.Run.Manifest.Source
+}

@@ -1,0 +1,112 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// The oldest version that the project is tested with, and how far the clocks may be apart: the queue's leases last 30 s
+// by the workers' clocks.
+const (
+	minMajorVersion = 25
+	maxClockSkew    = 5 * time.Second
+)
+
+// Level is how serious a finding is.
+type Level string
+
+// The levels. A warning leaves the program able to work.
+const (
+	LevelOK      Level = "ok"
+	LevelWarning Level = "warning"
+	LevelError   Level = "error"
+)
+
+// Finding is one thing that Check looked at.
+type Finding struct {
+	Name   string `json:"name"`
+	Level  Level  `json:"level"`
+	Detail string `json:"detail"`
+	// Hint says what to do; empty when all is well.
+	Hint string `json:"hint,omitempty"`
+}
+
+// Check looks at everything that a person may have to put right. It changes nothing.
+func (db *DB) Check(ctx context.Context, now func() time.Time) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	if err := db.Ping(ctx); err != nil {
+		return []Finding{{Name: "clickhouse", Level: LevelError, Detail: err.Error(), Hint: "start ClickHouse, or correct its address"}}
+	}
+	migrations := db.checkMigrations(ctx)
+	if migrations.Level == LevelError {
+		return []Finding{migrations}
+	}
+	return append(db.checkServer(ctx, now), db.checkRights(ctx), migrations)
+}
+
+func (db *DB) checkServer(ctx context.Context, now func() time.Time) []Finding {
+	var version string
+	var micros int64
+	before := now()
+	if err := db.conn.QueryRow(ctx, checkServerSQL).Scan(&version, &micros); err != nil {
+		return []Finding{{Name: "clickhouse version", Level: LevelError, Detail: db.explain(err).Error(), Hint: "look into the server's log"}}
+	}
+	// The server read its clock somewhere between both of ours.
+	between := before.Add(now().Sub(before) / 2)
+	return []Finding{checkVersion(version, db.addr), checkSkew(time.UnixMicro(micros).Sub(between))}
+}
+
+func checkVersion(version, addr string) Finding {
+	finding := Finding{Name: "clickhouse version", Level: LevelOK, Detail: fmt.Sprintf("%s at %s", version, addr)}
+	var major int
+	if _, err := fmt.Sscanf(version, "%d.", &major); err != nil || major < minMajorVersion {
+		finding.Level = LevelWarning
+		finding.Hint = fmt.Sprintf("quantbot is tested with ClickHouse %d and newer: upgrade the server", minMajorVersion)
+	}
+	return finding
+}
+
+func checkSkew(skew time.Duration) Finding {
+	finding := Finding{Name: "clickhouse clock", Level: LevelOK, Detail: fmt.Sprintf("%s apart from this machine", skew.Abs().Round(time.Millisecond))}
+	if skew.Abs() > maxClockSkew {
+		finding.Level = LevelWarning
+		finding.Hint = "synchronise the clocks of both machines (NTP)"
+	}
+	return finding
+}
+
+// checkRights is lenient: a server that cannot say which rights we have may still grant them.
+func (db *DB) checkRights(ctx context.Context) Finding {
+	finding := Finding{Name: "clickhouse rights", Level: LevelOK, Detail: fmt.Sprintf("user %s may create, insert and select in %s", db.user, db.database)}
+	var granted uint8
+	err := db.conn.QueryRow(ctx, checkRightsSQL).Scan(&granted)
+	switch {
+	case err != nil:
+		finding.Level, finding.Detail = LevelWarning, "could not be checked: "+err.Error()
+		finding.Hint = "nothing, if inserts work"
+	case granted == 0:
+		finding.Level, finding.Detail = LevelWarning, fmt.Sprintf("user %s lacks a right on %s", db.user, db.database)
+		finding.Hint = fmt.Sprintf("GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW ON %s.* TO %s", db.database, db.user)
+	}
+	return finding
+}
+
+func (db *DB) checkMigrations(ctx context.Context) Finding {
+	migrations, err := db.MigrationStatus(ctx)
+	if err != nil {
+		return Finding{Name: "clickhouse schema", Level: LevelError, Detail: err.Error(), Hint: "correct the address, the user or the password"}
+	}
+	applied := 0
+	for _, m := range migrations {
+		if m.Applied {
+			applied++
+		}
+	}
+	finding := Finding{Name: "clickhouse schema", Level: LevelOK, Detail: fmt.Sprintf("%d of %d migrations applied in %s", applied, len(migrations), db.database)}
+	if applied < len(migrations) {
+		finding.Level, finding.Hint = LevelWarning, "run: quantbot migrate"
+	}
+	return finding
+}

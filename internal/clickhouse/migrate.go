@@ -1,0 +1,157 @@
+package clickhouse
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"path"
+	"time"
+
+	driver "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// versionTable remembers which migrations are applied. Its name keeps it beside the tables that it speaks of.
+const versionTable = "ohlcv_schema_versions"
+
+// Two processes that start at once apply the same migrations side by side: ClickHouse has no lock that would keep them
+// apart. Every migration can be applied twice, and the table of versions may hold a version twice, so the worst that
+// happens is that one of them meets a half-made table (of versions, or one that the other is replacing) and tries again.
+const (
+	migrateTries = 5
+	migratePause = 100 * time.Millisecond
+)
+
+// Migrate creates the database if it is missing, applies the migrations that are not applied yet, and returns the names
+// of those that this call applied. With nothing to do it takes a few milliseconds.
+func (db *DB) Migrate(ctx context.Context) (applied []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		names, err := db.migrateOnce(ctx)
+		applied = append(applied, names...)
+		if err == nil {
+			return applied, nil
+		}
+		if try == migrateTries || db.unreachable(err) {
+			return applied, db.storeError("migrate", err)
+		}
+		if err := sleep(ctx, migratePause*time.Duration(try)); err != nil {
+			return applied, db.storeError("migrate", err)
+		}
+	}
+}
+
+func (db *DB) migrateOnce(ctx context.Context) (applied []string, err error) {
+	if err := db.createDatabase(ctx); err != nil {
+		return nil, err
+	}
+	provider, err := db.migrations()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, provider.Close()) }()
+	results, err := provider.Up(ctx)
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+		results = partial.Applied
+	}
+	for _, result := range results {
+		applied = append(applied, path.Base(result.Source.Path))
+	}
+	return applied, err
+}
+
+// createDatabase connects without a database, because ours may not be there to connect to.
+func (db *DB) createDatabase(ctx context.Context) error {
+	options := *db.options
+	options.Auth.Database = ""
+	options.MaxOpenConns, options.MaxIdleConns = 1, 1
+	conn, err := driver.Open(&options)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var exists bool
+	if err := conn.QueryRow(ctx, databaseExistsSQL, named("database", db.database)).Scan(&exists); err != nil {
+		return err
+	}
+	if exists {
+		return nil
+	}
+	return conn.Exec(ctx, createDatabaseSQL, named("database", db.database))
+}
+
+// migrations opens goose on a connection of its own; closing the provider closes it.
+func (db *DB) migrations() (*goose.Provider, error) {
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	store, err := database.NewStore(database.DialectClickHouse, versionTable)
+	if err != nil {
+		return nil, err
+	}
+	options := *db.options
+	options.MaxOpenConns, options.MaxIdleConns = 0, 0 // database/sql has the pool
+	return goose.NewProvider(goose.DialectCustom, driver.OpenDB(&options), files,
+		goose.WithStore(store), goose.WithDisableGlobalRegistry(true))
+}
+
+// Migration is one migration and whether it is applied.
+type Migration struct {
+	Name      string    `json:"name"`
+	Applied   bool      `json:"applied"`
+	AppliedAt time.Time `json:"applied_at"` // zero unless applied
+}
+
+// MigrationStatus lists the migrations that this program knows, in order. It changes nothing.
+func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	provider, err := db.migrations()
+	if err != nil {
+		return nil, db.storeError("read the state of migrations", err)
+	}
+	defer provider.Close()
+	migrations := make([]Migration, 0, len(provider.ListSources()))
+	for _, source := range provider.ListSources() {
+		migrations = append(migrations, Migration{Name: path.Base(source.Path)})
+	}
+	if exists, err := db.versionTableExists(ctx); err != nil || !exists {
+		return migrations, db.storeError("read the state of migrations", err)
+	}
+	states, err := provider.Status(ctx)
+	if err != nil {
+		return nil, db.storeError("read the state of migrations", err)
+	}
+	for i, state := range states {
+		migrations[i].Applied = state.State == goose.StateApplied
+		migrations[i].AppliedAt = state.AppliedAt
+	}
+	return migrations, nil
+}
+
+// versionTableExists asks before goose would create the table.
+func (db *DB) versionTableExists(ctx context.Context) (exists bool, err error) {
+	err = db.conn.QueryRow(ctx, tableExistsSQL, named("database", db.database), named("table", versionTable)).Scan(&exists)
+	if isServerCode(err, codeUnknownDatabase) {
+		return false, nil
+	}
+	return exists, err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,188 @@
+package clickhouse
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
+)
+
+// RunRow is a row of the view ohlcv_ingestion_runs: its JSON keys are the view's columns, in the view's order.
+type RunRow struct {
+	RunID               uuid.UUID       `json:"run_id"`
+	StartedAt           time.Time       `json:"started_at"`
+	CompletedAt         *time.Time      `json:"completed_at"` // nil while running
+	Status              string          `json:"status"`
+	ScriptVersion       string          `json:"script_version"`
+	GitCommitHash       string          `json:"git_commit_hash"`
+	GitBranch           string          `json:"git_branch"`
+	GitDirty            *bool           `json:"git_dirty"` // nil = unknown
+	CLIArgs             json.RawMessage `json:"cli_args"`  // an object
+	EnvInfo             json.RawMessage `json:"env_info"`  // an object
+	InputHash           string          `json:"input_hash"`
+	SourceTier          uint8           `json:"source_tier"`
+	CandlesFetched      int64           `json:"candles_fetched"`
+	CandlesInserted     int64           `json:"candles_inserted"`
+	CandlesRejected     int64           `json:"candles_rejected"`
+	CandlesDeduplicated int64           `json:"candles_deduplicated"`
+	TokensProcessed     int64           `json:"tokens_processed"`
+	ErrorsCount         int64           `json:"errors_count"`
+	ErrorMessage        string          `json:"error_message"`
+	ZeroVolumeCount     int64           `json:"zero_volume_count"`
+	DedupMode           string          `json:"dedup_mode"`
+	DedupCompletedAt    *time.Time      `json:"dedup_completed_at"`
+	Attempt             uint32          `json:"attempt"`
+	PlannedChunks       int64           `json:"planned_chunks"`
+	CancelledChunks     int64           `json:"cancelled_chunks"`
+	CandlesDropped      int64           `json:"candles_dropped"`
+	APICalls            int64           `json:"api_calls"`
+	Credits             int64           `json:"credits"`
+	Source              string          `json:"source"`
+	Interval            string          `json:"interval"`
+	RangeFrom           time.Time       `json:"range_from"`
+	RangeTo             time.Time       `json:"range_to"`
+	Validation          string          `json:"validation"`
+	StartedBy           string          `json:"started_by"`
+}
+
+// columns are the scan destinations in the view's order.
+func (r *RunRow) columns(cliArgs, envInfo *string) []any {
+	return []any{
+		&r.RunID, &r.StartedAt, &r.CompletedAt, &r.Status,
+		&r.ScriptVersion, &r.GitCommitHash, &r.GitBranch, &r.GitDirty, cliArgs, envInfo, &r.InputHash, &r.SourceTier,
+		&r.CandlesFetched, &r.CandlesInserted, &r.CandlesRejected, &r.CandlesDeduplicated,
+		&r.TokensProcessed, &r.ErrorsCount, &r.ErrorMessage, &r.ZeroVolumeCount, &r.DedupMode, &r.DedupCompletedAt,
+		&r.Attempt, &r.PlannedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
+		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy,
+	}
+}
+
+// Record turns the row back into what the heart works with.
+func (r *RunRow) Record() (backfill.RunRecord, error) {
+	m, err := r.manifest()
+	if err != nil {
+		return backfill.RunRecord{}, fmt.Errorf("read the row of run %s: %w", r.RunID, err)
+	}
+	return backfill.RunRecord{
+		Run:         backfill.Run{Manifest: m, Attempt: int(r.Attempt), PlannedChunks: int(r.PlannedChunks)},
+		Status:      backfill.RunStatus(r.Status),
+		CompletedAt: orZero(r.CompletedAt),
+		Stats: backfill.Stats{
+			Fetched:      r.CandlesFetched,
+			Inserted:     r.CandlesInserted,
+			Rejected:     r.CandlesRejected,
+			Deduplicated: r.CandlesDeduplicated,
+			ZeroVolume:   r.ZeroVolumeCount,
+			Dropped:      r.CandlesDropped,
+			APICalls:     r.APICalls,
+			Credits:      r.Credits,
+		},
+		TokensProcessed: int(r.TokensProcessed),
+		FailedChunks:    int(r.ErrorsCount),
+		CancelledChunks: int(r.CancelledChunks),
+		ErrorMessage:    r.ErrorMessage,
+	}, nil
+}
+
+func (r *RunRow) manifest() (manifest.Manifest, error) {
+	interval, err := candle.ParseInterval(r.Interval)
+	if err != nil {
+		return manifest.Manifest{}, err
+	}
+	m := manifest.Manifest{
+		RunID:         r.RunID,
+		StartedAt:     r.StartedAt.UTC(),
+		StartedBy:     r.StartedBy,
+		ScriptVersion: r.ScriptVersion,
+		GitCommitHash: r.GitCommitHash,
+		GitBranch:     r.GitBranch,
+		GitDirty:      r.GitDirty,
+		InputHash:     r.InputHash,
+		Source:        r.Source,
+		Interval:      interval,
+		Range:         candle.Range{From: r.RangeFrom.Unix(), To: r.RangeTo.Unix()},
+		Validation:    candle.Validation(r.Validation),
+		DedupMode:     manifest.DedupMode(r.DedupMode),
+		SourceTier:    candle.SourceTier(r.SourceTier),
+	}
+	if err := json.Unmarshal(r.CLIArgs, &m.CLIArgs); err != nil {
+		return manifest.Manifest{}, fmt.Errorf("decode cli_args: %w", err)
+	}
+	if err := json.Unmarshal(r.EnvInfo, &m.EnvInfo); err != nil {
+		return manifest.Manifest{}, fmt.Errorf("decode env_info: %w", err)
+	}
+	return m, nil
+}
+
+// Unfinished lists the runs whose latest attempt has started and not ended, oldest first.
+func (db *DB) Unfinished(ctx context.Context) ([]backfill.Run, error) {
+	rows, err := db.runRows(ctx, unfinishedSQL)
+	if err != nil {
+		return nil, db.storeError("list unfinished runs", err)
+	}
+	runs := make([]backfill.Run, len(rows))
+	for i := range rows {
+		record, err := rows[i].Record()
+		if err != nil {
+			return nil, err
+		}
+		runs[i] = record.Run
+	}
+	return runs, nil
+}
+
+// Run returns the run's latest record, or backfill.ErrUnknownRun.
+func (db *DB) Run(ctx context.Context, runID uuid.UUID) (backfill.RunRecord, error) {
+	row, err := db.RunDetails(ctx, runID)
+	if err != nil {
+		return backfill.RunRecord{}, err
+	}
+	return row.Record()
+}
+
+// RunDetails returns the run's row, or backfill.ErrUnknownRun.
+func (db *DB) RunDetails(ctx context.Context, runID uuid.UUID) (RunRow, error) {
+	rows, err := db.runRows(ctx, runSQL, named("run_id", runID))
+	if err != nil {
+		return RunRow{}, db.storeError(fmt.Sprintf("read run %s", runID), err)
+	}
+	if len(rows) == 0 {
+		return RunRow{}, fmt.Errorf("read run %s: %w", runID, backfill.ErrUnknownRun)
+	}
+	return rows[0], nil
+}
+
+// RunFilter narrows Runs; a zero field is no condition.
+type RunFilter struct {
+	Status    backfill.RunStatus
+	Since     time.Time // of the run's start, inclusive
+	InputHash string
+	Limit     int // 0 = DefaultRunLimit
+}
+
+// DefaultRunLimit is how many runs Runs returns unless told otherwise.
+const DefaultRunLimit = 20
+
+// Runs lists runs, the newest first.
+func (db *DB) Runs(ctx context.Context, filter RunFilter) ([]RunRow, error) {
+	since := filter.Since
+	if since.Before(time.Unix(0, 0)) {
+		since = time.Unix(0, 0) // the zero time lies before what the column holds
+	}
+	limit := filter.Limit
+	if limit <= 0 {
+		limit = DefaultRunLimit
+	}
+	rows, err := db.runRows(ctx, runsSQL,
+		named("status", string(filter.Status)),
+		named("input_hash", filter.InputHash),
+		milliseconds("since", since),
+		named("limit", limit))
+	return rows, db.storeError("list runs", err)
+}
