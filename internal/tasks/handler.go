@@ -1,0 +1,166 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/manifest"
+)
+
+// lastWords bounds what a handler still writes to the ledger after its context has ended.
+const lastWords = 5 * time.Second
+
+// Handler runs tasks.
+type Handler struct {
+	Ledger   backfill.FillLedger
+	History  backfill.FillHistory
+	Filler   *backfill.Filler
+	Finisher *backfill.Finisher
+	Queue    backfill.Queue
+	Logger   *slog.Logger
+}
+
+// ProcessTask implements asynq.Handler.
+func (h *Handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	switch t.Type() {
+	case TypeFill:
+		return h.fill(ctx, t.Payload())
+	case TypeFinish:
+		return h.finish(ctx, t.Payload())
+	}
+	return fmt.Errorf("unknown task type %q: %w", t.Type(), asynq.SkipRetry)
+}
+
+// fill takes one chunk from admission to its outcome: record first, then signal, then acknowledge by returning nil. A
+// death between any two of these steps leads to a second execution, which finds what the first one left.
+func (h *Handler) fill(ctx context.Context, payload []byte) error {
+	task, chunk, err := decodeFill(payload)
+	if err != nil {
+		return payloadError(err)
+	}
+	admission, err := h.Ledger.Admit(ctx, task)
+	if err != nil {
+		return fmt.Errorf("admit chunk %s: %w", chunk.ID, err)
+	}
+	switch admission.Verdict {
+	case backfill.AlreadyDone:
+		return nil
+	case backfill.RunMissing:
+		return backfill.WithClass(backfill.ClassStore, fmt.Errorf("admit chunk %s: %w", chunk.ID, backfill.ErrUnknownRun))
+	case backfill.RunCancelled:
+		return h.end(ctx, task, admission, h.Filler.Unfilled(chunk, admission.Executions, backfill.OutcomeCancelled, "", "run cancelled"))
+	case backfill.Proceed:
+	}
+	ctx = manifest.NewContext(ctx, admission.Run.Manifest)
+	if admission.Crashes >= crashLimit {
+		text := fmt.Sprintf("%d workers died while fetching %s %s %s", admission.Crashes, chunk.Token, chunk.Interval, chunk.Range)
+		return h.end(ctx, task, admission, h.Filler.Unfilled(chunk, admission.Executions, backfill.OutcomeFailed, backfill.ClassCrash, text))
+	}
+	if outcome, found := h.adopt(ctx, task, admission); found {
+		return h.record(ctx, task, admission, outcome)
+	}
+	outcome, err := h.Filler.Fill(ctx, admission.Run, chunk, admission.Executions, func(ctx context.Context) (bool, error) {
+		return h.Ledger.StillWanted(ctx, task, admission.Epoch)
+	})
+	if err != nil {
+		return h.unfilled(ctx, task, admission, chunk, outcome, err)
+	}
+	return h.record(ctx, task, admission, outcome)
+}
+
+// adopt looks for the outcome that an earlier execution made durable before it died.
+func (h *Handler) adopt(ctx context.Context, task backfill.Task, admission backfill.Admission) (backfill.Outcome, bool) {
+	if admission.Executions == 1 {
+		return backfill.Outcome{}, false
+	}
+	outcome, found, err := h.History.Success(ctx, task)
+	if err != nil {
+		h.Logger.WarnContext(ctx, "run history not readable, fetching the chunk again",
+			"run_id", task.RunID, "chunk_id", task.ChunkID, "err", err)
+		return backfill.Outcome{}, false
+	}
+	return outcome, found
+}
+
+// unfilled hands the chunk back for another try, or ends it when its class allows no more.
+func (h *Handler) unfilled(ctx context.Context, task backfill.Task, admission backfill.Admission, chunk backfill.Chunk, outcome backfill.Outcome, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	class := backfill.ClassOf(cause)
+	count, err := h.Ledger.HandBack(ctx, task, class)
+	if err != nil {
+		h.Logger.WarnContext(ctx, "chunk not handed back to the ledger", "run_id", task.RunID, "chunk_id", task.ChunkID, "err", err)
+		return cause
+	}
+	if errors.Is(cause, backfill.ErrUnwanted) {
+		// Taken up again at once, the chunk is either acknowledged or ends as cancelled.
+		return backfill.WithClass(backfill.ClassInterrupted, cause)
+	}
+	if limit, limited := classLimits[class]; !limited || count < limit {
+		return cause
+	}
+	failed := h.Filler.Unfilled(chunk, admission.Executions, backfill.OutcomeFailed, class, cause.Error())
+	failed.StartedAt = outcome.StartedAt
+	failed.Stats.APICalls, failed.Stats.Credits = outcome.Stats.APICalls, outcome.Stats.Credits
+	if err := h.end(ctx, task, admission, failed); err != nil {
+		return err
+	}
+	h.Logger.WarnContext(ctx, "chunk failed", "run_id", task.RunID, "chunk_id", task.ChunkID, "token", chunk.Token.String(),
+		"class", class, "tries", count, "err", cause)
+	// The chunk is over; asynq keeps the task in its archive, where the operator's monitor shows the error.
+	return fmt.Errorf("%w: %w", asynq.SkipRetry, cause)
+}
+
+// end records an outcome without candles, writing its history row first.
+func (h *Handler) end(ctx context.Context, task backfill.Task, admission backfill.Admission, outcome backfill.Outcome) error {
+	if err := h.History.RecordOutcomes(ctx, admission.Run, []backfill.Outcome{outcome}); err != nil {
+		outcome.Unrecorded = true
+		h.Logger.WarnContext(ctx, "outcome row not written, Finish will write it", "run_id", task.RunID, "chunk_id", task.ChunkID, "err", err)
+	}
+	return h.record(ctx, task, admission, outcome)
+}
+
+func (h *Handler) record(ctx context.Context, task backfill.Task, admission backfill.Admission, outcome backfill.Outcome) error {
+	recorded, err := h.Ledger.Record(ctx, task, admission.Epoch, outcome)
+	if errors.Is(err, backfill.ErrStale) || errors.Is(err, backfill.ErrUnknownRun) {
+		// The run was rebuilt or lost under our hands: run again under the epoch of the day.
+		return backfill.WithClass(backfill.ClassStore, fmt.Errorf("record chunk %s: %w", task.ChunkID, err))
+	}
+	if err != nil {
+		return fmt.Errorf("record chunk %s: %w", task.ChunkID, err)
+	}
+	if !recorded.Finish {
+		return nil
+	}
+	if err := h.Queue.EnqueueFinish(ctx, task.RunID, task.Attempt); err != nil {
+		h.Logger.WarnContext(ctx, "finish not enqueued, the reconciler will finish the run", "run_id", task.RunID, "err", err)
+	}
+	return nil
+}
+
+func (h *Handler) finish(ctx context.Context, payload []byte) error {
+	runID, attempt, err := decodeFinish(payload)
+	if err != nil {
+		return payloadError(err)
+	}
+	err = h.Finisher.Finish(ctx, runID, attempt)
+	if errors.Is(err, backfill.ErrNotDone) || errors.Is(err, backfill.ErrUnknownRun) {
+		h.Logger.WarnContext(ctx, "nothing to finish", "run_id", runID, "attempt", attempt, "err", err)
+		return nil
+	}
+	return err
+}
+
+// payloadError keeps tasks of a newer enqueuer for a newer worker and gives up on garbage.
+func payloadError(err error) error {
+	if errors.Is(err, errNewerPayload) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+}

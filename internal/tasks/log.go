@@ -1,0 +1,20 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+)
+
+// asynqLogger lets asynq log through slog. Its info lines are about its own coming and going, which quantbot says itself.
+type asynqLogger struct{ logger *slog.Logger }
+
+func (l asynqLogger) log(level slog.Level, args []any) {
+	l.logger.Log(context.Background(), level, "asynq", "detail", fmt.Sprint(args...))
+}
+
+func (l asynqLogger) Debug(args ...any) { l.log(slog.LevelDebug, args) }
+func (l asynqLogger) Info(args ...any)  { l.log(slog.LevelDebug, args) }
+func (l asynqLogger) Warn(args ...any)  { l.log(slog.LevelWarn, args) }
+func (l asynqLogger) Error(args ...any) { l.log(slog.LevelError, args) }
+func (l asynqLogger) Fatal(args ...any) { l.log(slog.LevelError, args) }

@@ -1,0 +1,106 @@
+package tasks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+)
+
+// Task types. They are stored in Redis and outlive deployments: never change one.
+const (
+	TypeFill   = "candles:fill"
+	TypeFinish = "run:finish"
+)
+
+// payloadVersion is raised when a payload changes in a way that older workers would misread; they then refuse the task,
+// which the queue keeps and retries until a newer worker takes it.
+const payloadVersion = 1
+
+// errPayload marks payloads that no worker will ever understand.
+var errPayload = errors.New("malformed payload")
+
+// errNewerPayload marks payloads of a newer enqueuer.
+var errNewerPayload = errors.New("payload of a newer version of quantbot")
+
+type fillPayload struct {
+	Version  int              `json:"v"`
+	RunID    uuid.UUID        `json:"run_id"`
+	Attempt  int              `json:"attempt"`
+	ChunkID  backfill.ChunkID `json:"chunk_id"`
+	Chain    candle.Chain     `json:"chain"`
+	Address  string           `json:"address"`
+	Interval candle.Interval  `json:"interval"`
+	From     int64            `json:"from"`
+	To       int64            `json:"to"`
+}
+
+type finishPayload struct {
+	Version int       `json:"v"`
+	RunID   uuid.UUID `json:"run_id"`
+	Attempt int       `json:"attempt"`
+}
+
+func encodeFill(run backfill.Run, chunk backfill.Chunk) ([]byte, error) {
+	return json.Marshal(fillPayload{
+		Version: payloadVersion, RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID,
+		Chain: chunk.Token.Chain, Address: chunk.Token.Address, Interval: chunk.Interval,
+		From: chunk.Range.From, To: chunk.Range.To,
+	})
+}
+
+// decodeFill refuses a payload whose chunk id is not the hash of its content: such a task would record its outcome
+// under another chunk's name.
+func decodeFill(data []byte) (backfill.Task, backfill.Chunk, error) {
+	var p fillPayload
+	if err := decode(data, &p, &p.Version); err != nil {
+		return backfill.Task{}, backfill.Chunk{}, err
+	}
+	chunk := backfill.NewChunk(candle.Token{Chain: p.Chain, Address: p.Address}, p.Interval, candle.Range{From: p.From, To: p.To})
+	if p.Attempt < 1 || p.RunID == uuid.Nil || p.Interval == 0 || chunk.Range.Empty() || chunk.ID != p.ChunkID {
+		return backfill.Task{}, backfill.Chunk{}, fmt.Errorf("%w: chunk id does not match its content", errPayload)
+	}
+	return backfill.Task{RunID: p.RunID, Attempt: p.Attempt, ChunkID: p.ChunkID}, chunk, nil
+}
+
+func encodeFinish(runID uuid.UUID, attempt int) ([]byte, error) {
+	return json.Marshal(finishPayload{Version: payloadVersion, RunID: runID, Attempt: attempt})
+}
+
+func decodeFinish(data []byte) (runID uuid.UUID, attempt int, err error) {
+	var p finishPayload
+	if err := decode(data, &p, &p.Version); err != nil {
+		return uuid.Nil, 0, err
+	}
+	if p.Attempt < 1 || p.RunID == uuid.Nil {
+		return uuid.Nil, 0, fmt.Errorf("%w: run or attempt missing", errPayload)
+	}
+	return p.RunID, p.Attempt, nil
+}
+
+func decode(data []byte, payload any, version *int) error {
+	if err := json.Unmarshal(data, payload); err != nil {
+		return fmt.Errorf("%w: %w", errPayload, err)
+	}
+	switch {
+	case *version > payloadVersion:
+		return fmt.Errorf("%w: version %d, this worker knows %d", errNewerPayload, *version, payloadVersion)
+	case *version < 1:
+		return fmt.Errorf("%w: version missing", errPayload)
+	}
+	return nil
+}
+
+// fillTaskID holds run and attempt because the id of an archived task stays taken.
+func fillTaskID(t backfill.Task) string {
+	return t.RunID.String() + ":" + strconv.Itoa(t.Attempt) + ":" + string(t.ChunkID)
+}
+
+func finishTaskID(runID uuid.UUID, attempt int) string {
+	return "finish:" + runID.String() + ":" + strconv.Itoa(attempt)
+}

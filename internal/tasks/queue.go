@@ -1,0 +1,170 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/errgroup"
+
+	"quantbot/internal/backfill"
+)
+
+// Queues. Few of them: each empty queue costs an idle worker a round trip per poll.
+const (
+	QueueIngest = "ingest"
+	QueueFinish = "finish"
+)
+
+// enqueueParallel is how many goroutines enqueue at once: asynq has no batch call, and one goroutine waits a round trip
+// for each task. Measured: 8 to 32 reach the most that one Redis takes.
+const enqueueParallel = 24
+
+// maxRetry is asynq's own limit and only a net below ours: the ledger counts per class and ends a chunk earlier.
+const maxRetry = 25
+
+// taskTimeout must outlast waiting for the rate budget; every request and insert has its own, much shorter timeout.
+const taskTimeout = 12 * time.Hour
+
+// Queue enqueues and looks up tasks in asynq. It implements backfill.Queue.
+type Queue struct {
+	conn      asynq.RedisConnOpt
+	inspector *asynq.Inspector
+
+	mu     sync.Mutex
+	client *asynq.Client
+}
+
+var _ backfill.Queue = (*Queue)(nil)
+
+// NewQueue opens a queue over the Redis at the URL (redis://, rediss:// or redis-sentinel://).
+func NewQueue(redisURL string) (*Queue, error) {
+	conn, err := asynq.ParseRedisURI(redisURL)
+	if err != nil {
+		return nil, errors.New("read REDIS_URL: it must be redis://, rediss:// or redis-sentinel://") // the URL may hold a password
+	}
+	return &Queue{conn: conn, inspector: asynq.NewInspector(conn), client: asynq.NewClient(conn)}, nil
+}
+
+// Close closes the connections.
+func (q *Queue) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return errors.Join(q.client.Close(), q.inspector.Close())
+}
+
+// EnqueueChunks enqueues one task per chunk.
+func (q *Queue) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []backfill.Chunk) error {
+	client, err := q.registered(QueueIngest)
+	if err != nil {
+		return err
+	}
+	var next sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	for range min(enqueueParallel, len(chunks)) {
+		group.Go(func() error {
+			for {
+				next.Lock()
+				if len(chunks) == 0 {
+					next.Unlock()
+					return nil
+				}
+				chunk := chunks[0]
+				chunks = chunks[1:]
+				next.Unlock()
+				if err := enqueueChunk(ctx, client, run, chunk); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return group.Wait()
+}
+
+func enqueueChunk(ctx context.Context, client *asynq.Client, run backfill.Run, chunk backfill.Chunk) error {
+	payload, err := encodeFill(run, chunk)
+	if err != nil {
+		return fmt.Errorf("encode the task of chunk %s: %w", chunk.ID, err)
+	}
+	id := fillTaskID(backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID})
+	_, err = client.EnqueueContext(ctx, asynq.NewTask(TypeFill, payload),
+		asynq.TaskID(id), asynq.Queue(QueueIngest), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
+	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil // a task that is there already is either alive or, when dead, the reconciler's to judge
+	}
+	return backfill.WithClass(backfill.ClassStore, fmt.Errorf("enqueue chunk %s: %w", chunk.ID, err))
+}
+
+// EnqueueFinish enqueues the finish of an attempt.
+func (q *Queue) EnqueueFinish(ctx context.Context, runID uuid.UUID, attempt int) error {
+	client, err := q.registered(QueueFinish)
+	if err != nil {
+		return err
+	}
+	payload, err := encodeFinish(runID, attempt)
+	if err != nil {
+		return fmt.Errorf("encode the finish of run %s: %w", runID, err)
+	}
+	_, err = client.EnqueueContext(ctx, asynq.NewTask(TypeFinish, payload),
+		asynq.TaskID(finishTaskID(runID, attempt)), asynq.Queue(QueueFinish), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
+	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil
+	}
+	return backfill.WithClass(backfill.ClassStore, fmt.Errorf("enqueue the finish of run %s: %w", runID, err))
+}
+
+// registered returns a client that asynq's own set of queues knows. A client registers its queues once, so after Redis
+// was emptied it would fill a queue that no inspector and no monitor sees; a new client registers them again.
+func (q *Queue) registered(queue string) (*asynq.Client, error) {
+	known, err := q.inspector.Queues()
+	if err != nil {
+		return nil, backfill.WithClass(backfill.ClassStore, fmt.Errorf("list queues: %w", err))
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if slices.Contains(known, queue) {
+		return q.client, nil
+	}
+	// The old client is left to the garbage collector rather than closed: another goroutine may be using it.
+	q.client = asynq.NewClient(q.conn)
+	return q.client, nil
+}
+
+// TaskState looks up the task of a chunk.
+func (q *Queue) TaskState(_ context.Context, task backfill.Task) (state backfill.TaskState, lastErr string, err error) {
+	info, err := q.inspector.GetTaskInfo(QueueIngest, fillTaskID(task))
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+		return backfill.TaskGone, "", nil
+	case err != nil:
+		return 0, "", backfill.WithClass(backfill.ClassStore, fmt.Errorf("look up task %s: %w", fillTaskID(task), err))
+	case info.State == asynq.TaskStateArchived:
+		return backfill.TaskDead, info.LastErr, nil
+	case info.State == asynq.TaskStateCompleted:
+		return backfill.TaskGone, "", nil
+	}
+	return backfill.TaskLive, info.LastErr, nil
+}
+
+// Forget deletes a task that is no longer alive. A task that is not there is fine.
+func (q *Queue) Forget(_ context.Context, task backfill.Task) error {
+	err := q.inspector.DeleteTask(QueueIngest, fillTaskID(task))
+	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+		return nil
+	}
+	return backfill.WithClass(backfill.ClassStore, fmt.Errorf("delete task %s: %w", fillTaskID(task), err))
+}
+
+// Workers counts the worker processes that asynq has heard of lately.
+func (q *Queue) Workers() (int, error) {
+	servers, err := q.inspector.Servers()
+	if err != nil {
+		return 0, backfill.WithClass(backfill.ClassStore, fmt.Errorf("list workers: %w", err))
+	}
+	return len(servers), nil
+}

@@ -1,0 +1,73 @@
+package tasks
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"quantbot/internal/backfill"
+)
+
+// classLimits is how many times a chunk may meet an error of a class before it fails. A class that is not here is
+// retried until it goes away: being asked to slow down, an exhausted quota and our own stores say nothing about the chunk.
+var classLimits = map[backfill.Class]int{
+	backfill.ClassUnknown:     5,
+	backfill.ClassUnavailable: 5,
+	backfill.ClassPermanent:   1,
+	backfill.ClassKeyRejected: 1,
+}
+
+// crashLimit is how many workers a chunk may kill. A crash is rarely the chunk's fault (a deployment, a full machine), so
+// it is generous, but a chunk that kills every worker must not go round for ever.
+const crashLimit = 10
+
+// The delays of the policy. Unavailable sources are asked again after 1, 2, 4 and 8 seconds.
+const (
+	firstDelay       = time.Second
+	maxDelay         = time.Minute
+	storeDelay       = 5 * time.Second
+	rateLimitedDelay = 10 * time.Second
+	parkedDelay      = 15 * time.Minute
+)
+
+// isFailure tells asynq whether an error spends one of the task's retries.
+func isFailure(err error) bool {
+	if errors.Is(err, asynq.ErrLeaseExpired) || errors.Is(err, errNewerPayload) {
+		return false
+	}
+	switch backfill.ClassOf(err) {
+	case backfill.ClassRateLimited, backfill.ClassParked, backfill.ClassStore, backfill.ClassInterrupted:
+		return false
+	default:
+		return true
+	}
+}
+
+// retryDelay is asynq's RetryDelayFunc: tries counts the failures so far, from 0.
+func retryDelay(tries int, err error, _ *asynq.Task) time.Duration {
+	if errors.Is(err, asynq.ErrLeaseExpired) {
+		return firstDelay
+	}
+	if wait := backfill.RetryAfter(err); wait > 0 {
+		return jitter(wait)
+	}
+	switch backfill.ClassOf(err) {
+	case backfill.ClassInterrupted:
+		return firstDelay
+	case backfill.ClassStore:
+		return jitter(storeDelay)
+	case backfill.ClassRateLimited:
+		return jitter(rateLimitedDelay)
+	case backfill.ClassParked:
+		return jitter(parkedDelay)
+	default:
+		return jitter(min(firstDelay<<min(tries, 10), maxDelay))
+	}
+}
+
+// jitter adds up to a quarter, so that chunks that failed together do not come back together.
+func jitter(d time.Duration) time.Duration {
+	return d + rand.N(d/4+1) //nolint:gosec // spreading load needs no cryptographic randomness
+}
