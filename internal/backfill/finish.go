@@ -96,7 +96,7 @@ func (f *Finisher) archive(ctx context.Context, state LedgerState, t *tally) err
 	if err := f.History.Finished(ctx, record); err != nil {
 		return fmt.Errorf("write the end of run %s: %w", run.ID(), err)
 	}
-	if err := f.Ledger.Archive(ctx, run.ID()); err != nil {
+	if err := f.Ledger.Archive(ctx, run.ID(), run.Attempt); err != nil {
 		return fmt.Errorf("archive run %s: %w", run.ID(), err)
 	}
 	return nil

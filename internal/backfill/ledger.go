@@ -135,8 +135,9 @@ type FinishLedger interface {
 	// Settle stores the result and moves to PhaseFinished, once per attempt: ErrFinished when it is there. It frees the
 	// input hash for another run.
 	Settle(ctx context.Context, runID uuid.UUID, result RunRecord) error
-	// Archive takes the run off the active ones when the history has everything, and lets its keys expire.
-	Archive(ctx context.Context, runID uuid.UUID) error
+	// Archive takes the run off the active ones when the history has everything of this attempt, and lets its keys expire.
+	// It does nothing when a newer attempt has begun.
+	Archive(ctx context.Context, runID uuid.UUID, attempt int) error
 }
 
 // ReconcileLedger is what the reconciler needs beyond the other views.
@@ -147,8 +148,13 @@ type ReconcileLedger interface {
 	ReleaseLease(ctx context.Context, holder string) error
 	// ActiveRuns lists the runs that are not archived.
 	ActiveRuns(ctx context.Context) ([]uuid.UUID, error)
+	// Forget takes a run that has no state off the active ones.
+	Forget(ctx context.Context, runID uuid.UUID) error
 	// TakeOver raises the epoch and shows a first heartbeat: the caller is now the planning process.
 	TakeOver(ctx context.Context, runID uuid.UUID) (epoch int64, err error)
+	// Abandon ends an attempt in PhasePlanning whose plan is not whole, with the result as given: none of its tasks was
+	// enqueued, so there is nothing to add up. ErrFinished when it has a result; an error when the plan is whole by now.
+	Abandon(ctx context.Context, runID uuid.UUID, epoch int64, result RunRecord) error
 	// Rebuild creates a lost run again in PhasePlanning under a new epoch. It answers ErrFinished if the run is there.
 	Rebuild(ctx context.Context, run Run) (epoch int64, err error)
 	// PendingPage returns some pending chunks with their plan, and the cursor to go on with; a cursor of 0 ends the scan.

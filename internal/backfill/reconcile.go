@@ -131,7 +131,7 @@ func (r *Reconciler) forget(ctx context.Context, runID uuid.UUID) error {
 		return err
 	}
 	r.Logger.WarnContext(ctx, "run lost by the ledger, dropped from the active runs", "run_id", runID)
-	return r.Ledger.Archive(ctx, runID)
+	return r.Ledger.Forget(ctx, runID)
 }
 
 // catchUp writes the start and the plan that the history missed (R7).
@@ -207,11 +207,11 @@ const diedPlanning = "enqueuer died while planning"
 func (r *Reconciler) abandon(ctx context.Context, run Run, epoch int64) error {
 	r.Logger.ErrorContext(ctx, "enqueuer died while planning, the run fails", "run_id", run.ID())
 	record := RunRecord{Run: run, Status: StatusFailed, CompletedAt: r.Now().UTC(), ErrorMessage: diedPlanning}
-	if err := r.Ledger.Settle(ctx, run.ID(), record); err != nil && !errors.Is(err, ErrFinished) {
-		return fmt.Errorf("settle the abandoned run under epoch %d: %w", epoch, err)
+	if err := r.Ledger.Abandon(ctx, run.ID(), epoch, record); err != nil && !errors.Is(err, ErrFinished) {
+		return fmt.Errorf("abandon the run: %w", err)
 	}
 	if err := r.History.Finished(ctx, record); err != nil {
 		return fmt.Errorf("write the end of the abandoned run: %w", err)
 	}
-	return r.Ledger.Archive(ctx, run.ID())
+	return r.Ledger.Archive(ctx, run.ID(), run.Attempt)
 }

@@ -260,7 +260,7 @@ func TestRecordLateExpiresWithArchive(t *testing.T) {
 	run, plan := newRun(1)
 	epoch := sealRun(t, l, run, plan)
 	finishRun(t, l, run, plan, epoch, backfill.OutcomeFailed)
-	require.NoError(t, l.Archive(t.Context(), run.ID()))
+	require.NoError(t, l.Archive(t.Context(), run.ID(), 1))
 	record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeSuccess))
 	for _, key := range client.Keys(t.Context(), "*").Val() {
 		require.Greater(t, client.PTTL(t.Context(), key).Val(), time.Hour, key)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,53 +59,55 @@ func (l *Ledger) Settle(ctx context.Context, runID uuid.UUID, result backfill.Ru
 
 // Abandon ends an attempt whose planning process died before the plan was whole, with the result as given. No task was
 // enqueued then, so there is nothing to add up. It answers ErrStale unless the caller took the run over, ErrFinished when
-// the attempt has a result, and an error when it is sealed.
+// the attempt has a result, and an error when the plan is whole by now.
 func (l *Ledger) Abandon(ctx context.Context, runID uuid.UUID, epoch int64, result backfill.RunRecord) error {
 	encoded, err := json.Marshal(result)
 	if err != nil {
 		return fmt.Errorf("encode result of run %s: %w", runID, err)
 	}
 	k := keysOf(runID)
-	r, err := l.run(ctx, abandonScript, []string{k.meta(), k.pending(result.Attempt)}, formatEpoch(epoch), result.Attempt, encoded)
+	keys := []string{k.meta(), k.pending(result.Attempt), k.outcome(result.Attempt)}
+	r, err := l.run(ctx, abandonScript, keys, formatEpoch(epoch), result.Attempt, encoded)
 	if err != nil {
 		return err
 	}
-	if r.status() == "sealed" {
-		return errors.New("the attempt is sealed: its chunks are being filled")
+	if r.status() == "whole" {
+		return errors.New("the plan is whole, and its chunks may be being filled")
 	}
 	return l.releaseInput(ctx, result.Manifest.InputHash, claim{runID: runID, opener: r.text(1)})
 }
 
-// Archive takes a finished run off the active ones and lets its keys expire after Retention. It answers ErrNotDone when
-// the run is going on. A run that the ledger does not have is only taken off the active ones.
+// Archive takes a run whose attempt is finished off the active ones and lets its keys expire after Retention. It answers
+// ErrNotDone when the attempt is going on, and does nothing when a newer one has begun: what the history has of this
+// attempt says nothing about that one.
 //
 // The keys come first: a process that dies after them leaves an active run, which is archived again.
-func (l *Ledger) Archive(ctx context.Context, runID uuid.UUID) error {
-	if err := l.expire(ctx, runID); err != nil && !errors.Is(err, backfill.ErrUnknownRun) {
+func (l *Ledger) Archive(ctx context.Context, runID uuid.UUID, attempt int) error {
+	r, err := l.run(ctx, archiveScript, keysOf(runID).all(attempt), attempt, int(Retention.Seconds()))
+	if err != nil || r.status() == "past" {
 		return err
 	}
+	return l.deactivate(ctx, runID, attempt)
+}
+
+// Forget takes a run that has no state off the active ones: its process died before it had any, or the ledger lost it.
+func (l *Ledger) Forget(ctx context.Context, runID uuid.UUID) error {
+	return l.deactivate(ctx, runID, 0)
+}
+
+// deactivate takes the run off the active ones unless it turns out to be more than this attempt, finished: another may
+// be opened at any time, and the list is no part of its scripts. So it looks again when it is done.
+func (l *Ledger) deactivate(ctx context.Context, runID uuid.UUID, attempt int) error {
 	if err := l.client.SRem(ctx, activeKey, runID.String()).Err(); err != nil {
 		return redisError("take off the active runs", err)
 	}
-	// Another attempt, or the run itself, may have been opened in between: look again.
-	phase, err := l.Phase(ctx, runID)
-	if errors.Is(err, backfill.ErrUnknownRun) {
+	meta, err := l.client.HMGet(ctx, keysOf(runID).meta(), "attempt", "phase").Result()
+	if err != nil {
+		return redisError("look again whether the run is active", err)
+	}
+	archived := meta[0] == strconv.Itoa(attempt) && meta[1] == string(backfill.PhaseFinished)
+	if meta[0] == nil || archived {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if phase != backfill.PhaseFinished {
-		return l.activate(ctx, runID)
-	}
-	return nil
-}
-
-func (l *Ledger) expire(ctx context.Context, runID uuid.UUID) error {
-	attempt, err := l.attemptOf(ctx, runID)
-	if err != nil {
-		return err
-	}
-	_, err = l.run(ctx, archiveScript, keysOf(runID).all(attempt), attempt, int(Retention.Seconds()))
-	return err
+	return l.activate(ctx, runID)
 }

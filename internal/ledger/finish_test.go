@@ -104,9 +104,18 @@ func TestAbandon(t *testing.T) {
 	require.Zero(t, client.Exists(t.Context(), inputKey(run)).Val())
 	require.Equal(t, backfill.AlreadyDone, admit(t, l, run, plan[0]).Verdict)
 
-	sealed, plan := newRun(1)
-	epoch = sealRun(t, l, sealed, plan)
-	require.ErrorContains(t, l.Abandon(t.Context(), sealed.ID(), epoch, resultOf(sealed)), "sealed")
+}
+
+func TestAbandonRefusesWholePlan(t *testing.T) {
+	t.Parallel()
+	l, _ := newLedger(t)
+	run, plan := newRun(2)
+	epoch := openRun(t, l, run, plan)
+	require.ErrorContains(t, l.Abandon(t.Context(), run.ID(), epoch, resultOf(run)), "the plan is whole")
+	_, err := l.Seal(t.Context(), run.ID(), epoch)
+	require.NoError(t, err)
+	require.ErrorContains(t, l.Abandon(t.Context(), run.ID(), epoch, resultOf(run)), "the plan is whole")
+	require.Equal(t, 2, stateOf(t, l, run).Pending)
 }
 
 func TestArchive(t *testing.T) {
@@ -115,7 +124,8 @@ func TestArchive(t *testing.T) {
 	run, plan := newRun(2)
 	epoch := sealRun(t, l, run, plan)
 	admit(t, l, run, plan[0])
-	require.ErrorIs(t, l.Archive(t.Context(), run.ID()), backfill.ErrNotDone)
+	require.ErrorIs(t, l.Archive(t.Context(), run.ID(), 1), backfill.ErrNotDone)
+	require.ErrorIs(t, l.Archive(t.Context(), run.ID(), 2), backfill.ErrUnknownRun)
 	requireActive(t, l, run)
 
 	finishRun(t, l, run, plan, epoch, backfill.OutcomeFailed)
@@ -123,9 +133,14 @@ func TestArchive(t *testing.T) {
 	retry.Attempt, retry.RetriedChunks = 2, 2
 	epoch = sealRun(t, l, retry, plan)
 	finishRun(t, l, retry, plan, epoch, backfill.OutcomeSuccess)
-	require.NoError(t, l.Archive(t.Context(), run.ID()))
-	require.NoError(t, l.Archive(t.Context(), run.ID()))
-	requireActive(t, l)
+	require.NoError(t, l.Archive(t.Context(), run.ID(), 1))
+	requireActive(t, l, run)
+	requireLasting(t, client)
+
+	for range 2 {
+		require.NoError(t, l.Archive(t.Context(), run.ID(), 2))
+		requireActive(t, l)
+	}
 	keys := client.Keys(t.Context(), "*").Val()
 	require.Len(t, keys, 6, "meta, plan, and outcome and progress of both attempts: %v", keys)
 	for _, key := range keys {
@@ -134,21 +149,32 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-func TestArchiveForgetsRunWithoutState(t *testing.T) {
+// requireLasting checks that nothing in the database is about to expire.
+func requireLasting(t *testing.T, client *redis.Client) {
+	t.Helper()
+	for _, key := range client.Keys(t.Context(), "*").Val() {
+		require.Equal(t, time.Duration(-1), client.PTTL(t.Context(), key).Val(), "%s would expire", key)
+	}
+}
+
+func TestForget(t *testing.T) {
 	t.Parallel()
 	l, client := newLedger(t)
 	run, _ := newRun(1)
 	_, err := l.Open(t.Context(), run, false)
 	require.NoError(t, err)
+	require.NoError(t, l.Forget(t.Context(), run.ID()))
+	requireActive(t, l, run)
 	require.NoError(t, client.Del(t.Context(), metaKey(run)).Err())
-	require.NoError(t, l.Archive(t.Context(), run.ID()))
+	require.NoError(t, l.Forget(t.Context(), run.ID()))
 	requireActive(t, l)
 }
 
-// A retry that opens while the attempt before is being archived stays among the active runs, and keeps its keys.
+// A retry that opens while the attempt before is being archived stays among the active runs, and keeps its keys, even
+// when it is over before Archive goes on.
 func TestArchiveMeetsRetry(t *testing.T) {
 	t.Parallel()
-	for _, at := range []string{"hget", "eval", "srem"} { // the commands of Archive before which the retry comes
+	for _, at := range []string{"eval", "srem", "hmget"} { // the commands of Archive before which the retry comes
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			l, client := newLedger(t)
@@ -163,17 +189,15 @@ func TestArchiveMeetsRetry(t *testing.T) {
 			archiver.AddHook(before{func(cmd redis.Cmder) {
 				if !opened && strings.HasPrefix(cmd.Name(), at) {
 					opened = true
-					sealRun(t, l, retry, plan)
+					epoch := sealRun(t, l, retry, plan)
+					finishRun(t, l, retry, plan, epoch, backfill.OutcomeSuccess)
 				}
 			}})
 
-			err := ledger.New(archiver).Archive(t.Context(), run.ID())
-			require.True(t, err == nil || errors.Is(err, backfill.ErrNotDone), "%v", err)
+			require.NoError(t, ledger.New(archiver).Archive(t.Context(), run.ID(), 1))
 			require.True(t, opened)
 			requireActive(t, l, run)
-			for _, key := range client.Keys(t.Context(), "*").Val() {
-				require.Equal(t, time.Duration(-1), client.PTTL(t.Context(), key).Val(), "%s would expire", key)
-			}
+			requireLasting(t, client)
 		})
 	}
 }

@@ -57,7 +57,7 @@ func TestOpenMovesFinishedRunOn(t *testing.T) {
 	epoch := sealRun(t, l, run, plan)
 	finishRun(t, l, run, plan, epoch, backfill.OutcomeFailed)
 	require.ErrorIs(t, l.Cancel(t.Context(), run.ID()), backfill.ErrFinished)
-	require.NoError(t, l.Archive(t.Context(), run.ID()))
+	require.NoError(t, l.Archive(t.Context(), run.ID(), 1))
 
 	_, err := l.Open(t.Context(), run, false)
 	require.ErrorIs(t, err, backfill.ErrFinished)
@@ -78,9 +78,7 @@ func TestOpenMovesFinishedRunOn(t *testing.T) {
 	require.Zero(t, state.Progress)
 	require.Nil(t, state.Result)
 	require.Len(t, outcomesOf(t, l, run), 3, "the first attempt stays readable")
-	for _, key := range client.Keys(t.Context(), "*").Val() {
-		require.Equal(t, time.Duration(-1), client.PTTL(t.Context(), key).Val(), "%s would expire", key)
-	}
+	requireLasting(t, client)
 }
 
 func TestOpenAgainAfterLostAnswer(t *testing.T) {

@@ -2,14 +2,15 @@
 --
 -- KEYS[1]  meta
 -- KEYS[2]  a<N>:pending
+-- KEYS[3]  a<N>:outcome
 -- ARGV[1]  the epoch of the caller
 -- ARGV[2]  attempt
 -- ARGV[3]  the result, JSON
 --
--- Returns {"ok", opener}, whose claim on the input is to be released; {"unknown"}, {"stale"}, {"finished"}, or {"sealed"}
--- when the attempt is going on.
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'attempt', 'phase', 'opener')
-local epoch, attempt, phase, opener = unpack(meta)
+-- Returns {"ok", opener}, whose claim on the input is to be released; {"unknown"}, {"stale"}, {"finished"}, or {"whole"}
+-- when the plan is whole by now: the process that was thought dead may have enqueued tasks.
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'attempt', 'phase', 'expected', 'opener')
+local epoch, attempt, phase, expected, opener = unpack(meta)
 if not epoch then
   return {'unknown'}
 end
@@ -19,8 +20,8 @@ end
 if epoch ~= ARGV[1] or attempt ~= ARGV[2] then
   return {'stale'}
 end
-if phase ~= 'planning' then
-  return {'sealed'}
+if phase ~= 'planning' or redis.call('SCARD', KEYS[2]) + redis.call('HLEN', KEYS[3]) == tonumber(expected) then
+  return {'whole'}
 end
 redis.call('UNLINK', KEYS[2]) -- nobody will fill these
 redis.call('HSET', KEYS[1], 'phase', 'finished', 'result', ARGV[3])
