@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -113,7 +114,7 @@ func (b *candleBlock) add(w backfill.ChunkWrite) {
 	m := &w.Run.Manifest
 	b.chain.add(string(w.Chunk.Token.Chain), len(w.Candles))
 	b.source.add(sourceOf(w), len(w.Candles))
-	b.version.add(w.Outcome.Version, len(w.Candles))
+	b.version.add(cmp.Or(w.Outcome.Version, m.ScriptVersion), len(w.Candles))
 	for _, c := range w.Candles {
 		quality := candle.Quality(c, m.SourceTier)
 		b.token = append(b.token, w.Chunk.Token.Address)
@@ -144,9 +145,4 @@ func (b *candleBlock) columns() []columnValues {
 }
 
 // sourceOf is the service that answered; with fallbacks that need not be the one that the run asked for.
-func sourceOf(w backfill.ChunkWrite) string {
-	if w.Outcome.Source != "" {
-		return w.Outcome.Source
-	}
-	return w.Run.Manifest.Source
-}
+func sourceOf(w backfill.ChunkWrite) string { return cmp.Or(w.Outcome.Source, w.Run.Manifest.Source) }

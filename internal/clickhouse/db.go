@@ -147,8 +147,3 @@ func (db *DB) runRows(ctx context.Context, query string, params ...any) ([]RunRo
 
 // named binds a server-side parameter.
 func named(name string, value any) any { return driver.Named(name, value) }
-
-// milliseconds binds a time to a parameter of type DateTime64(3).
-func milliseconds(name string, t time.Time) any {
-	return driver.DateNamed(name, t.UTC(), driver.MilliSeconds)
-}

@@ -43,6 +43,7 @@ type lifecycleRow struct {
 	ZeroVolume      int64      `ch:"zero_volume_count"`
 	DedupMode       string     `ch:"dedup_mode"`
 	PlannedChunks   int64      `ch:"planned_chunks"`
+	RetriedChunks   int64      `ch:"retried_chunks"`
 	CancelledChunks int64      `ch:"cancelled_chunks"`
 	Dropped         int64      `ch:"candles_dropped"`
 	APICalls        int64      `ch:"api_calls"`
@@ -115,6 +116,7 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 		ZeroVolume:      record.Stats.ZeroVolume,
 		DedupMode:       string(m.DedupMode),
 		PlannedChunks:   int64(record.PlannedChunks),
+		RetriedChunks:   int64(record.RetriedChunks),
 		CancelledChunks: int64(record.CancelledChunks),
 		Dropped:         record.Stats.Dropped,
 		APICalls:        record.Stats.APICalls,

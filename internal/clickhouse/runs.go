@@ -39,6 +39,7 @@ type RunRow struct {
 	DedupCompletedAt    *time.Time      `json:"dedup_completed_at"`
 	Attempt             uint32          `json:"attempt"`
 	PlannedChunks       int64           `json:"planned_chunks"`
+	RetriedChunks       int64           `json:"retried_chunks"`
 	CancelledChunks     int64           `json:"cancelled_chunks"`
 	CandlesDropped      int64           `json:"candles_dropped"`
 	APICalls            int64           `json:"api_calls"`
@@ -58,7 +59,7 @@ func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 		&r.ScriptVersion, &r.GitCommitHash, &r.GitBranch, &r.GitDirty, cliArgs, envInfo, &r.InputHash, &r.SourceTier,
 		&r.CandlesFetched, &r.CandlesInserted, &r.CandlesRejected, &r.CandlesDeduplicated,
 		&r.TokensProcessed, &r.ErrorsCount, &r.ErrorMessage, &r.ZeroVolumeCount, &r.DedupMode, &r.DedupCompletedAt,
-		&r.Attempt, &r.PlannedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
+		&r.Attempt, &r.PlannedChunks, &r.RetriedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
 		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy,
 	}
 }
@@ -70,7 +71,7 @@ func (r *RunRow) Record() (backfill.RunRecord, error) {
 		return backfill.RunRecord{}, fmt.Errorf("read the row of run %s: %w", r.RunID, err)
 	}
 	return backfill.RunRecord{
-		Run:         backfill.Run{Manifest: m, Attempt: int(r.Attempt), PlannedChunks: int(r.PlannedChunks)},
+		Run:         r.run(m),
 		Status:      backfill.RunStatus(r.Status),
 		CompletedAt: orZero(r.CompletedAt),
 		Stats: backfill.Stats{
@@ -88,6 +89,15 @@ func (r *RunRow) Record() (backfill.RunRecord, error) {
 		CancelledChunks: int(r.CancelledChunks),
 		ErrorMessage:    r.ErrorMessage,
 	}, nil
+}
+
+func (r *RunRow) run(m manifest.Manifest) backfill.Run {
+	return backfill.Run{
+		Manifest:      m,
+		Attempt:       int(r.Attempt),
+		PlannedChunks: int(r.PlannedChunks),
+		RetriedChunks: int(r.RetriedChunks),
+	}
 }
 
 func (r *RunRow) manifest() (manifest.Manifest, error) {
@@ -171,10 +181,6 @@ const DefaultRunLimit = 20
 
 // Runs lists runs, the newest first.
 func (db *DB) Runs(ctx context.Context, filter RunFilter) ([]RunRow, error) {
-	since := filter.Since
-	if since.Before(time.Unix(0, 0)) {
-		since = time.Unix(0, 0) // the zero time lies before what the column holds
-	}
 	limit := filter.Limit
 	if limit <= 0 {
 		limit = DefaultRunLimit
@@ -182,7 +188,7 @@ func (db *DB) Runs(ctx context.Context, filter RunFilter) ([]RunRow, error) {
 	rows, err := db.runRows(ctx, runsSQL,
 		named("status", string(filter.Status)),
 		named("input_hash", filter.InputHash),
-		milliseconds("since", since),
+		named("since", max(filter.Since.UnixMilli(), 0)), // the zero time lies before what the column holds
 		named("limit", limit))
 	return rows, db.storeError("list runs", err)
 }

@@ -20,8 +20,8 @@ func (db *DB) Candles(ctx context.Context, token candle.Token, interval candle.I
 		named("chain", string(token.Chain)),
 		named("token_address", token.Address),
 		named("interval", uint32(interval)),
-		named("from", storableTime(r.From)),
-		named("to", storableTime(r.To)),
+		named("from", storableTime(r.From).Unix()),
+		named("to", storableTime(r.To).Unix()),
 	}
 	err := db.rows(ctx, streamTimeout, candlesSQL, params, func(rows chdriver.Rows) error {
 		var c candle.Candle

@@ -32,6 +32,7 @@ SELECT
     dedup_completed_at,
     attempt,
     planned_chunks,
+    retried_chunks,
     cancelled_chunks,
     candles_dropped,
     api_calls,

@@ -4,6 +4,6 @@ INSERT INTO ohlcv_run_lifecycle (
     git_commit_hash, git_branch, git_dirty, cli_args, env_info, input_hash, source_tier,
     candles_fetched, candles_inserted, candles_rejected, candles_deduplicated,
     tokens_processed, errors_count, error_message, zero_volume_count, dedup_mode,
-    planned_chunks, cancelled_chunks, candles_dropped, api_calls, credits,
+    planned_chunks, retried_chunks, cancelled_chunks, candles_dropped, api_calls, credits,
     source, interval_seconds, range_from, range_to, validation, started_by
 )

@@ -1,0 +1,172 @@
+package clickhouse
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/local/localtest"
+	"quantbot/internal/manifest"
+)
+
+func TestMain(m *testing.M) { localtest.Main(m) }
+
+// logBuffer collects what a DB logs.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// newConfig is a fresh database that no other test sees.
+func newConfig(t testing.TB) Config {
+	engine := localtest.New(t)
+	return Config{
+		Host: engine.Host, Port: engine.Port, Database: engine.Database,
+		User: engine.User, Password: Secret(engine.Password),
+	}
+}
+
+func openConfig(t testing.TB, cfg Config) (*DB, *logBuffer) {
+	t.Helper()
+	logs := &logBuffer{}
+	db, err := Open(t.Context(), cfg, slog.New(slog.NewTextHandler(logs, nil)))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return db, logs
+}
+
+// openMigrated is a migrated database.
+func openMigrated(t testing.TB) (*DB, *logBuffer) {
+	t.Helper()
+	db, logs := openConfig(t, newConfig(t))
+	_, err := db.Migrate(t.Context())
+	require.NoError(t, err)
+	return db, logs
+}
+
+// mustExec runs a statement of the test's own.
+func mustExec(t testing.TB, db *DB, statement string, params ...any) {
+	t.Helper()
+	require.NoError(t, db.exec(context.Background(), queryTimeout, statement, params...))
+}
+
+// scalar reads one value.
+func scalar[T any](t testing.TB, db *DB, query string, params ...any) T {
+	t.Helper()
+	var value T
+	require.NoError(t, db.conn.QueryRow(context.Background(), query, params...).Scan(&value), query)
+	return value
+}
+
+var (
+	day0  = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	token = candle.Token{Chain: candle.Solana, Address: "So11111111111111111111111111111111111111112"}
+)
+
+// newRun is a run of one-minute candles that started after `after` milliseconds.
+func newRun(after int) backfill.Run {
+	return backfill.Run{
+		Manifest: manifest.Manifest{
+			RunID:         uuid.Must(uuid.NewV7()),
+			StartedAt:     time.Unix(1_750_000_000, 0).UTC().Add(time.Duration(after) * time.Millisecond),
+			ScriptVersion: "1.2.3",
+			Source:        "birdeye",
+			Interval:      candle.Interval1m,
+			Range:         candle.Range{From: day0, To: day0 + 86400},
+			Validation:    candle.Lenient,
+			DedupMode:     manifest.DedupNone,
+			SourceTier:    candle.TierBackfillAPI,
+		},
+		Attempt:       1,
+		PlannedChunks: 1,
+	}
+}
+
+func priced(openTime int64, price, volume float64) candle.Candle {
+	return candle.Candle{OpenTime: openTime, Open: price, High: price, Low: price, Close: price, Volume: volume}
+}
+
+// minutes are n one-minute candles from day0 on.
+func minutes(n int, price float64) []candle.Candle {
+	candles := make([]candle.Candle, n)
+	for i := range candles {
+		candles[i] = priced(day0+int64(i)*60, price, 1)
+	}
+	return candles
+}
+
+func newChunk(run backfill.Run, index int) backfill.Chunk {
+	from := day0 + int64(index)*86400
+	return backfill.NewChunk(token, run.Manifest.Interval, candle.Range{From: from, To: from + 86400})
+}
+
+func succeeded(chunk backfill.Chunk, stats backfill.Stats) backfill.Outcome {
+	return backfill.Outcome{
+		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range,
+		Status: backfill.OutcomeSuccess, Stats: stats,
+		Source: "birdeye", Executions: 1, Worker: "worker-1", Version: "1.2.3",
+		StartedAt: time.Unix(1_750_000_001, 123e6).UTC(), EndedAt: time.Unix(1_750_000_002, 456e6).UTC(),
+	}
+}
+
+func failed(chunk backfill.Chunk, text string) backfill.Outcome {
+	outcome := succeeded(chunk, backfill.Stats{})
+	outcome.Status, outcome.Error, outcome.ErrorClass = backfill.OutcomeFailed, text, backfill.ClassUnavailable
+	return outcome
+}
+
+func newWrite(run backfill.Run, candles []candle.Candle) backfill.ChunkWrite {
+	chunk := newChunk(run, 0)
+	n := int64(len(candles))
+	return backfill.ChunkWrite{
+		Run: run, Chunk: chunk, Candles: candles,
+		Outcome: succeeded(chunk, backfill.Stats{Fetched: n, Inserted: n}),
+	}
+}
+
+func mustWrite(t testing.TB, db *DB, w backfill.ChunkWrite) {
+	t.Helper()
+	recorded, err := db.WriteChunk(context.Background(), w)
+	require.NoError(t, err)
+	require.True(t, recorded)
+}
+
+// served reads the view as the command line does.
+func served(t testing.TB, db *DB) []candle.Candle {
+	t.Helper()
+	var all []candle.Candle
+	everything := candle.Range{From: 0, To: 1 << 32}
+	err := db.Candles(context.Background(), token, candle.Interval1m, everything, func(batch []candle.Candle) error {
+		all = append(all, batch...)
+		return nil
+	})
+	require.NoError(t, err)
+	return all
+}
+
+// setVisible appends a visibility event.
+func setVisible(t testing.TB, db *DB, runID uuid.UUID, sequence int, event string) {
+	t.Helper()
+	mustExec(t, db, fmt.Sprintf("INSERT INTO ohlcv_run_visibility (run_id, sequence, event) SELECT '%s', %d, '%s'", runID, sequence, event))
+}

@@ -1,0 +1,97 @@
+package clickhouse
+
+import (
+	"context"
+	"io/fs"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+)
+
+func migrationNames(t *testing.T) []string {
+	t.Helper()
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	require.NoError(t, err)
+	for i := range names {
+		names[i] = names[i][len("migrations/"):]
+	}
+	return names
+}
+
+func TestMigrateAppliesEverythingOnce(t *testing.T) {
+	t.Parallel()
+	db, _ := openConfig(t, newConfig(t))
+
+	before, err := db.MigrationStatus(t.Context())
+	require.NoError(t, err)
+	require.Len(t, before, len(migrationNames(t)))
+	require.False(t, before[0].Applied)
+
+	applied, err := db.Migrate(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, migrationNames(t), applied)
+
+	again, err := db.Migrate(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, again)
+
+	after, err := db.MigrationStatus(t.Context())
+	require.NoError(t, err)
+	for _, m := range after {
+		require.True(t, m.Applied, m.Name)
+		require.False(t, m.AppliedAt.IsZero(), m.Name)
+	}
+}
+
+func TestMigrationStatusChangesNothing(t *testing.T) {
+	t.Parallel()
+	db, _ := openConfig(t, newConfig(t))
+	require.NoError(t, db.createDatabase(t.Context()))
+	_, err := db.MigrationStatus(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, scalar[uint64](t, db, "SELECT count() FROM system.tables WHERE database = currentDatabase()"))
+}
+
+// Several processes start at once on a fresh database.
+func TestMigrateConcurrently(t *testing.T) {
+	t.Parallel()
+	cfg := newConfig(t)
+	group, ctx := errgroup.WithContext(t.Context())
+	for range 4 {
+		db, _ := openConfig(t, cfg)
+		group.Go(func() error {
+			_, err := db.Migrate(ctx)
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+
+	db, _ := openConfig(t, cfg)
+	applied, err := db.Migrate(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, applied)
+	mustWrite(t, db, newWrite(newRun(0), minutes(1, 1)))
+	require.Len(t, served(t, db), 1)
+}
+
+// An interrupted migration leaves objects without a version: applying it again must work.
+func TestMigrateAgainWithoutVersions(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	mustWrite(t, db, newWrite(newRun(0), minutes(3, 1)))
+	mustExec(t, db, "DROP TABLE "+versionTable)
+	applied, err := db.Migrate(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, migrationNames(t), applied)
+	require.Len(t, served(t, db), 3)
+}
+
+func BenchmarkMigrateNothing(b *testing.B) {
+	db, _ := openMigrated(b)
+	for b.Loop() {
+		if _, err := db.Migrate(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
