@@ -19,7 +19,7 @@ func TestOpenShowsRun(t *testing.T) {
 	t.Parallel()
 	l, _ := newLedger(t)
 	run, _ := newRun(7)
-	before := time.Now().Add(-time.Minute).UnixMilli()
+	before := time.Now().Add(-time.Minute).UnixMicro()
 
 	epoch, err := l.Open(t.Context(), run, false)
 	require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestHeartbeat(t *testing.T) {
 	run, _ := newRun(1)
 	epoch, err := l.Open(t.Context(), run, false)
 	require.NoError(t, err)
-	require.NoError(t, client.HIncrBy(t.Context(), metaKey(run), "heartbeat_ms", -60_000).Err())
+	require.NoError(t, client.HIncrBy(t.Context(), metaKey(run), "heartbeat_us", -60_000_000).Err())
 	require.GreaterOrEqual(t, stateOf(t, l, run).HeartbeatAge, time.Minute)
 
 	require.ErrorIs(t, l.Heartbeat(t.Context(), run.ID(), epoch-1), backfill.ErrStale)

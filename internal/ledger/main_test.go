@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
@@ -209,4 +210,18 @@ func planOf(t testing.TB, l *ledger.Ledger, run backfill.Run) []backfill.Chunk {
 		return nil
 	}))
 	return plan
+}
+
+// recordAll records a success for each chunk, many at a time.
+func recordAll(t testing.TB, l *ledger.Ledger, run backfill.Run, epoch int64, plan []backfill.Chunk) {
+	t.Helper()
+	var group errgroup.Group
+	group.SetLimit(32)
+	for _, chunk := range plan {
+		group.Go(func() error {
+			_, err := l.Record(t.Context(), taskOf(run, chunk), epoch, outcomeOf(chunk, backfill.OutcomeSuccess))
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
 }

@@ -42,7 +42,7 @@ func TestTakeOver(t *testing.T) {
 	l, client := newLedger(t)
 	run, plan := newRun(1)
 	epoch := openRun(t, l, run, plan)
-	require.NoError(t, client.HIncrBy(t.Context(), metaKey(run), "heartbeat_ms", -60_000).Err())
+	require.NoError(t, client.HIncrBy(t.Context(), metaKey(run), "heartbeat_us", -60_000_000).Err())
 
 	second, err := l.TakeOver(t.Context(), run.ID())
 	require.NoError(t, err)

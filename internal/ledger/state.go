@@ -35,7 +35,7 @@ func decodeState(r reply) (backfill.LedgerState, error) {
 		Phase:         backfill.Phase(r.text(2)),
 		Cancelled:     r.text(3) == flag(true),
 		Epoch:         r.number(4),
-		HeartbeatAge:  time.Duration(r.number(5)) * time.Millisecond,
+		HeartbeatAge:  time.Duration(r.number(5)) * time.Microsecond,
 		HistoryBehind: r.text(6) == flag(true),
 	}
 	if err := json.Unmarshal([]byte(r.text(1)), &state.Run); err != nil {

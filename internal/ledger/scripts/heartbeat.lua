@@ -12,6 +12,5 @@ if epoch ~= ARGV[1] then
   return {'stale'}
 end
 local now = redis.call('TIME')
-local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
-redis.call('HSET', KEYS[1], 'heartbeat_ms', string.format('%.0f', now_ms))
+redis.call('HSET', KEYS[1], 'heartbeat_us', string.format('%.0f', tonumber(now[1]) * 1000000 + tonumber(now[2])))
 return {'ok'}

@@ -11,7 +11,7 @@
 --
 -- Returns {"ok", epoch}, {"finished"} when this attempt is over already, or {"exists", attempt, phase}.
 --
--- An epoch is at least the time in milliseconds, so that a run whose meta was lost gets one that it never had before.
+-- An epoch is at least the time in microseconds, so that a run whose meta was lost gets one that it never had before.
 local meta = redis.call('HMGET', KEYS[1], 'opener', 'born', 'epoch', 'attempt', 'phase')
 local opener, born, epoch, attempt, phase = unpack(meta)
 if opener and opener == ARGV[1] then
@@ -33,11 +33,11 @@ else
   end
 end
 local now = redis.call('TIME')
-local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
-local new_epoch = math.max(tonumber(epoch or '0') + 1, now_ms)
+local now_us = tonumber(now[1]) * 1000000 + tonumber(now[2])
+local new_epoch = math.max(tonumber(epoch or '0') + 1, now_us)
 local stored_epoch = string.format('%.0f', new_epoch)
 redis.call('HSET', KEYS[1], 'opener', ARGV[1], 'run', ARGV[2], 'attempt', ARGV[3], 'expected', ARGV[4],
   'phase', 'planning', 'cancelled', '0', 'history_behind', '0',
-  'epoch', stored_epoch, 'born', stored_epoch, 'heartbeat_ms', string.format('%.0f', now_ms))
+  'epoch', stored_epoch, 'born', stored_epoch, 'heartbeat_us', string.format('%.0f', now_us))
 redis.call('HDEL', KEYS[1], 'result')
 return {'ok', new_epoch}

@@ -14,7 +14,7 @@ if phase == 'finishing' or phase == 'finished' then
   return {'finished'}
 end
 local now = redis.call('TIME')
-local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
-local new_epoch = math.max(tonumber(epoch) + 1, now_ms)
-redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', new_epoch), 'heartbeat_ms', string.format('%.0f', now_ms))
+local now_us = tonumber(now[1]) * 1000000 + tonumber(now[2])
+local new_epoch = math.max(tonumber(epoch) + 1, now_us)
+redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', new_epoch), 'heartbeat_us', string.format('%.0f', now_us))
 return {'ok', new_epoch}

@@ -1,0 +1,327 @@
+package ledger_test
+
+import (
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"quantbot/internal/backfill"
+)
+
+// Each action does one thing to the ledger, checks the answer against the model, and changes the model likewise.
+
+func (m *model) open(t *rapid.T) {
+	epoch, err := m.ledger.Open(m.ctx, m.run, false)
+	require.NoError(t, err)
+	m.begin(t, epoch)
+}
+
+func (m *model) store(t *rapid.T) {
+	some := slices.DeleteFunc(m.retried(), func(backfill.Chunk) bool { return rare(t, "leave out") })
+	m.storeChunks(t, m.drawEpoch(t), some)
+}
+
+func (m *model) storeChunks(t *rapid.T, epoch int64, some []backfill.Chunk) {
+	err := m.ledger.StorePlan(m.ctx, m.run.ID(), epoch, some)
+	if len(some) == 0 && m.there { // nothing reaches the script
+		require.NoError(t, err)
+		return
+	}
+	if want := m.refusal(epoch); want != nil {
+		require.ErrorIs(t, err, want)
+		return
+	}
+	foreign := slices.ContainsFunc(some, func(c backfill.Chunk) bool { return !m.inAttempt(c.ID) })
+	if m.phase != backfill.PhasePlanning && foreign {
+		require.ErrorContains(t, err, "is sealed without chunk")
+		return
+	}
+	require.NoError(t, err)
+	for _, c := range some {
+		if !m.inAttempt(c.ID) {
+			m.pending[c.ID] = true
+		}
+	}
+}
+
+// retried lists the chunks that the current attempt is about.
+func (m *model) retried() []backfill.Chunk {
+	if m.run.Attempt == 1 {
+		return slices.Clone(m.chunks)
+	}
+	return slices.Clone(m.chunks[:m.run.RetriedChunks])
+}
+
+func (m *model) seal(t *rapid.T) { m.sealUnder(t, m.drawEpoch(t)) }
+
+func (m *model) sealUnder(t *rapid.T, epoch int64) {
+	finish, err := m.ledger.Seal(m.ctx, m.run.ID(), epoch)
+	if want := m.refusal(epoch); want != nil {
+		require.ErrorIs(t, err, want)
+		return
+	}
+	if m.phase == backfill.PhasePlanning && !m.whole() {
+		require.ErrorContains(t, err, "the plan has")
+		return
+	}
+	require.NoError(t, err)
+	if m.phase == backfill.PhasePlanning {
+		m.phase = backfill.PhaseRunning
+	}
+	require.Equal(t, m.phase == backfill.PhaseRunning && len(m.pending) == 0, finish)
+}
+
+func (m *model) admit(t *rapid.T) {
+	task := m.drawTask(t)
+	got, err := m.ledger.Admit(m.ctx, task)
+	require.NoError(t, err)
+	var want backfill.Admission
+	switch {
+	case !m.there:
+		want.Verdict = backfill.RunMissing
+	case task.Attempt != m.run.Attempt || m.frozen():
+		want.Verdict = backfill.AlreadyDone
+	case !m.inAttempt(task.ChunkID) && m.phase == backfill.PhasePlanning:
+		want.Verdict = backfill.RunMissing
+	case !m.pending[task.ChunkID]:
+		want.Verdict = backfill.AlreadyDone
+	case m.cancelled:
+		want = backfill.Admission{
+			Verdict: backfill.RunCancelled, Run: m.run, Epoch: m.epoch(), Executions: m.tries[task.ChunkID].runs,
+		}
+	default:
+		n := m.tries[task.ChunkID]
+		want = backfill.Admission{
+			Verdict: backfill.Proceed, Run: m.run, Epoch: m.epoch(), Executions: n.runs + 1, Crashes: n.open,
+		}
+		n.runs++
+		n.open++
+		m.tries[task.ChunkID] = n
+	}
+	require.Empty(t, cmp.Diff(want, got))
+}
+
+// record puts an outcome, often one that is refused.
+func (m *model) record(t *rapid.T) { m.put(t, m.drawTask(t), m.drawEpoch(t)) }
+
+// advance does what a run without trouble would do next.
+func (m *model) advance(t *rapid.T) {
+	switch {
+	case !m.there:
+		m.rebuild(t)
+	case m.phase == backfill.PhaseFinished:
+		m.retry(t)
+	case m.phase == backfill.PhaseFinishing:
+		m.settleAttempt(t, m.run.Attempt)
+	case m.phase == backfill.PhasePlanning && !m.whole():
+		m.storeChunks(t, m.epoch(), m.retried())
+	case m.phase == backfill.PhasePlanning:
+		m.sealUnder(t, m.epoch())
+	case len(m.pending) == 0:
+		m.freezeAttempt(t, m.run.Attempt)
+	default:
+		for _, c := range m.chunks {
+			if m.pending[c.ID] {
+				m.put(t, backfill.Task{RunID: m.run.ID(), Attempt: m.run.Attempt, ChunkID: c.ID}, m.epoch())
+			}
+		}
+	}
+}
+
+func (m *model) put(t *rapid.T, task backfill.Task, epoch int64) {
+	status := rapid.SampledFrom([]backfill.OutcomeStatus{
+		backfill.OutcomeSuccess, backfill.OutcomeFailed, backfill.OutcomeCancelled,
+	}).Draw(t, "status")
+	chunk := m.chunks[slices.IndexFunc(m.chunks, func(c backfill.Chunk) bool { return c.ID == task.ChunkID })]
+	outcome := outcomeOf(chunk, status)
+	outcome.Stats.Fetched = rapid.Int64Range(0, 1<<50).Draw(t, "fetched")
+	outcome.Stats.Inserted = rapid.Int64Range(0, outcome.Stats.Fetched).Draw(t, "inserted")
+
+	got, err := m.ledger.Record(m.ctx, task, epoch, outcome)
+	before, present := m.outcomes[task.Attempt][task.ChunkID]
+	switch {
+	case !m.there:
+		require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	case task.Attempt != m.run.Attempt || m.frozen():
+		require.NoError(t, err)
+		require.Zero(t, got)
+		if status == backfill.OutcomeSuccess && before.Status != backfill.OutcomeSuccess {
+			m.late[task.ChunkID] = true
+		}
+	case epoch < m.born:
+		require.ErrorIs(t, err, backfill.ErrStale)
+	case !m.inAttempt(task.ChunkID):
+		require.ErrorContains(t, err, "is not in attempt")
+	default:
+		require.NoError(t, err)
+		kept := !present || (status == backfill.OutcomeSuccess && before.Status != backfill.OutcomeSuccess)
+		if kept {
+			m.current()[task.ChunkID] = outcome
+			delete(m.pending, task.ChunkID)
+		}
+		finish := m.phase == backfill.PhaseRunning && len(m.pending) == 0
+		require.Equal(t, backfill.Recorded{Kept: kept, Finish: finish}, got)
+	}
+}
+
+func (m *model) handBack(t *rapid.T) {
+	task := m.drawTask(t)
+	count, err := m.ledger.HandBack(m.ctx, task, backfill.ClassUnavailable)
+	if !m.there {
+		require.ErrorIs(t, err, backfill.ErrUnknownRun)
+		return
+	}
+	require.NoError(t, err)
+	if task.Attempt != m.run.Attempt || !m.pending[task.ChunkID] {
+		require.Zero(t, count)
+		return
+	}
+	n := m.tries[task.ChunkID]
+	n.open = max(0, n.open-1)
+	n.failures++
+	m.tries[task.ChunkID] = n
+	require.Equal(t, n.failures, count)
+}
+
+func (m *model) stillWanted(t *rapid.T) {
+	task, epoch := m.drawTask(t), m.drawEpoch(t)
+	wanted, err := m.ledger.StillWanted(m.ctx, task, epoch)
+	switch {
+	case !m.there:
+		require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	case task.Attempt != m.run.Attempt || m.frozen():
+		require.NoError(t, err)
+		require.False(t, wanted)
+	case epoch < m.born:
+		require.ErrorIs(t, err, backfill.ErrStale)
+	default:
+		require.NoError(t, err)
+		require.Equal(t, !m.cancelled, wanted)
+	}
+}
+
+func (m *model) takeOver(t *rapid.T) {
+	epoch, err := m.ledger.TakeOver(m.ctx, m.run.ID())
+	switch {
+	case !m.there:
+		require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	case m.frozen():
+		require.ErrorIs(t, err, backfill.ErrFinished)
+	default:
+		require.NoError(t, err)
+		m.newEpoch(t, epoch)
+	}
+}
+
+func (m *model) cancel(t *rapid.T) {
+	err := m.ledger.Cancel(m.ctx, m.run.ID())
+	switch {
+	case !m.there:
+		require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	case m.frozen():
+		require.ErrorIs(t, err, backfill.ErrFinished)
+	default:
+		require.NoError(t, err)
+		m.cancelled = true
+	}
+}
+
+func (m *model) freeze(t *rapid.T) {
+	m.freezeAttempt(t, rapid.IntRange(1, m.run.Attempt).Draw(t, "attempt"))
+}
+
+func (m *model) freezeAttempt(t *rapid.T, attempt int) {
+	err := m.ledger.Freeze(m.ctx, m.run.ID(), attempt)
+	switch {
+	case !m.there:
+		require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	case attempt < m.run.Attempt || m.phase == backfill.PhaseFinished:
+		require.ErrorIs(t, err, backfill.ErrFinished)
+	case m.phase == backfill.PhasePlanning || len(m.pending) > 0:
+		require.ErrorIs(t, err, backfill.ErrNotDone)
+	default:
+		require.NoError(t, err)
+		m.phase = backfill.PhaseFinishing
+	}
+}
+
+func (m *model) settle(t *rapid.T) {
+	m.settleAttempt(t, rapid.IntRange(1, m.run.Attempt).Draw(t, "attempt"))
+}
+
+func (m *model) settleAttempt(t *rapid.T, attempt int) {
+	result := resultOf(m.run)
+	result.Attempt = attempt
+	err := m.ledger.Settle(m.ctx, m.run.ID(), result)
+	switch {
+	case !m.there:
+		require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	case result.Attempt < m.run.Attempt || m.phase == backfill.PhaseFinished:
+		require.ErrorIs(t, err, backfill.ErrFinished)
+	case m.phase != backfill.PhaseFinishing:
+		require.ErrorIs(t, err, backfill.ErrNotDone)
+	default:
+		require.NoError(t, err)
+		m.phase = backfill.PhaseFinished
+	}
+}
+
+func (m *model) abandon(t *rapid.T) {
+	if !rare(t, "abandon") {
+		return
+	}
+	epoch := m.drawEpoch(t)
+	err := m.ledger.Abandon(m.ctx, m.run.ID(), epoch, resultOf(m.run))
+	switch {
+	case !m.there:
+		require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	case m.phase == backfill.PhaseFinished:
+		require.ErrorIs(t, err, backfill.ErrFinished)
+	case epoch != m.epoch():
+		require.ErrorIs(t, err, backfill.ErrStale)
+	case m.phase != backfill.PhasePlanning || m.whole():
+		require.ErrorContains(t, err, "the plan is whole")
+	default:
+		require.NoError(t, err)
+		m.phase = backfill.PhaseFinished
+		clear(m.pending)
+	}
+}
+
+// retry opens the next attempt over some of the chunks, or is refused.
+func (m *model) retry(t *rapid.T) {
+	if !m.there || len(m.chunks) == 0 {
+		t.Skip("nothing to retry")
+	}
+	next := m.run
+	next.Attempt++
+	next.RetriedChunks = rapid.IntRange(1, len(m.chunks)).Draw(t, "retried")
+	epoch, err := m.ledger.Open(m.ctx, next, false)
+	if m.phase != backfill.PhaseFinished {
+		require.Error(t, err)
+		return
+	}
+	require.NoError(t, err)
+	m.run = next
+	m.begin(t, epoch)
+}
+
+func (m *model) lose(t *rapid.T) {
+	if !rare(t, "loss") {
+		return
+	}
+	require.NoError(t, m.client.FlushDB(m.ctx).Err())
+	m.there, m.outcomes = false, nil
+}
+
+func (m *model) rebuild(t *rapid.T) {
+	epoch, err := m.ledger.Rebuild(m.ctx, m.run)
+	if m.there {
+		require.ErrorIs(t, err, backfill.ErrFinished)
+		return
+	}
+	require.NoError(t, err)
+	m.begin(t, epoch)
+}
