@@ -39,11 +39,11 @@ func (db *DB) Check(ctx context.Context, now func() time.Time) []Finding {
 	if err := db.Ping(ctx); err != nil {
 		return []Finding{{Name: "clickhouse", Level: LevelError, Detail: err.Error(), Hint: "start ClickHouse, or correct its address"}}
 	}
-	migrations := db.checkMigrations(ctx)
-	if migrations.Level == LevelError {
-		return []Finding{migrations}
+	schema := db.checkSchema(ctx)
+	if exists, err := db.databaseExists(ctx); err != nil || !exists {
+		return []Finding{schema} // there is nothing to connect to
 	}
-	return append(db.checkServer(ctx, now), db.checkRights(ctx), migrations)
+	return append(db.checkServer(ctx, now), db.checkRights(ctx), schema)
 }
 
 func (db *DB) checkServer(ctx context.Context, now func() time.Time) []Finding {
@@ -93,7 +93,7 @@ func (db *DB) checkRights(ctx context.Context) Finding {
 	return finding
 }
 
-func (db *DB) checkMigrations(ctx context.Context) Finding {
+func (db *DB) checkSchema(ctx context.Context) Finding {
 	migrations, err := db.MigrationStatus(ctx)
 	if err != nil {
 		return Finding{Name: "clickhouse schema", Level: LevelError, Detail: err.Error(), Hint: "correct the address, the user or the password"}

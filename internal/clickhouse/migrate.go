@@ -9,6 +9,7 @@ import (
 	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 )
@@ -66,8 +67,25 @@ func (db *DB) migrateOnce(ctx context.Context) (applied []string, err error) {
 	return applied, err
 }
 
-// createDatabase connects without a database, because ours may not be there to connect to.
+// createDatabase creates the database unless it is there.
 func (db *DB) createDatabase(ctx context.Context) error {
+	if exists, err := db.databaseExists(ctx); err != nil || exists {
+		return err
+	}
+	return db.outside(func(conn chdriver.Conn) error {
+		return conn.Exec(ctx, createDatabaseSQL, named("database", db.database))
+	})
+}
+
+func (db *DB) databaseExists(ctx context.Context) (exists bool, err error) {
+	err = db.outside(func(conn chdriver.Conn) error {
+		return conn.QueryRow(ctx, databaseExistsSQL, named("database", db.database)).Scan(&exists)
+	})
+	return exists, err
+}
+
+// outside connects without a database, because ours may not be there to connect to.
+func (db *DB) outside(do func(chdriver.Conn) error) error {
 	options := *db.options
 	options.Auth.Database = ""
 	options.MaxOpenConns, options.MaxIdleConns = 1, 1
@@ -75,15 +93,7 @@ func (db *DB) createDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	var exists bool
-	if err := conn.QueryRow(ctx, databaseExistsSQL, named("database", db.database)).Scan(&exists); err != nil {
-		return err
-	}
-	if exists {
-		return nil
-	}
-	return conn.Exec(ctx, createDatabaseSQL, named("database", db.database))
+	return errors.Join(do(conn), conn.Close())
 }
 
 // migrations opens goose on a connection of its own; closing the provider closes it.

@@ -1,0 +1,48 @@
+package clickhouse
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func levels(findings []Finding) map[string]Level {
+	levels := map[string]Level{}
+	for _, f := range findings {
+		levels[f.Name] = f.Level
+	}
+	return levels
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	require.Equal(t, map[string]Level{
+		"clickhouse version": LevelOK, "clickhouse clock": LevelOK, "clickhouse rights": LevelOK, "clickhouse schema": LevelOK,
+	}, levels(db.Check(t.Context(), time.Now)))
+
+	behind := func() time.Time { return time.Now().Add(-time.Minute) }
+	require.Equal(t, LevelWarning, levels(db.Check(t.Context(), behind))["clickhouse clock"])
+
+	mustExec(t, db, "DROP TABLE "+versionTable)
+	require.Equal(t, LevelWarning, levels(db.Check(t.Context(), time.Now))["clickhouse schema"])
+}
+
+func TestCheckBeforeMigration(t *testing.T) {
+	t.Parallel()
+	db, _ := openConfig(t, newConfig(t))
+	findings := db.Check(t.Context(), time.Now)
+	require.Len(t, findings, 1)
+	require.Equal(t, LevelWarning, findings[0].Level)
+	require.Contains(t, findings[0].Hint, "quantbot migrate")
+}
+
+func TestCheckVersion(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]Level{
+		"26.7.2.1": LevelOK, "25.3.1": LevelOK, "24.12.1": LevelWarning, "18.16.1": LevelWarning, "odd": LevelWarning,
+	} {
+		require.Equal(t, want, checkVersion(version, "h:1").Level, version)
+	}
+}
