@@ -1,0 +1,207 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// clickhouseEngine is the local ClickHouse: the program when it is installed, else libchdb in a child of ours.
+type clickhouseEngine struct {
+	dir      string
+	port     int
+	httpPort int
+	name     string
+	program  string // empty = libchdb
+	library  string
+	child    *child
+	terminal *os.File // libchdb's standard input
+}
+
+// engineStart and engineStop bound how long an engine takes to come and to go; a large append-only file or many parts
+// take seconds to load.
+const (
+	engineStart = 60 * time.Second
+	engineStop  = 15 * time.Second
+)
+
+func startClickHouse(dir, library string) (*clickhouseEngine, error) {
+	c := &clickhouseEngine{dir: filepath.Join(dir, "clickhouse")}
+	if err := os.MkdirAll(filepath.Join(c.dir, "tmp"), 0o700); err != nil {
+		return nil, fmt.Errorf("create ClickHouse's directory: %w", err)
+	}
+	c.name, c.library = "libchdb", library
+	if library == "" {
+		path, err := exec.LookPath("clickhouse")
+		if err != nil {
+			return nil, fmt.Errorf("find ClickHouse: %w", err)
+		}
+		c.name, c.program = "clickhouse", path
+	}
+	if err := os.WriteFile(c.configPath(), []byte(c.config()), 0o600); err != nil {
+		return nil, fmt.Errorf("write ClickHouse's configuration: %w", err)
+	}
+	return c, startOnFreePort(func(port int) error {
+		c.port = port
+		httpPort, err := freePort()
+		if err != nil {
+			return err
+		}
+		c.httpPort = httpPort
+		return c.start()
+	})
+}
+
+func (c *clickhouseEngine) configPath() string { return filepath.Join(c.dir, "config.xml") }
+
+// config limits the memory: without it one careless query takes the machine. The user default has no password, so the
+// server listens on loopback only.
+func (c *clickhouseEngine) config() string {
+	limits := `
+  <max_server_memory_usage_to_ram_ratio>0.4</max_server_memory_usage_to_ram_ratio>
+  <mark_cache_size>268435456</mark_cache_size>
+  <listen_host>127.0.0.1</listen_host>`
+	if c.program == "" {
+		return "<clickhouse>" + limits + "\n</clickhouse>\n"
+	}
+	return "<clickhouse>" + limits + `
+  <logger><level>warning</level><console>1</console></logger>
+  <profiles><default/></profiles><quotas><default/></quotas>
+  <users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota><access_management>1</access_management></default></users>
+</clickhouse>
+`
+}
+
+func (c *clickhouseEngine) start() error {
+	log := filepath.Join(c.dir, "clickhouse.log")
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("open ClickHouse's log: %w", err)
+	}
+	defer out.Close() //nolint:errcheck // the child has its own descriptor
+	if c.program != "" {
+		err = c.startProgram(out)
+	} else {
+		err = c.startLibrary(out)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.child.await(engineStart, func() error { return pingClickHouse(c.httpPort) }); err != nil {
+		c.child.kill()
+		return fmt.Errorf("start ClickHouse (%s) on ports %d and %d: %w\n%s", c.name, c.port, c.httpPort, err, tail(log))
+	}
+	return nil
+}
+
+func (c *clickhouseEngine) settings() []string {
+	return []string{
+		"--path=" + filepath.Join(c.dir, "data") + "/", "--listen_host=127.0.0.1",
+		"--tcp_port=" + strconv.Itoa(c.port), "--http_port=" + strconv.Itoa(c.httpPort),
+	}
+}
+
+func (c *clickhouseEngine) startProgram(out *os.File) error {
+	args := append([]string{"server", "--config-file=" + c.configPath(), "--"}, c.settings()...)
+	cmd := exec.Command(c.program, args...) //nolint:gosec,noctx // a server from the PATH, stopped by the keeper
+	cmd.Dir = c.dir
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = boundToParent(false)
+	var err error
+	c.child, err = startBound(cmd)
+	return err
+}
+
+// startLibrary re-executes this program as the engine. It gets a terminal and --interactive: on any other standard input
+// a single reset connection ends it. Its own home keeps a user's client configuration out.
+func (c *clickhouseEngine) startLibrary(out *os.File) error {
+	args := append([]string{"clickhouse", "--interactive", "--config-file=" + c.configPath(), "--log-level=warning"}, c.settings()...)
+	args = append(args, "--query", "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP")
+	encoded, err := json.Marshal(args)
+	if err != nil {
+		return fmt.Errorf("encode the engine's arguments: %w", err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the own program: %w", err)
+	}
+	terminal, stdin, err := pty.Open()
+	if err != nil {
+		return fmt.Errorf("open a terminal for the engine: %w", err)
+	}
+	defer stdin.Close()          //nolint:errcheck // the child has its own descriptor
+	cmd := exec.Command(program) //nolint:gosec,noctx // our own program, stopped by the keeper
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), roleVariable+"="+roleClickHouse, libraryVariable+"="+c.library,
+		argumentsVariable+"="+string(encoded), "TERM=dumb", "HOME="+c.dir, "TMPDIR="+filepath.Join(c.dir, "tmp"))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, out, out
+	cmd.SysProcAttr = boundToParent(true)
+	if c.child, err = startBound(cmd); err != nil {
+		return errors.Join(err, terminal.Close())
+	}
+	c.terminal = terminal
+	go func() { // ends when the terminal is closed; a full terminal buffer would block the engine
+		buffer := make([]byte, 4096)
+		for {
+			if _, err := terminal.Read(buffer); err != nil {
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+// stop ends the engine in order: the program by a signal, the library by end-of-file on its terminal.
+func (c *clickhouseEngine) stop() {
+	deadline := time.After(engineStop)
+	for c.child.running() {
+		if c.terminal != nil {
+			_, _ = c.terminal.Write([]byte{4}) // it may have ended by itself
+		} else {
+			_ = c.child.cmd.Process.Signal(syscall.SIGTERM) // likewise
+		}
+		select {
+		case <-c.child.ended:
+		case <-deadline:
+			c.child.kill()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	c.closeTerminal()
+}
+
+func (c *clickhouseEngine) closeTerminal() {
+	if c.terminal != nil {
+		_ = c.terminal.Close() // nothing is buffered
+		c.terminal = nil
+	}
+}
+
+// restart brings a dead engine back on its ports.
+func (c *clickhouseEngine) restart() error {
+	c.closeTerminal()
+	return c.start()
+}
+
+func pingClickHouse(port int) error {
+	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get("http://127.0.0.1:" + strconv.Itoa(port) + "/ping") //nolint:noctx // bounded by the client's timeout
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // read to its end or not needed
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("clickhouse answered %s", strings.TrimSpace(response.Status))
+	}
+	return nil
+}

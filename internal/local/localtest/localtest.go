@@ -1,0 +1,220 @@
+// Package localtest gives tests real engines: one Redis and one ClickHouse per test binary, and in them a database of
+// its own for each test, so that all of them run in parallel. A missing engine fails the test; it never skips it.
+package localtest
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"quantbot/internal/local"
+)
+
+// startTimeout bounds the start of the engines; the library is half a gigabyte and may come from a cold disk.
+const startTimeout = 2 * time.Minute
+
+// engines are shared by the tests of one binary.
+type engines struct {
+	once    sync.Once
+	running *local.Engines
+	err     error
+	// nextDB numbers Redis databases; 0 is left to whoever looks at the server by hand.
+	nextDB atomic.Int64
+}
+
+var shared engines //nolint:gochecknoglobals // a test binary has one main function and no other place to keep them
+
+// Main runs the tests of a package and stops the engines at the end. Call it from TestMain.
+func Main(m *testing.M) {
+	local.RunChild()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "quantbot-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	directory = dir
+	code := m.Run()
+	if shared.running != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+		defer cancel()
+		if err := shared.running.Stop(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return code
+}
+
+var directory string //nolint:gochecknoglobals // see shared
+
+// Env is one test's share of the engines.
+type Env struct {
+	RedisURL  string // with the test's own database
+	RedisAddr string
+	RedisDB   int
+
+	Host       string
+	NativePort int
+	HTTPPort   int
+	Database   string
+	User       string
+	Password   string
+
+	Engines *local.Engines
+}
+
+// New gives the test a ClickHouse database and a Redis database of its own.
+func New(t testing.TB) *Env {
+	t.Helper()
+	if directory == "" {
+		t.Fatal("localtest.Main must be called from TestMain")
+	}
+	shared.once.Do(func() { shared.running, shared.err = start(directory) })
+	if shared.err != nil {
+		t.Fatalf("start the local engines: %v", shared.err)
+	}
+	e := newEnv(t, shared.running, int(shared.nextDB.Add(1)))
+	t.Cleanup(func() { e.ClickHouse(t, "DROP DATABASE IF EXISTS "+e.Database+" SYNC") })
+	return e
+}
+
+// NewOwn gives the test engines of its own, which it may kill and restart.
+func NewOwn(t testing.TB) *Env {
+	t.Helper()
+	running, err := start(t.TempDir())
+	if err != nil {
+		t.Fatalf("start the local engines: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+		defer cancel()
+		if err := running.Stop(ctx); err != nil {
+			t.Errorf("stop the local engines: %v", err)
+		}
+	})
+	return newEnv(t, running, 1)
+}
+
+func start(dir string) (*local.Engines, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	return local.Start(ctx, local.Options{Dir: dir})
+}
+
+func newEnv(t testing.TB, running *local.Engines, db int) *Env {
+	t.Helper()
+	vars := running.Vars()
+	redis, err := url.Parse(vars["REDIS_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Env{
+		RedisURL: fmt.Sprintf("redis://%s/%d", redis.Host, db), RedisAddr: redis.Host, RedisDB: db,
+		Host: vars["CLICKHOUSE_HOST"], NativePort: number(t, vars["CLICKHOUSE_PORT"]), HTTPPort: number(t, vars["CLICKHOUSE_HTTP_PORT"]),
+		Database: "t_" + strings.ToLower(rand.Text()[:16]), User: vars["CLICKHOUSE_USER"], Password: vars["CLICKHOUSE_PASSWORD"],
+		Engines: running,
+	}
+	e.Redis(t, "FLUSHDB")
+	e.ClickHouse(t, "CREATE DATABASE "+e.Database)
+	return e
+}
+
+// Attach lets the test go on with engines that were started again on the same data.
+func (e *Env) Attach(t testing.TB, running *local.Engines) {
+	t.Helper()
+	vars := running.Vars()
+	e.Engines = running
+	e.RedisAddr = strings.TrimSuffix(strings.TrimPrefix(vars["REDIS_URL"], "redis://"), "/0")
+	e.RedisURL = fmt.Sprintf("redis://%s/%d", e.RedisAddr, e.RedisDB)
+	e.NativePort, e.HTTPPort = number(t, vars["CLICKHOUSE_PORT"]), number(t, vars["CLICKHOUSE_HTTP_PORT"])
+}
+
+func number(t testing.TB, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Vars are the environment variables by which quantbot's programs find the test's databases.
+func (e *Env) Vars() map[string]string {
+	vars := e.Engines.Vars()
+	vars["REDIS_URL"] = e.RedisURL
+	vars["CLICKHOUSE_DATABASE"] = e.Database
+	return vars
+}
+
+// Redis sends one command to the test's database and returns the first line of the answer.
+func (e *Env) Redis(t testing.TB, command string) string {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", e.RedisAddr, 5*time.Second)
+	if err != nil {
+		t.Fatalf("connect to Redis: %v", err)
+	}
+	defer conn.Close() //nolint:errcheck // a test's helper
+	if _, err := fmt.Fprintf(conn, "SELECT %d\r\n%s\r\n", e.RedisDB, command); err != nil {
+		t.Fatalf("write to Redis: %v", err)
+	}
+	answers := bufio.NewReader(conn)
+	var answer string
+	for range 2 {
+		if answer, err = answers.ReadString('\n'); err != nil {
+			t.Fatalf("read from Redis: %v", err)
+		}
+		if strings.HasPrefix(answer, "-") {
+			t.Fatalf("redis refuses %q: %s", command, answer)
+		}
+	}
+	return strings.TrimSpace(answer)
+}
+
+// ClickHouse runs one query without a current database and returns its answer as text.
+func (e *Env) ClickHouse(t testing.TB, query string) string {
+	t.Helper()
+	answer, err := e.TryClickHouse(query)
+	if err != nil {
+		t.Fatalf("ask ClickHouse %q: %v", query, err)
+	}
+	return answer
+}
+
+// TryClickHouse is ClickHouse for tests that expect the server to be away.
+func (e *Env) TryClickHouse(query string) (string, error) {
+	target := "http://" + net.JoinHostPort(e.Host, strconv.Itoa(e.HTTPPort)) + "/"
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(query))
+	if err != nil {
+		return "", err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close() //nolint:errcheck // read to its end
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", response.Status, answer)
+	}
+	return string(answer), err
+}

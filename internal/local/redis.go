@@ -1,0 +1,143 @@
+package local
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// redisEngine is the local Redis: a real server when one is installed, else miniredis inside the keeper.
+type redisEngine struct {
+	dir    string
+	port   int
+	name   string // of the program
+	child  *child
+	inside *miniredis.Miniredis
+}
+
+// redisPrograms are looked for on the PATH, in this order.
+var redisPrograms = []string{"redis-server", "valkey-server"} //nolint:gochecknoglobals // a constant table
+
+func startRedis(dir string, logger *slog.Logger) (*redisEngine, error) {
+	r := &redisEngine{dir: filepath.Join(dir, "redis")}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create Redis' directory: %w", err)
+	}
+	for _, program := range redisPrograms {
+		path, err := exec.LookPath(program)
+		if err != nil {
+			continue
+		}
+		r.name = program
+		return r, startOnFreePort(func(port int) error {
+			r.port = port
+			return r.start(path)
+		})
+	}
+	r.name = "miniredis"
+	logger.Warn("no redis-server or valkey-server on the PATH: using miniredis, which is several times slower and forgets everything when it stops") //nolint:sloglint // the keeper has no context
+	r.inside = miniredis.NewMiniRedis()
+	if err := r.inside.StartAddr("127.0.0.1:0"); err != nil {
+		return nil, fmt.Errorf("start miniredis: %w", err)
+	}
+	port, err := strconv.Atoi(r.inside.Port())
+	r.port = port
+	return r, err
+}
+
+// startOnFreePort tries a few ports: between choosing and using one, somebody else may take it.
+func startOnFreePort(start func(port int) error) error {
+	var err error
+	for range 5 {
+		var port int
+		if port, err = freePort(); err != nil {
+			return err
+		}
+		if err = start(port); !errors.Is(err, errEnded) {
+			return err
+		}
+	}
+	return err
+}
+
+// start runs the server on r.port. Databases are cheap and tests take one each.
+func (r *redisEngine) start(path string) error {
+	log := filepath.Join(r.dir, "redis.log")
+	cmd := exec.Command(path, //nolint:gosec,noctx // a server from the PATH, stopped by the keeper
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--dir", r.dir, "--logfile", log,
+		"--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+		"--maxmemory-policy", "noeviction", "--databases", "4096")
+	cmd.SysProcAttr = boundToParent(false)
+	var err error
+	if r.child, err = startBound(cmd); err != nil {
+		return err
+	}
+	if err := r.child.await(engineStart, func() error { return pingRedis(r.port) }); err != nil {
+		r.child.kill()
+		return fmt.Errorf("start %s on port %d: %w\n%s", r.name, r.port, err, tail(log))
+	}
+	return nil
+}
+
+// died is nil for an engine inside the keeper: a nil channel never answers.
+func (r *redisEngine) died() <-chan struct{} {
+	if r.child == nil {
+		return nil
+	}
+	return r.child.ended
+}
+
+func (r *redisEngine) pid() int {
+	if r.child == nil {
+		return 0
+	}
+	return r.child.pid()
+}
+
+// stop lets the server write its append-only file and waits for it.
+func (r *redisEngine) stop() {
+	if r.inside != nil {
+		r.inside.Close()
+		return
+	}
+	_ = r.child.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	select {
+	case <-r.child.ended:
+	case <-time.After(engineStop):
+		r.child.kill()
+	}
+}
+
+// pingRedis succeeds once the server has loaded its data.
+func pingRedis(port int) error {
+	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(port), time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()                                                    //nolint:errcheck // nothing was written that could be lost
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil { //nolint:forbidigo // a network deadline
+		return err
+	}
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(line, "+PONG") {
+		return fmt.Errorf("redis answered %q", strings.TrimSpace(line))
+	}
+	return nil
+}
