@@ -4,6 +4,7 @@
 package manifest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +22,16 @@ const (
 	DedupPostBatch DedupMode = "post-batch"
 )
 
-// Manifest is the identity of a run. It holds no secret: EnvInfo is redacted when it is made.
+// ParseDedupMode reads "none", "inline" or "post-batch".
+func ParseDedupMode(s string) (DedupMode, error) {
+	switch mode := DedupMode(s); mode {
+	case DedupNone, DedupInline, DedupPostBatch:
+		return mode, nil
+	}
+	return "", fmt.Errorf("unknown dedup mode %q (known: none, inline, post-batch)", s)
+}
+
+// Manifest is the identity of a run. It holds no secret: New redacts CLIArgs, Environment makes EnvInfo.
 type Manifest struct {
 	RunID uuid.UUID `json:"run_id"`
 	// StartedAt is when the enqueuer made the manifest, UTC, in milliseconds; it decides which run is the newer one.

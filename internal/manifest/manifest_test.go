@@ -2,91 +2,58 @@ package manifest
 
 import (
 	"bytes"
-	"context"
-	"log/slog"
-	"runtime/debug"
+	"encoding/json"
+	"flag"
+	"os"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/candle"
 )
 
-func TestNewIdentifiesTheRun(t *testing.T) {
+var update = flag.Bool("update", false, "write the golden files")
+
+// Manifests outlive the release that made them: in Redis while a run lasts, in ClickHouse for ever. Every form that was
+// ever written must decode; a new form gets a new file beside the old ones.
+func TestManifestJSON(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 1, 2, 3, 4, 5, 678_901_234, time.FixedZone("x", 3600))
-	m, err := New(Manifest{Source: "birdeye"}, Build{Version: "1.2.3", GitCommitHash: "abc", GitBranch: Unknown}, now)
-	require.NoError(t, err)
-	require.Equal(t, uuid.Version(7), m.RunID.Version())
-	require.Equal(t, time.Date(2026, 1, 2, 2, 4, 5, 678_000_000, time.UTC), m.StartedAt)
-	require.Equal(t, "1.2.3", m.ScriptVersion)
-	require.Equal(t, "birdeye", m.Source)
-	require.Contains(t, m.StartedBy, "@")
-	require.Nil(t, m.GitDirty)
-}
-
-func TestBuildNeverGuesses(t *testing.T) {
-	t.Parallel()
-	var b Build
-	b.fill(&debug.BuildInfo{Main: debug.Module{Version: "(devel)"}})
-	require.Empty(t, b.Version)
-	require.Nil(t, b.GitDirty)
-
-	b.fill(&debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}}})
-	require.Equal(t, "abc", b.GitCommitHash)
-	require.True(t, *b.GitDirty)
-
-	// What the linker stamped is not mixed with what the toolchain recorded of another checkout.
-	stamped := Build{GitCommitHash: "def"}
-	stamped.fill(&debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}}})
-	require.Equal(t, "def", stamped.GitCommitHash)
-	require.Nil(t, stamped.GitDirty)
-}
-
-func TestEnvironmentHoldsNoSecret(t *testing.T) {
-	t.Parallel()
-	set := map[string]string{
-		"REDIS_URL": "rediss://user:hunter2@redis:6379/0", "CLICKHOUSE_PASSWORD": "hunter2", "BIRDEYE_API_KEY": "hunter2",
-		"CLICKHOUSE_DSN": "clickhouse://u:hunter2@h/db", "HOME": "/home/me", "CLICKHOUSE_HOST": "ch",
-		"BIRDEYE_BASE_URL": "https://x.example/?api_key=hunter2&a=1", "BINANCE_BASE_URL": "http://u:hunter2@[bad",
+	const file = "testdata/manifest_v1.json"
+	dirty := false
+	want := Manifest{
+		RunID: testRunID, StartedAt: time.Date(2026, 1, 12, 10, 11, 12, 345_000_000, time.UTC), StartedBy: "ada@lab",
+		ScriptVersion: "1.2.3", GitCommitHash: "abc1234", GitBranch: "main", GitDirty: &dirty,
+		CLIArgs: map[string]any{"from": "2024-01-01", "token": []any{"A", "B"}, "wait": true, "source-tier": 2.0},
+		EnvInfo: map[string]string{"CLICKHOUSE_HOST": "localhost", "BIRDEYE_API_KEY": "***"}, InputHash: "a1b2",
+		Source: "birdeye", Interval: candle.Interval1m, Range: candle.Range{From: 1704067200, To: 1706745600},
+		Validation: candle.Lenient, DedupMode: DedupPostBatch, SourceTier: candle.TierBackfillAPI,
 	}
-	env := Environment(func(name string) string { return set[name] })
-	require.Equal(t, map[string]string{
-		"REDIS_URL": "rediss://user:***@redis:6379/0", "CLICKHOUSE_PASSWORD": "***", "BIRDEYE_API_KEY": "***",
-		"CLICKHOUSE_DSN": "***", "CLICKHOUSE_HOST": "ch", "BIRDEYE_BASE_URL": "https://x.example/?api_key=***&a=1",
-		"BINANCE_BASE_URL": "***",
-	}, env)
+	encoded, err := json.MarshalIndent(want, "", "  ")
+	require.NoError(t, err)
+	encoded = append(encoded, '\n')
+	if *update {
+		require.NoError(t, os.WriteFile(file, encoded, 0o644))
+	}
+	golden, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(golden), string(encoded))
+
+	var got Manifest
+	decoder := json.NewDecoder(bytes.NewReader(golden))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(&got))
+	require.Empty(t, cmp.Diff(want, got))
 }
 
-func TestInputHashIsStable(t *testing.T) {
+func TestParseDedupMode(t *testing.T) {
 	t.Parallel()
-	hash, err := InputHash(struct {
-		A string `json:"a"`
-		B int    `json:"b"`
-	}{"x", 1})
-	require.NoError(t, err)
-	again, err := InputHash(map[string]any{"b": 1, "a": "x"})
-	require.NoError(t, err)
-	require.Equal(t, hash, again, "maps are encoded in the order of their keys")
-	require.Len(t, hash, 64)
-}
-
-func TestContextGivesTheManifestBackAndNamesTheRunInLogs(t *testing.T) {
-	t.Parallel()
-	_, ok := FromContext(context.Background())
-	require.False(t, ok)
-
-	m := Manifest{RunID: uuid.MustParse("0192f0c1-1111-7111-8111-111111111111")}
-	ctx := NewContext(context.Background(), m)
-	got, ok := FromContext(ctx)
-	require.True(t, ok)
-	require.Equal(t, m, got)
-
-	var out bytes.Buffer
-	logger := slog.New(LogHandler(slog.NewTextHandler(&out, nil))).With("worker", "w1")
-	logger.InfoContext(ctx, "one")
-	require.Contains(t, out.String(), "worker=w1 run_id="+m.RunID.String())
-	out.Reset()
-	logger.InfoContext(ctx, "two", "run_id", "mine")
-	require.NotContains(t, out.String(), m.RunID.String())
+	for _, mode := range []DedupMode{DedupNone, DedupInline, DedupPostBatch} {
+		got, err := ParseDedupMode(string(mode))
+		require.NoError(t, err)
+		require.Equal(t, mode, got)
+	}
+	_, err := ParseDedupMode("Inline")
+	require.EqualError(t, err, `unknown dedup mode "Inline" (known: none, inline, post-batch)`)
 }

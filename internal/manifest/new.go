@@ -9,7 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// New fills in the id, the start, who starts it and the build; the rest of m is kept. now is in any zone.
+// New fills in the id (UUIDv7), the start, who starts it and the build, and hides the secrets inside m's arguments; the
+// rest of m is kept. now is in any zone.
 func New(m Manifest, build Build, now time.Time) (Manifest, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -22,6 +23,7 @@ func New(m Manifest, build Build, now time.Time) (Manifest, error) {
 	m.GitCommitHash = build.GitCommitHash
 	m.GitBranch = build.GitBranch
 	m.GitDirty = build.GitDirty
+	m.CLIArgs = redactArgs(m.CLIArgs)
 	return m, nil
 }
 
