@@ -84,6 +84,9 @@ type Admission struct {
 	Executions int
 	// Crashes is how many earlier executions neither recorded an outcome nor handed the chunk back.
 	Crashes int
+	// Rebuilt says that the attempt was rebuilt after a loss: the counts began anew, and the history may have a success
+	// of the chunk that the ledger does not.
+	Rebuilt bool
 }
 
 // AdmissionVerdict says what a worker should do with a chunk.

@@ -5,7 +5,7 @@
 // The keys of a run share a hash tag, so that they live in one slot of a Redis Cluster:
 //
 //	quantbot:{<run id>}:meta            hash: run (JSON), attempt, expected (chunks of the attempt), phase, cancelled,
-//	                                    epoch, born, opener, heartbeat_us, history_behind, result (JSON)
+//	                                    epoch, born, rebuilt, opener, heartbeat_us, history_behind, result (JSON)
 //	quantbot:{<run id>}:plan            hash: chunk id → chunk (JSON), over all attempts
 //	quantbot:{<run id>}:late            hash: chunk id → success (JSON) that came after its attempt was over
 //	quantbot:{<run id>}:a<N>:pending    set: chunk ids without an outcome

@@ -26,7 +26,7 @@ func (l *Ledger) Admit(ctx context.Context, task backfill.Task) (backfill.Admiss
 		return admission, nil
 	}
 	if !known {
-		if err := json.Unmarshal([]byte(r.text(4)), &run); err != nil {
+		if err := json.Unmarshal([]byte(r.text(5)), &run); err != nil {
 			return backfill.Admission{}, fmt.Errorf("decode run %s: %w", task.RunID, err)
 		}
 		l.runs.keep(run)
@@ -35,6 +35,7 @@ func (l *Ledger) Admit(ctx context.Context, task backfill.Task) (backfill.Admiss
 	admission.Epoch = r.number(1)
 	admission.Executions = int(r.number(2))
 	admission.Crashes = int(r.number(3))
+	admission.Rebuilt = r.text(4) == flag(true)
 	return admission, nil
 }
 
@@ -51,14 +52,15 @@ func admissionVerdict(status string) backfill.AdmissionVerdict {
 }
 
 // StillWanted reports whether the attempt is still going on and not cancelled. False means that nobody wants the candles
-// any more; ErrUnknownRun and ErrStale mean that the ledger was lost or rebuilt and the chunk must be taken up again.
+// any more; ErrUnknownRun and ErrStale, with ClassStore, mean that the ledger was lost or rebuilt and the chunk must be
+// taken up again.
 func (l *Ledger) StillWanted(ctx context.Context, task backfill.Task, epoch int64) (bool, error) {
 	values, err := l.client.HMGet(ctx, keysOf(task.RunID).meta(), "attempt", "phase", "cancelled", "born").Result()
 	if err != nil {
 		return false, redisError("read the run's phase", err)
 	}
 	if values[0] == nil {
-		return false, backfill.ErrUnknownRun
+		return false, backfill.WithClass(backfill.ClassStore, backfill.ErrUnknownRun)
 	}
 	meta := reply(values)
 	phase := backfill.Phase(meta.text(1))
@@ -70,7 +72,7 @@ func (l *Ledger) StillWanted(ctx context.Context, task backfill.Task, epoch int6
 		return false, fmt.Errorf("decode the epoch of run %s: %w", task.RunID, err)
 	}
 	if epoch < born {
-		return false, backfill.ErrStale
+		return false, backfill.WithClass(backfill.ClassStore, backfill.ErrStale)
 	}
 	return meta.text(2) != flag(true), nil
 }

@@ -158,18 +158,21 @@ func TestRecordByRank(t *testing.T) {
 	for _, c := range []struct {
 		before, after backfill.OutcomeStatus
 		kept          bool
+		fetched       int64 // by the one before
 	}{
-		{none, backfill.OutcomeFailed, true},
-		{none, backfill.OutcomeCancelled, true},
-		{none, backfill.OutcomeSuccess, true},
-		{backfill.OutcomeFailed, backfill.OutcomeFailed, false},
-		{backfill.OutcomeFailed, backfill.OutcomeCancelled, false},
-		{backfill.OutcomeFailed, backfill.OutcomeSuccess, true},
-		{backfill.OutcomeCancelled, backfill.OutcomeFailed, false},
-		{backfill.OutcomeCancelled, backfill.OutcomeSuccess, true},
-		{backfill.OutcomeSuccess, backfill.OutcomeFailed, false},
-		{backfill.OutcomeSuccess, backfill.OutcomeCancelled, false},
-		{backfill.OutcomeSuccess, backfill.OutcomeSuccess, false},
+		{none, backfill.OutcomeFailed, true, 0},
+		{none, backfill.OutcomeCancelled, true, 0},
+		{none, backfill.OutcomeSuccess, true, 0},
+		{backfill.OutcomeFailed, backfill.OutcomeFailed, false, 7},
+		{backfill.OutcomeFailed, backfill.OutcomeCancelled, false, 7},
+		{backfill.OutcomeFailed, backfill.OutcomeSuccess, true, 7},
+		{backfill.OutcomeFailed, backfill.OutcomeSuccess, true, 0},
+		{backfill.OutcomeCancelled, backfill.OutcomeFailed, false, 7},
+		{backfill.OutcomeCancelled, backfill.OutcomeSuccess, true, 7},
+		{backfill.OutcomeCancelled, backfill.OutcomeSuccess, true, 0},
+		{backfill.OutcomeSuccess, backfill.OutcomeFailed, false, 7},
+		{backfill.OutcomeSuccess, backfill.OutcomeCancelled, false, 7},
+		{backfill.OutcomeSuccess, backfill.OutcomeSuccess, false, 7},
 	} {
 		t.Run(string(c.before)+" then "+string(c.after), func(t *testing.T) {
 			t.Parallel()
@@ -179,7 +182,7 @@ func TestRecordByRank(t *testing.T) {
 			want := outcomeOf(plan[0], c.after)
 			if c.before != none {
 				first := outcomeOf(plan[0], c.before)
-				first.Stats.Fetched, first.Stats.Inserted = 7, 7
+				first.Stats.Fetched, first.Stats.Inserted = c.fetched, c.fetched
 				require.True(t, record(t, l, run, epoch, first).Kept)
 				if !c.kept {
 					want = first

@@ -24,7 +24,7 @@ func (l *Ledger) Open(ctx context.Context, run backfill.Run, force bool) (epoch 
 	if err != nil && !(force && duplicate) {
 		return 0, err
 	}
-	epoch, err = l.create(ctx, run, c, true)
+	epoch, err = l.create(ctx, run, c, false)
 	if err != nil {
 		return 0, errors.Join(err, l.releaseInput(ctx, hash, c))
 	}
@@ -44,7 +44,7 @@ func isDuplicate(err error) bool {
 
 // create makes meta. The run joins the active ones before, so that a run never exists that no reconciler looks at, and
 // once more after, because one that looked in between may have taken an id without a run off the list.
-func (l *Ledger) create(ctx context.Context, run backfill.Run, c claim, mayContinue bool) (epoch int64, err error) {
+func (l *Ledger) create(ctx context.Context, run backfill.Run, c claim, rebuild bool) (epoch int64, err error) {
 	manifest, err := json.Marshal(run)
 	if err != nil {
 		return 0, fmt.Errorf("encode run %s: %w", run.ID(), err)
@@ -53,7 +53,7 @@ func (l *Ledger) create(ctx context.Context, run backfill.Run, c claim, mayConti
 		return 0, err
 	}
 	r, err := l.run(ctx, openScript, keysOf(run.ID()).all(run.Attempt),
-		c.opener, manifest, run.Attempt, run.AttemptChunks(), flag(mayContinue))
+		c.opener, manifest, run.Attempt, run.AttemptChunks(), flag(rebuild))
 	if err != nil {
 		return 0, err
 	}

@@ -15,7 +15,7 @@ import (
 func (m *model) open(t *rapid.T) {
 	epoch, err := m.ledger.Open(m.ctx, m.run, false)
 	require.NoError(t, err)
-	m.begin(t, epoch)
+	m.begin(t, epoch, false)
 }
 
 func (m *model) store(t *rapid.T) {
@@ -89,12 +89,12 @@ func (m *model) admit(t *rapid.T) {
 		want.Verdict = backfill.AlreadyDone
 	case m.cancelled:
 		want = backfill.Admission{
-			Verdict: backfill.RunCancelled, Run: m.run, Epoch: m.epoch(), Executions: m.tries[task.ChunkID].runs,
+			Verdict: backfill.RunCancelled, Run: m.run, Epoch: m.epoch(), Executions: m.tries[task.ChunkID].runs, Rebuilt: m.rebuilt,
 		}
 	default:
 		n := m.tries[task.ChunkID]
 		want = backfill.Admission{
-			Verdict: backfill.Proceed, Run: m.run, Epoch: m.epoch(), Executions: n.runs + 1, Crashes: n.open,
+			Verdict: backfill.Proceed, Run: m.run, Epoch: m.epoch(), Executions: n.runs + 1, Crashes: n.open, Rebuilt: m.rebuilt,
 		}
 		n.runs++
 		n.open++
@@ -305,7 +305,7 @@ func (m *model) retry(t *rapid.T) {
 	}
 	require.NoError(t, err)
 	m.run = next
-	m.begin(t, epoch)
+	m.begin(t, epoch, false)
 }
 
 func (m *model) lose(t *rapid.T) {
@@ -323,5 +323,5 @@ func (m *model) rebuild(t *rapid.T) {
 		return
 	}
 	require.NoError(t, err)
-	m.begin(t, epoch)
+	m.begin(t, epoch, true)
 }

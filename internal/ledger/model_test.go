@@ -62,6 +62,7 @@ type model struct {
 	cancelled bool
 	epochs    []int64 // all there ever were, the current one last
 	born      int64
+	rebuilt   bool
 	pending   map[backfill.ChunkID]bool
 	outcomes  map[int]map[backfill.ChunkID]backfill.Outcome // by attempt
 	late      map[backfill.ChunkID]bool
@@ -74,9 +75,9 @@ func newModel(ctx context.Context, l *ledger.Ledger, client *redis.Client, chunk
 }
 
 // begin resets what belongs to an attempt.
-func (m *model) begin(t *rapid.T, epoch int64) {
+func (m *model) begin(t *rapid.T, epoch int64, rebuilt bool) {
 	m.newEpoch(t, epoch)
-	m.there, m.phase, m.cancelled, m.born = true, backfill.PhasePlanning, false, epoch
+	m.there, m.phase, m.cancelled, m.born, m.rebuilt = true, backfill.PhasePlanning, false, epoch, rebuilt
 	m.pending = make(map[backfill.ChunkID]bool)
 	m.tries = make(map[backfill.ChunkID]tries)
 	if m.outcomes == nil {

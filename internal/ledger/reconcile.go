@@ -44,7 +44,7 @@ func (l *Ledger) Rebuild(ctx context.Context, run backfill.Run) (epoch int64, er
 	if claimErr != nil && !isDuplicate(claimErr) {
 		return 0, claimErr
 	}
-	epoch, err = l.create(ctx, run, c, false)
+	epoch, err = l.create(ctx, run, c, true)
 	if _, exists := errors.AsType[*existsError](err); exists {
 		return 0, errors.Join(backfill.ErrFinished, l.releaseInput(ctx, hash, c))
 	}

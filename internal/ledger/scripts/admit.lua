@@ -8,13 +8,13 @@
 -- ARGV[2]  chunk id
 -- ARGV[3]  "1" when the worker does not know the run yet and wants its JSON
 --
--- Returns {"missing"}, {"done"}, {"cancelled", epoch, executions, 0, run} or {"proceed", epoch, executions, crashes, run};
--- run is "" unless it was wanted.
+-- Returns {"missing"}, {"done"}, or {"cancelled" or "proceed", epoch, executions, crashes, rebuilt, run}; run is "" unless
+-- it was wanted.
 --
 -- tries "<chunk>|open" counts executions that neither recorded nor handed back: what is left of them when the next one
 -- starts are crashes.
-local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'cancelled', 'epoch')
-local attempt, phase, cancelled, epoch = unpack(meta)
+local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'cancelled', 'epoch', 'rebuilt')
+local attempt, phase, cancelled, epoch, rebuilt = unpack(meta)
 if not attempt then
   return {'missing'}
 end
@@ -34,8 +34,8 @@ if ARGV[3] == '1' then
 end
 if cancelled == '1' then
   local executions = tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '|run') or '0')
-  return {'cancelled', tonumber(epoch), executions, 0, run}
+  return {'cancelled', tonumber(epoch), executions, 0, rebuilt, run}
 end
 local executions = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|run', 1)
 local open = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|open', 1)
-return {'proceed', tonumber(epoch), executions, open - 1, run}
+return {'proceed', tonumber(epoch), executions, open - 1, rebuilt, run}

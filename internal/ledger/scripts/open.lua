@@ -7,7 +7,7 @@
 -- ARGV[2]   the run, JSON
 -- ARGV[3]   its attempt
 -- ARGV[4]   how many chunks the attempt has
--- ARGV[5]   "1" when a finished run may be moved on to its next attempt
+-- ARGV[5]   "1" when this creates a lost run again; a run that is there stays as it is then
 --
 -- Returns {"ok", epoch}, {"finished"} when this attempt is over already, or {"exists", attempt, phase}.
 --
@@ -18,7 +18,7 @@ if opener and opener == ARGV[1] then
   return {'ok', tonumber(born)}
 end
 if attempt then
-  if phase ~= 'finished' or ARGV[5] ~= '1' then
+  if phase ~= 'finished' or ARGV[5] == '1' then
     return {'exists', tonumber(attempt), phase}
   end
   if tonumber(ARGV[3]) <= tonumber(attempt) then
@@ -37,7 +37,7 @@ local now_us = tonumber(now[1]) * 1000000 + tonumber(now[2])
 local new_epoch = math.max(tonumber(epoch or '0') + 1, now_us)
 local stored_epoch = string.format('%.0f', new_epoch)
 redis.call('HSET', KEYS[1], 'opener', ARGV[1], 'run', ARGV[2], 'attempt', ARGV[3], 'expected', ARGV[4],
-  'phase', 'planning', 'cancelled', '0', 'history_behind', '0',
+  'phase', 'planning', 'cancelled', '0', 'history_behind', '0', 'rebuilt', ARGV[5],
   'epoch', stored_epoch, 'born', stored_epoch, 'heartbeat_us', string.format('%.0f', now_us))
 redis.call('HDEL', KEYS[1], 'result')
 return {'ok', new_epoch}

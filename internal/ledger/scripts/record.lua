@@ -49,16 +49,16 @@ end
 local verdict = 'present'
 if rank > rank_before then
   verdict = 'kept'
-  if before then -- rare: a failed chunk succeeds after all; its old counts leave the progress
-    local old = cjson.decode(string.sub(before, 2))
-    local name = old.status == 'cancelled' and 'cancelled' or 'failed'
-    redis.call('HINCRBY', KEYS[5], name, -1)
-    redis.call('HINCRBY', KEYS[5], 'fetched', string.format('%.0f', -old.stats.fetched))
-    redis.call('HINCRBY', KEYS[5], 'inserted', string.format('%.0f', -old.stats.inserted))
-  end
   redis.call('HSET', KEYS[3], ARGV[3], ARGV[4] .. ARGV[5])
   redis.call('SREM', KEYS[2], ARGV[3])
   redis.call('HDEL', KEYS[4], ARGV[3] .. '|run', ARGV[3] .. '|open') -- admit does not ask for them any more
+  if before then -- rare: a failed chunk succeeds after all; its old counts leave the progress
+    local old = cjson.decode(string.sub(before, 2))
+    redis.call('HINCRBY', KEYS[5], old.status == 'cancelled' and 'cancelled' or 'failed', -1)
+    -- "0 - x", because "-x" of zero is written "-0", which HINCRBY does not take.
+    redis.call('HINCRBY', KEYS[5], 'fetched', string.format('%.0f', 0 - old.stats.fetched))
+    redis.call('HINCRBY', KEYS[5], 'inserted', string.format('%.0f', 0 - old.stats.inserted))
+  end
   redis.call('HINCRBY', KEYS[5], ARGV[6], 1)
   redis.call('HINCRBY', KEYS[5], 'fetched', ARGV[7])
   redis.call('HINCRBY', KEYS[5], 'inserted', ARGV[8])
