@@ -168,3 +168,7 @@ func (q *Queue) Workers() (int, error) {
 	}
 	return len(servers), nil
 }
+
+// NewRedisClient makes a Redis client for the same server, for whoever keeps other things there; it is a
+// redis.UniversalClient, which this package does not import.
+func (q *Queue) NewRedisClient() any { return q.conn.MakeRedisClient() }

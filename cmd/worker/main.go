@@ -1,0 +1,111 @@
+// Command worker takes tasks from the queue, fetches candles and stores them. Any number may run, on any machine that
+// reaches Redis and ClickHouse.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+	"quantbot/internal/wiring"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run answers the exit code: 0 done, 1 failed, 2 wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	started := false
+	cmd := newCommand(stderr, &started)
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case started:
+		fmt.Fprintln(stderr, "worker:", err)
+		return 1
+	default:
+		fmt.Fprintln(stderr, "worker:", err)
+		fmt.Fprintln(stderr, "See worker --help.")
+		return 2
+	}
+}
+
+// newCommand sets started once the arguments and the environment are understood.
+func newCommand(stderr io.Writer, started *bool) *cobra.Command {
+	var concurrency int
+	var shutdown time.Duration
+	build := manifest.CurrentBuild()
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Fetch candles and store them, task by task",
+		Long: `worker takes tasks from the queue in Redis, fetches candles from their source and stores them in ClickHouse.
+Run as many as you like, on any machine that reaches Redis and ClickHouse.
+
+SIGTERM or Ctrl-C stops it gracefully: it takes no new task and finishes what it has; a second one stops it at once. What
+it could not finish goes back to the queue.
+
+It is configured by the environment: REDIS_URL, CLICKHOUSE_HOST, CLICKHOUSE_PORT, CLICKHOUSE_DATABASE, CLICKHOUSE_USER,
+CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS. See .env.example.`,
+		Example:       "  worker\n  worker --concurrency 32",
+		Args:          cobra.NoArgs,
+		Version:       build.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(os.Getenv)
+			if err != nil {
+				return err
+			}
+			if concurrency < 1 || concurrency > 1_000 {
+				return fmt.Errorf("--concurrency must be between 1 and 1000, not %d", concurrency)
+			}
+			*started = true
+			ctx, stopNow, release := signals(cmd.Context())
+			defer release()
+			return wiring.RunWorker(ctx, wiring.WorkerConfig{
+				Config: cfg, Build: build, Concurrency: concurrency, ShutdownTimeout: shutdown, StopNow: stopNow,
+				Logger: slog.New(manifest.LogHandler(slog.NewTextHandler(stderr, nil))), Now: time.Now,
+			})
+		},
+	}
+	cmd.Flags().IntVar(&concurrency, "concurrency", wiring.DefaultConcurrency, "tasks to run at once")
+	cmd.Flags().DurationVar(&shutdown, "shutdown-timeout", 45*time.Second, "how long running tasks may go on after a stop signal")
+	return cmd
+}
+
+// signals ends the context at the first stop signal and closes now at the second.
+func signals(parent context.Context) (ctx context.Context, now <-chan struct{}, release func()) {
+	ctx, cancel := context.WithCancel(parent)
+	received := make(chan os.Signal, 2)
+	signal.Notify(received, os.Interrupt, syscall.SIGTERM)
+	stopNow, released := make(chan struct{}), make(chan struct{})
+	go func() {
+		for _, act := range []func(){cancel, func() { close(stopNow) }} {
+			select {
+			case <-received:
+				act()
+			case <-released:
+				return
+			}
+		}
+	}()
+	return ctx, stopNow, func() {
+		signal.Stop(received)
+		close(released)
+		cancel()
+	}
+}

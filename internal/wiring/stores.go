@@ -1,0 +1,107 @@
+// Package wiring joins the packages into what the programs run: the stores that all of them open, the sources by name,
+// and a worker. It holds no logic of its own.
+package wiring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/ledger"
+	"quantbot/internal/tasks"
+)
+
+// Stores are the open connections of a program.
+type Stores struct {
+	Redis   redis.UniversalClient
+	Ledger  *ledger.Ledger
+	Queue   *tasks.Queue
+	History *clickhouse.DB
+}
+
+// openTimeout bounds how long a program waits for Redis and ClickHouse to answer at its start.
+const openTimeout = 10 * time.Second
+
+// OpenStores connects to Redis and ClickHouse and applies missing migrations. Each error is one sentence that names the
+// server.
+func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Stores, error) {
+	s, err := openRedis(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if s.History, err = OpenHistory(ctx, cfg, logger); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if _, err := s.History.Migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate ClickHouse: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func openRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
+	queue, err := tasks.NewQueue(cfg.RedisURL.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	client, ok := queue.NewRedisClient().(redis.UniversalClient)
+	if !ok {
+		return nil, errors.Join(errors.New("asynq made a Redis client of an unknown kind"), queue.Close())
+	}
+	s := &Stores{Redis: client, Queue: queue, Ledger: ledger.New(client)}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := client.Ping(ctx).Err(); err != nil {
+		return nil, errors.Join(fmt.Errorf("redis does not answer at %s (REDIS_URL): %w", redisHost(cfg), err), s.Close())
+	}
+	return s, nil
+}
+
+// redisHost is the server in the URL, without user and password.
+func redisHost(cfg config.Config) string {
+	u, err := url.Parse(cfg.RedisURL.Reveal())
+	if err != nil {
+		return "the configured URL"
+	}
+	return u.Host
+}
+
+// OpenHistory connects to ClickHouse alone.
+func OpenHistory(ctx context.Context, cfg config.Config, logger *slog.Logger) (*clickhouse.DB, error) {
+	return clickhouse.Open(ctx, clickhouse.Config{
+		Host: cfg.ClickHouse.Host, Port: cfg.ClickHouse.Port, Database: cfg.ClickHouse.Database,
+		User: cfg.ClickHouse.User, Password: clickhouse.Secret(cfg.ClickHouse.Password), DSN: clickhouse.Secret(cfg.ClickHouse.DSN),
+	}, logger)
+}
+
+// Close closes what is open.
+func (s *Stores) Close() error {
+	var errs []error
+	if s.Redis != nil {
+		errs = append(errs, s.Redis.Close())
+	}
+	if s.Queue != nil {
+		errs = append(errs, s.Queue.Close())
+	}
+	if s.History != nil {
+		errs = append(errs, s.History.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Finisher ends attempts.
+func (s *Stores) Finisher(logger *slog.Logger, now func() time.Time) *backfill.Finisher {
+	return &backfill.Finisher{Ledger: s.Ledger, History: s.History, Logger: logger, Now: now}
+}
+
+// Launcher starts runs.
+func (s *Stores) Launcher(logger *slog.Logger) *backfill.Launcher {
+	return &backfill.Launcher{Ledger: s.Ledger, History: s.History, Queue: s.Queue, Logger: logger}
+}

@@ -1,0 +1,90 @@
+package wiring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+	"quantbot/internal/source/birdeye"
+	"quantbot/internal/tasks"
+)
+
+// DefaultConcurrency is how many tasks a worker runs at once. Tasks mostly wait for the source: at 300 ms an answer, 16
+// make about 50 requests a second, the largest common allowance.
+const DefaultConcurrency = 16
+
+// WorkerConfig configures RunWorker.
+type WorkerConfig struct {
+	Config      config.Config
+	Build       manifest.Build
+	Concurrency int
+	// ShutdownTimeout is how long running tasks may go on after ctx has ended; 0 = the server's default.
+	ShutdownTimeout time.Duration
+	// StopNow, when closed, interrupts running tasks at once.
+	StopNow <-chan struct{}
+	Logger  *slog.Logger
+	Now     func() time.Time
+}
+
+// RunWorker takes tasks until ctx ends, then stops gracefully. Its error means that it could not start.
+func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
+	stores, err := OpenStores(ctx, cfg.Config, cfg.Logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	warnAboutRedis(ctx, stores, cfg.Logger)
+	source, err := OpenSource(birdeye.Name, cfg.Config, cfg.Build.Version, cfg.Concurrency, cfg.Now)
+	if err != nil {
+		return err
+	}
+	name := workerName()
+	logger := cfg.Logger.With("worker", name)
+	handler := &tasks.Handler{
+		Ledger: stores.Ledger, History: stores.History, Queue: stores.Queue, Logger: logger,
+		Finisher: stores.Finisher(logger, cfg.Now),
+		Filler:   &backfill.Filler{Source: source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
+	}
+	reconciler := &backfill.Reconciler{
+		Ledger: stores.Ledger, History: stores.History, Queue: stores.Queue, Launcher: stores.Launcher(logger),
+		Finisher: stores.Finisher(logger, cfg.Now), Name: name, Logger: logger, Now: cfg.Now,
+	}
+	var reconciling sync.WaitGroup
+	reconcileCtx, stopReconciling := context.WithCancel(ctx)
+	reconciling.Go(func() { reconciler.Run(reconcileCtx) })
+	defer reconciling.Wait()
+	defer stopReconciling()
+	logger.InfoContext(ctx, "worker started", "concurrency", cfg.Concurrency, "version", cfg.Build.Version)
+	err = tasks.Serve(ctx, tasks.ServerConfig{
+		RedisURL: cfg.Config.RedisURL.Reveal(), Concurrency: cfg.Concurrency,
+		ShutdownTimeout: cfg.ShutdownTimeout, Logger: logger,
+	}, handler, cfg.StopNow)
+	logger.InfoContext(ctx, "worker stopped")
+	return err
+}
+
+// workerName is unique among living workers of one deployment: containers have host names of their own.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = manifest.Unknown
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
+}
+
+func warnAboutRedis(ctx context.Context, stores *Stores, logger *slog.Logger) {
+	warnings, err := stores.Ledger.Check(ctx)
+	if err != nil {
+		logger.WarnContext(ctx, "redis settings not readable", "err", err)
+	}
+	for _, w := range warnings {
+		logger.WarnContext(ctx, "redis setting risks runs", "setting", w.Setting, "value", w.Value, "advice", w.Advice)
+	}
+}
