@@ -2,65 +2,12 @@ package clickhouse
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 
-	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 )
-
-// A columnValues is one column of an insert: a whole slice is handed to the driver at once, which is several times
-// faster than row by row.
-type columnValues interface {
-	appendTo(column chdriver.BatchColumn) error
-}
-
-// slice holds a value per row.
-type slice[T any] []T
-
-func (s slice[T]) appendTo(column chdriver.BatchColumn) error { return column.Append([]T(s)) }
-
-// repeated holds values that stay the same over many rows. The driver's LowCardinality column takes rows one by one; the
-// value is boxed once instead of once per row.
-type repeated []repeat
-
-type repeat struct {
-	value any
-	rows  int
-}
-
-func (r *repeated) add(value any, rows int) { *r = append(*r, repeat{value, rows}) }
-
-func (r repeated) appendTo(column chdriver.BatchColumn) error {
-	for _, part := range r {
-		for range part.rows {
-			if err := column.AppendRow(part.value); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// insertBlock sends the columns, in the order of the statement's list, as one block.
-func (db *DB) insertBlock(ctx context.Context, query string, columns []columnValues) error {
-	ctx, cancel := context.WithTimeout(ctx, insertTimeout)
-	defer cancel()
-	batch, err := db.conn.PrepareBatch(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer batch.Close()
-	for i, values := range columns {
-		if err := values.appendTo(batch.Column(i)); err != nil {
-			return fmt.Errorf("column %d: %w", i+1, err)
-		}
-	}
-	return batch.Send()
-}
 
 // candleBlock is the columns of insert_candles.sql, built from the candles of one or several chunks.
 type candleBlock struct {

@@ -31,7 +31,7 @@ func (db *DB) insertCandles(ctx context.Context, writes []backfill.ChunkWrite) e
 	}
 	for _, part := range splitByMonth(writes, maxMonthsPerInsert) {
 		block := newCandleBlock(part)
-		if err := db.insertBlock(ctx, insertCandlesSQL, block.columns()); err != nil {
+		if err := db.insertColumns(ctx, insertCandlesSQL, block.columns()); err != nil {
 			return db.storeError(fmt.Sprintf("insert %d candles of %s", block.rows(), subject(part)), err)
 		}
 	}
@@ -68,7 +68,7 @@ func (db *DB) insertAudit(ctx context.Context, writes []backfill.ChunkWrite) (re
 	for i, w := range writes {
 		outcomes[i] = newOutcomeRow(w.Run, w.Outcome)
 	}
-	if err := appendStructs(ctx, db, insertOutcomesSQL, outcomes); err != nil {
+	if err := insertStructs(ctx, db, insertOutcomesSQL, outcomes); err != nil {
 		db.warnUnrecorded(ctx, "chunk outcome is not in the history yet", writes, err)
 		return false
 	}

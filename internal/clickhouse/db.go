@@ -109,26 +109,6 @@ func selectStructs[T any](ctx context.Context, db *DB, query string, params ...a
 	return found, nil
 }
 
-// appendStructs inserts one row per struct with ch tags, in one block.
-func appendStructs[T any](ctx context.Context, db *DB, query string, values []T) error {
-	if len(values) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, insertTimeout)
-	defer cancel()
-	batch, err := db.conn.PrepareBatch(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer batch.Close()
-	for i := range values {
-		if err := batch.AppendStruct(&values[i]); err != nil {
-			return err
-		}
-	}
-	return batch.Send()
-}
-
 // runRows reads rows of the view of runs.
 func (db *DB) runRows(ctx context.Context, query string, params ...any) ([]RunRow, error) {
 	var found []RunRow

@@ -62,7 +62,7 @@ func (db *DB) Started(ctx context.Context, run backfill.Run) error {
 	if err != nil {
 		return err
 	}
-	err = appendStructs(ctx, db, insertLifecycleSQL, []lifecycleRow{row})
+	err = insertStructs(ctx, db, insertLifecycleSQL, []lifecycleRow{row})
 	return db.storeError(fmt.Sprintf("write the start of run %s", run.ID()), err)
 }
 
@@ -77,7 +77,7 @@ func (db *DB) Finished(ctx context.Context, record backfill.RunRecord) error {
 	if err != nil {
 		return err
 	}
-	err = appendStructs(ctx, db, insertLifecycleSQL, []lifecycleRow{row})
+	err = insertStructs(ctx, db, insertLifecycleSQL, []lifecycleRow{row})
 	return db.storeError(fmt.Sprintf("write the end of run %s", record.ID()), err)
 }
 

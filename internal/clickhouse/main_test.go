@@ -38,12 +38,15 @@ func (b *logBuffer) String() string {
 	return b.buf.String()
 }
 
-// newConfig is a fresh database that no other test sees.
+// newConfig names a database of the test's own, which does not exist yet.
 func newConfig(t testing.TB) Config {
-	engine := localtest.New(t)
+	t.Helper()
+	env := localtest.New(t)
+	database := env.Database + "_new"
+	t.Cleanup(func() { env.ClickHouse(t, "DROP DATABASE IF EXISTS "+database+" SYNC") })
 	return Config{
-		Host: engine.Host, Port: engine.Port, Database: engine.Database,
-		User: engine.User, Password: Secret(engine.Password),
+		Host: env.Host, Port: env.NativePort, Database: database,
+		User: env.User, Password: Secret(env.Password),
 	}
 }
 

@@ -36,7 +36,7 @@ func (db *DB) insertRejected(ctx context.Context, writes []backfill.ChunkWrite) 
 			rows = append(rows, newRejectedRow(w, rejection))
 		}
 	}
-	return appendStructs(ctx, db, insertRejectedSQL, rows)
+	return insertStructs(ctx, db, insertRejectedSQL, rows)
 }
 
 func newRejectedRow(w backfill.ChunkWrite, r backfill.Rejection) rejectedRow {

@@ -36,8 +36,8 @@ func TestServedViewEqualsModel(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
 			m.step()
-			m.check()
 		}
+		m.check()
 		mustExec(t, db, "OPTIMIZE TABLE ohlcv_candle_versions FINAL")
 		m.check()
 	})

@@ -154,7 +154,7 @@ func (db *DB) Planned(ctx context.Context, run backfill.Run, chunks []backfill.C
 		for i, chunk := range part {
 			rows[i] = newPlannedRow(run, chunk)
 		}
-		if err := appendStructs(ctx, db, insertPlannedSQL, rows); err != nil {
+		if err := insertStructs(ctx, db, insertPlannedSQL, rows); err != nil {
 			return db.storeError(fmt.Sprintf("write the plan of run %s", run.ID()), err)
 		}
 	}
@@ -170,7 +170,7 @@ func (db *DB) RecordOutcomes(ctx context.Context, run backfill.Run, outcomes []b
 		for i, outcome := range part {
 			rows[i] = newOutcomeRow(run, outcome)
 		}
-		if err := appendStructs(ctx, db, insertOutcomesSQL, rows); err != nil {
+		if err := insertStructs(ctx, db, insertOutcomesSQL, rows); err != nil {
 			return db.storeError(fmt.Sprintf("write outcomes of run %s", run.ID()), err)
 		}
 	}
