@@ -4,24 +4,39 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"net"
-	"net/url"
 	"strconv"
-	"strings"
 	"time"
 )
 
 // Config is the environment, read and checked.
 type Config struct {
-	// RedisURL is redis://, rediss:// or redis-sentinel://; it may hold a password.
+	// RedisURL is redis://, rediss:// or redis-sentinel://; it may hold a password. RedisOptions reads it.
 	RedisURL   Secret
 	ClickHouse ClickHouse
 	Birdeye    Birdeye
+	// GeckoTerminalURL and BinanceURL are base URLs without a slash at the end.
+	GeckoTerminalURL string
+	BinanceURL       string
 	// DuckDBPath is the default of --duckdb.
 	DuckDBPath string
 	// RollbackWindow is how long after its end a run can be rolled back exactly.
 	RollbackWindow time.Duration
+	// SweepCron says when dedup sweeps run, in UTC: five fields, or @daily and the like.
+	SweepCron string
+	Alerts    Alerts
+	// DashboardToken is asked of the dashboard's visitors; empty = nobody is asked, and only loopback is served.
+	DashboardToken Secret
+}
+
+// Alerts says who is told of bad runs. Without a WebhookURL nobody is.
+type Alerts struct {
+	// WebhookURL is a secret: chat services put the credential into the path.
+	WebhookURL Secret
+	// WebhookSecret signs what is sent.
+	WebhookSecret Secret
+	// ErrorRate is the share of failed chunks, 0 to 1, from which on a run is told of.
+	ErrorRate float64
 }
 
 // ClickHouse says where the server is. DSN, when set, stands for all the others.
@@ -37,121 +52,63 @@ type ClickHouse struct {
 
 // Birdeye configures the source of that name.
 type Birdeye struct {
-	APIKey  Secret
-	BaseURL string
+	// APIKey is BIRDEYE_API_KEY, else the first numbered one.
+	APIKey Secret
+	// SpareKeys are the other keys of the same account, from BIRDEYE_API_KEY_1 on, each once.
+	SpareKeys []Secret
+	BaseURL   string
 	// RPS is the account's allowance in requests per second.
 	RPS float64
 }
 
 // Defaults. The Redis and ClickHouse ports are the servers' own; 15 requests a second is what Birdeye's smaller plans
-// allow.
+// allow; Binance's host for market data only is kinder to shared addresses than its trading hosts; a sweep runs when
+// European and American users sleep.
 const (
-	defaultRedisURL       = "redis://127.0.0.1:6379/0"
-	defaultClickHousePort = 9000
-	defaultHTTPPort       = 8123
-	defaultBirdeyeURL     = "https://public-api.birdeye.so"
-	defaultBirdeyeRPS     = 15
-	defaultRollbackWindow = 7 * 24 * time.Hour
+	defaultRedisURL         = "redis://127.0.0.1:6379/0"
+	defaultClickHousePort   = 9000
+	defaultHTTPPort         = 8123
+	defaultBirdeyeURL       = "https://public-api.birdeye.so"
+	defaultBirdeyeRPS       = 15
+	defaultGeckoTerminalURL = "https://api.geckoterminal.com/api/v2"
+	defaultBinanceURL       = "https://data-api.binance.vision"
+	defaultRollbackWindow   = 7 * 24 * time.Hour
+	defaultSweepCron        = "30 3 * * *"
+	defaultAlertErrorRate   = 0.1
 )
+
+// maxNumberedKeys is how far BIRDEYE_API_KEY_1… is looked for; numbers may be left out.
+const maxNumberedKeys = 16
 
 // Load reads the configuration. Its error names every variable that is wrong, and never a secret's value.
 func Load(getenv func(string) string) (Config, error) {
 	r := reader{getenv: getenv}
 	cfg := Config{
-		RedisURL: Secret(r.text("REDIS_URL", defaultRedisURL)),
-		ClickHouse: ClickHouse{
-			Host:     r.text("CLICKHOUSE_HOST", "127.0.0.1"),
-			Port:     r.port("CLICKHOUSE_PORT", defaultClickHousePort),
-			HTTPPort: r.port("CLICKHOUSE_HTTP_PORT", defaultHTTPPort),
-			Database: r.text("CLICKHOUSE_DATABASE", "quantbot"),
-			User:     r.text("CLICKHOUSE_USER", "default"),
-			Password: Secret(getenv("CLICKHOUSE_PASSWORD")),
-			DSN:      Secret(getenv("CLICKHOUSE_DSN")),
+		RedisURL:         r.redisURL("REDIS_URL", defaultRedisURL),
+		ClickHouse:       r.clickHouse(),
+		Birdeye:          r.birdeye(),
+		GeckoTerminalURL: r.httpURL("GECKOTERMINAL_BASE_URL", defaultGeckoTerminalURL),
+		BinanceURL:       r.httpURL("BINANCE_BASE_URL", defaultBinanceURL),
+		DuckDBPath:       getenv("DUCKDB_PATH"),
+		RollbackWindow:   r.duration("QUANTBOT_ROLLBACK_WINDOW", defaultRollbackWindow),
+		SweepCron:        r.cron("QUANTBOT_SWEEP_CRON", defaultSweepCron),
+		Alerts: Alerts{
+			WebhookURL:    r.secretURL("QUANTBOT_ALERT_WEBHOOK_URL"),
+			WebhookSecret: r.secret("QUANTBOT_ALERT_WEBHOOK_SECRET"),
+			ErrorRate:     r.share("QUANTBOT_ALERT_ERROR_RATE", defaultAlertErrorRate),
 		},
-		Birdeye: Birdeye{
-			APIKey:  Secret(strings.TrimSpace(getenv("BIRDEYE_API_KEY"))),
-			BaseURL: r.httpURL("BIRDEYE_BASE_URL", defaultBirdeyeURL),
-			RPS:     r.rate("BIRDEYE_RPS", defaultBirdeyeRPS),
-		},
-		DuckDBPath:     getenv("DUCKDB_PATH"),
-		RollbackWindow: r.duration("QUANTBOT_ROLLBACK_WINDOW", defaultRollbackWindow),
+		DashboardToken: r.secret("QUANTBOT_DASHBOARD_TOKEN"),
 	}
-	r.redisURL(cfg.RedisURL)
-	return cfg, errors.Join(r.problems...)
+	if len(r.problems) > 0 {
+		return Config{}, errors.Join(r.problems...)
+	}
+	return cfg, nil
 }
 
-// Address is host:port of the native protocol, for messages.
-func (c ClickHouse) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
-
-// reader collects what is wrong instead of stopping at the first.
-type reader struct {
-	getenv   func(string) string
-	problems []error
-}
-
-func (r *reader) problem(name, format string, args ...any) {
-	r.problems = append(r.problems, fmt.Errorf("%s: "+format, append([]any{name}, args...)...))
-}
-
-func (r *reader) text(name, fallback string) string {
-	if value := strings.TrimSpace(r.getenv(name)); value != "" {
-		return value
+// Address is host:port of the native protocol, for messages; with a DSN the hosts in it.
+func (c ClickHouse) Address() string {
+	if _, hosts, err := splitURL(c.DSN.Reveal()); err == nil {
+		return hosts
 	}
-	return fallback
-}
-
-func (r *reader) port(name string, fallback int) int {
-	value := r.text(name, strconv.Itoa(fallback))
-	port, err := strconv.Atoi(value)
-	if err != nil || port < 1 || port > 65535 {
-		r.problem(name, "%q is no port number", value)
-	}
-	return port
-}
-
-func (r *reader) rate(name string, fallback float64) float64 {
-	value := r.getenv(name)
-	if value == "" {
-		return fallback
-	}
-	rate, err := strconv.ParseFloat(value, 64)
-	if err != nil || !(rate > 0) || rate > 1e6 {
-		r.problem(name, "%q is no number of requests per second above 0", value)
-	}
-	return rate
-}
-
-func (r *reader) duration(name string, fallback time.Duration) time.Duration {
-	value := r.getenv(name)
-	if value == "" {
-		return fallback
-	}
-	d, err := ParseDuration(value)
-	if err != nil || d < 0 {
-		r.problem(name, "%q is no duration such as 7d, 12h or 0", value)
-	}
-	return d
-}
-
-func (r *reader) httpURL(name, fallback string) string {
-	value := r.text(name, fallback)
-	u, err := url.Parse(value)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		r.problem(name, "not an http:// or https:// URL")
-	}
-	return strings.TrimRight(value, "/")
-}
-
-// redisURL checks the form only; the value may hold a password and is not shown.
-func (r *reader) redisURL(value Secret) {
-	u, err := url.Parse(value.Reveal())
-	if err != nil || u.Host == "" {
-		r.problem("REDIS_URL", "not a URL such as redis://host:6379/0")
-		return
-	}
-	switch u.Scheme {
-	case "redis", "rediss", "redis-sentinel":
-	default:
-		r.problem("REDIS_URL", "scheme %q is not redis, rediss or redis-sentinel", u.Scheme)
-	}
+	return net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
 }

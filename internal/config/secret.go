@@ -1,8 +1,13 @@
 package config
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
-// Secret is a value that must not be seen. Every way to print it gives ***; Reveal is the only way to the value.
+// Secret is a value that must not be seen. Every way to print it gives *** ("" when it is empty); Reveal is the only way
+// to the value. Keep it in exported fields: fmt prints what is in unexported ones without asking it.
 type Secret string
 
 const hidden = "***"
@@ -18,8 +23,14 @@ func (s Secret) String() string {
 	return hidden
 }
 
-// GoString implements fmt.GoStringer.
-func (s Secret) GoString() string { return `"` + s.String() + `"` }
+// Format implements fmt.Formatter, so that no verb, not %x or %d either, gets at the value.
+func (s Secret) Format(f fmt.State, verb rune) {
+	text := s.String()
+	if verb == 'q' || f.Flag('#') {
+		text = `"` + text + `"`
+	}
+	_, _ = io.WriteString(f, text) // fmt.State has nowhere to report an error
+}
 
 // LogValue implements slog.LogValuer.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// reader reads single variables and collects what is wrong with them instead of stopping at the first. An environment
+// library would name struct fields in its errors, not variables, and quote values that must not be seen.
+type reader struct {
+	getenv   func(string) string
+	problems []error
+}
+
+func (r *reader) problem(name, format string, args ...any) {
+	r.problems = append(r.problems, fmt.Errorf(name+": "+format, args...))
+}
+
+func (r *reader) clickHouse() ClickHouse {
+	return ClickHouse{
+		Host:     r.text("CLICKHOUSE_HOST", "127.0.0.1"),
+		Port:     r.port("CLICKHOUSE_PORT", defaultClickHousePort),
+		HTTPPort: r.port("CLICKHOUSE_HTTP_PORT", defaultHTTPPort),
+		Database: r.text("CLICKHOUSE_DATABASE", "quantbot"),
+		User:     r.text("CLICKHOUSE_USER", "default"),
+		Password: Secret(r.getenv("CLICKHOUSE_PASSWORD")), // blanks may be part of it
+		DSN:      r.dsn("CLICKHOUSE_DSN"),
+	}
+}
+
+func (r *reader) birdeye() Birdeye {
+	b := Birdeye{
+		BaseURL: r.httpURL("BIRDEYE_BASE_URL", defaultBirdeyeURL),
+		RPS:     r.rate("BIRDEYE_RPS", defaultBirdeyeRPS),
+	}
+	if keys := r.keys("BIRDEYE_API_KEY"); len(keys) > 0 {
+		b.APIKey, b.SpareKeys = keys[0], keys[1:]
+	}
+	return b
+}
+
+// keys returns the values of name, name_1, name_2 … that are set, each once.
+func (r *reader) keys(name string) []Secret {
+	keys := []Secret{r.secret(name)}
+	for i := 1; i <= maxNumberedKeys; i++ {
+		if key := r.secret(name + "_" + strconv.Itoa(i)); !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return slices.DeleteFunc(keys, func(key Secret) bool { return key == "" })
+}
+
+func (r *reader) text(name, fallback string) string {
+	if value := strings.TrimSpace(r.getenv(name)); value != "" {
+		return value
+	}
+	return fallback
+}
+
+func (r *reader) secret(name string) Secret { return Secret(r.text(name, "")) }
+
+func (r *reader) port(name string, fallback int) int {
+	value := r.text(name, strconv.Itoa(fallback))
+	port, err := strconv.ParseUint(value, 10, 16)
+	if err != nil || port == 0 {
+		r.problem(name, "%q is not a port, 1 to 65535", value)
+	}
+	return int(port)
+}
+
+func (r *reader) rate(name string, fallback float64) float64 {
+	value := r.text(name, "")
+	if value == "" {
+		return fallback
+	}
+	rate, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(rate > 0 && rate <= 1e6) { // not what NaN answers
+		r.problem(name, "%q is not a number of requests per second, above 0 and at most 1000000", value)
+	}
+	return rate
+}
+
+func (r *reader) share(name string, fallback float64) float64 {
+	value := r.text(name, "")
+	if value == "" {
+		return fallback
+	}
+	share, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(share >= 0 && share <= 1) {
+		r.problem(name, "%q is not a share, 0 to 1", value)
+	}
+	return share
+}
+
+func (r *reader) duration(name string, fallback time.Duration) time.Duration {
+	value := r.text(name, "")
+	if value == "" {
+		return fallback
+	}
+	d, err := ParseDuration(value)
+	if err != nil || d < 0 {
+		r.problem(name, "%q is not a duration such as 7d, 12h or 0", value)
+	}
+	return d
+}
+
+func (r *reader) cron(name, fallback string) string {
+	value := r.text(name, fallback)
+	// The scheduler runs in UTC; the parser also panics on a zone without a schedule behind it.
+	if strings.Contains(value, "TZ=") {
+		r.problem(name, "%q names a time zone; schedules are in UTC", value)
+		return value
+	}
+	if _, err := cron.ParseStandard(value); err != nil {
+		r.problem(name, `%q is not a schedule such as "30 3 * * *" or @daily`, value)
+	}
+	return value
+}
+
+// httpURL returns the URL without a slash at its end. A user or password in it would reach error texts, so it is refused.
+func (r *reader) httpURL(name, fallback string) string {
+	value := r.text(name, fallback)
+	switch u, err := url.Parse(value); {
+	case err != nil || !isHTTP(u):
+		r.problem(name, "not an http:// or https:// URL")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		r.problem(name, "a base URL has no user, query or fragment")
+	}
+	return strings.TrimRight(value, "/")
+}
+
+// secretURL is httpURL for a URL that is a secret as a whole, and may be missing.
+func (r *reader) secretURL(name string) Secret {
+	value := r.secret(name)
+	if value == "" {
+		return ""
+	}
+	if u, err := url.Parse(value.Reveal()); err != nil || !isHTTP(u) {
+		r.problem(name, "not an http:// or https:// URL")
+	}
+	return value
+}
+
+func isHTTP(u *url.URL) bool {
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}
+
+func (r *reader) redisURL(name, fallback string) Secret {
+	value := Secret(r.text(name, fallback))
+	if _, err := RedisOptions(value); err != nil {
+		r.problem(name, "%w", err)
+	}
+	return value
+}
+
+// dsn checks the form only: what the parameters mean is the driver's affair.
+func (r *reader) dsn(name string) Secret {
+	value := r.secret(name)
+	if value == "" {
+		return ""
+	}
+	if err := checkDSN(value); err != nil {
+		r.problem(name, "%w", err)
+	}
+	return value
+}
+
+func checkDSN(value Secret) error {
+	_, hosts, err := splitURL(value.Reveal())
+	if err != nil || hosts == "" {
+		return errors.New("not a DSN such as clickhouse://user:password@host:9000/database; in a password @ / ? # and % " +
+			"must be percent-encoded")
+	}
+	return nil
+}
