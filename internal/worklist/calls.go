@@ -181,7 +181,7 @@ func readRows(ctx context.Context, db *sql.DB, query string, args []any, origin 
 		call, reason := row.call(o)
 		switch {
 		case reason != "":
-			list.skip(Skipped{Where: fmt.Sprintf("row %d", number), Chain: row.chain, Address: row.mint, Reason: reason})
+			list.Skip(Skipped{Where: fmt.Sprintf("row %d", number), Chain: row.chain, Address: row.mint, Reason: reason})
 		case call != nil:
 			list.Calls = append(list.Calls, *call)
 		}

@@ -51,7 +51,8 @@ type List struct {
 	SkippedTotal int
 }
 
-func (l *List) skip(s Skipped) {
+// Skip counts a row that cannot be used, and lists it while the list is short.
+func (l *List) Skip(s Skipped) {
 	l.SkippedTotal++
 	if len(l.Skipped) < maxSkipped {
 		l.Skipped = append(l.Skipped, s)

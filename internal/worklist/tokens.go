@@ -55,7 +55,7 @@ func ReadTokens(r io.Reader, name string, chain candle.Chain) (List, error) {
 		token, skipped := columns.token(text, chain)
 		if skipped != nil {
 			skipped.Where = fmt.Sprintf("line %d", number)
-			list.skip(*skipped)
+			list.Skip(*skipped)
 			continue
 		}
 		list.Tokens = append(list.Tokens, token)

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
+)
+
+// effectiveFlags records every flag with the value that counted: relative times are resolved, URLs lose their passwords.
+func effectiveFlags(cmd *cobra.Command, in ingestion) map[string]any {
+	args := map[string]any{"command": cmd.CommandPath()}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		switch value := f.Value.(type) {
+		case pflag.SliceValue:
+			if list := value.GetSlice(); len(list) > 0 {
+				args[f.Name] = list
+			}
+		default:
+			if text := f.Value.String(); text != "" && f.Name != "help" {
+				args[f.Name] = manifest.RedactURL(text)
+			}
+		}
+	})
+	args["from"], args["to"] = candle.FormatTime(in.rng.From), candle.FormatTime(in.rng.To)
+	args["window"] = in.options.window
+	if in.options.duckdb != "" {
+		args["duckdb"] = in.options.duckdb
+	}
+	return args
+}
+
+// formatTime writes a time for people: UTC, to the second.
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}

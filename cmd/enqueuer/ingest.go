@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+	"quantbot/internal/wiring"
+	"quantbot/internal/worklist"
+)
+
+// ingestOptions are the flags of ingestion ohlcv as they were typed.
+type ingestOptions struct {
+	from, to       string
+	duckdb         string
+	callsQuery     string
+	tokensFile     string
+	tokens         []string
+	chain          string
+	evmChain       string
+	interval       string
+	source         string
+	window         string
+	preWindow      int
+	postWindow     int
+	side           string
+	dedupMode      string
+	validation     string
+	sourceTier     uint8
+	force          bool
+	strictWorklist bool
+	wait           bool
+	format         string
+}
+
+func (a *app) ingestionCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "ingestion", Short: "Fetch and store market data"}
+	cmd.AddCommand(a.ingestOHLCVCommand())
+	return cmd
+}
+
+func (a *app) ingestOHLCVCommand() *cobra.Command {
+	var o ingestOptions
+	cmd := &cobra.Command{
+		Use:   "ohlcv",
+		Short: "Backfill candles of the tokens in a worklist",
+		Long: `Backfill candles: read the worklist, plan, enqueue one task per chunk, and leave the fetching to the workers.
+
+The worklist is a DuckDB file with calls (--duckdb), a list of tokens (--tokens), or single tokens (--token). With calls,
+the candles around each call are fetched (--pre-window and --post-window minutes), and --from and --to choose the calls by
+their time; with --window range, and for lists of tokens, the whole of --from to --to is fetched for each token.
+
+Times are 2024-01-01, 2024-01-01T10:00, RFC 3339, or relative to now (-7d); without a zone they are UTC. The range is
+half-open: --to itself is outside. Candles that have not closed yet are left out.`,
+		Example: `  quantbot ingestion ohlcv --from 2024-01-01 --to 2024-02-01 --duckdb data/calls.duckdb --wait
+  quantbot ingestion ohlcv --from -7d --to now --tokens tokens.txt --interval 5m
+  cut -d, -f1 calls.csv | quantbot ingestion ohlcv --from -1d --to now --tokens -
+  quantbot --local ingestion ohlcv --from -1d --to now --token So11111111111111111111111111111111111111112`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.ingest(cmd.Context(), cmd, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.from, "from", "", "begin of the range (required)")
+	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
+	f.StringVar(&o.duckdb, "duckdb", "", "DuckDB `FILE` with calls (default $DUCKDB_PATH)")
+	f.StringVar(&o.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
+	f.StringVar(&o.tokensFile, "tokens", "", "`FILE` with one token a line, - for standard input")
+	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated")
+	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of tokens that name none")
+	f.StringVar(&o.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
+	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
+	f.StringVar(&o.source, "source", "birdeye", "market-data service: "+strings.Join(wiring.SourceNames(), ", "))
+	f.StringVar(&o.window, "window", "", "calls (around each call) or range (default: calls with --duckdb)")
+	f.IntVar(&o.preWindow, "pre-window", 260, "`minutes` before each call")
+	f.IntVar(&o.postWindow, "post-window", 1440, "`minutes` after each call")
+	f.StringVar(&o.side, "side", "buy", "which calls, where the table tells; empty for all")
+	f.StringVar(&o.dedupMode, "dedup-mode", string(manifest.DedupNone), "none; inline and post-batch are not available yet")
+	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict (rejects candles without volume)")
+	f.Uint8Var(&o.sourceTier, "source-tier", uint8(candle.TierBackfillAPI), "how far the candles are trusted, 0 to 5")
+	f.BoolVar(&o.force, "force", false, "run even if the same input is running")
+	f.BoolVar(&o.strictWorklist, "strict-worklist", false, "refuse a worklist with rows that cannot be used")
+	f.BoolVar(&o.wait, "wait", false, "wait for the end and show progress (always with --local)")
+	f.StringVar(&o.format, "format", "table", "table or json")
+	return cmd
+}
+
+// ingestion is an ingestOptions that was understood.
+type ingestion struct {
+	options  ingestOptions
+	rng      candle.Range
+	chain    candle.Chain
+	evmChain candle.Chain
+	request  backfill.Request // Wanted comes from the worklist
+	calls    bool             // windows around calls, else the whole range
+}
+
+func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
+	in.options = o
+	if in.rng, err = parseRange(o.from, o.to, a.now()); err != nil {
+		return in, err
+	}
+	if in.chain, err = candle.ParseChain(o.chain); err != nil {
+		return in, fmt.Errorf("--chain: %w", err)
+	}
+	if o.evmChain != "" {
+		if in.evmChain, err = candle.ParseChain(o.evmChain); err != nil {
+			return in, fmt.Errorf("--evm-chain: %w", err)
+		}
+	}
+	if in.request.Interval, err = candle.ParseInterval(o.interval); err != nil {
+		return in, fmt.Errorf("--interval: %w", err)
+	}
+	if in.request.Validation, err = candle.ParseValidation(o.validation); err != nil {
+		return in, fmt.Errorf("--validation: %w", err)
+	}
+	in.request.DedupMode, in.request.Source = manifest.DedupMode(o.dedupMode), o.source
+	in.request.SourceTier = candle.SourceTier(o.sourceTier)
+	return in, in.check()
+}
+
+func (in *ingestion) check() error {
+	o := &in.options
+	sources := 0
+	for _, given := range []bool{o.duckdb != "", o.tokensFile != "", len(o.tokens) > 0} {
+		if given {
+			sources++
+		}
+	}
+	if o.window == "" {
+		o.window = "range"
+		if o.duckdb != "" {
+			o.window = "calls"
+		}
+	}
+	in.calls = o.window == "calls"
+	switch {
+	case sources == 0:
+		return errors.New("name a worklist: --duckdb FILE, --tokens FILE or --token ADDRESS")
+	case sources > 1:
+		return errors.New("name one worklist only: --duckdb, --tokens or --token")
+	case o.window != "calls" && o.window != "range":
+		return fmt.Errorf("--window %q is neither calls nor range", o.window)
+	case in.calls && o.duckdb == "":
+		return errors.New("--window calls needs calls: --duckdb FILE")
+	case o.callsQuery != "" && o.duckdb == "":
+		return errors.New("--calls-query needs --duckdb FILE")
+	case o.preWindow < 0 || o.postWindow < 0 || o.preWindow+o.postWindow == 0:
+		return errors.New("--pre-window and --post-window must not be negative, nor both 0")
+	case in.request.DedupMode != manifest.DedupNone:
+		return fmt.Errorf("--dedup-mode %q is not available; the only mode so far is none", o.dedupMode)
+	case in.request.SourceTier > candle.MaxTier:
+		return fmt.Errorf("--source-tier %d is above %d", o.sourceTier, candle.MaxTier)
+	}
+	return checkFormat(o.format)
+}
+
+func checkFormat(format string) error {
+	if format != "table" && format != "json" {
+		return fmt.Errorf("--format %q is neither table nor json", format)
+	}
+	return nil
+}
+
+func parseRange(from, to string, now time.Time) (candle.Range, error) {
+	if from == "" || to == "" {
+		return candle.Range{}, errors.New("--from and --to are required, for example --from 2024-01-01 --to 2024-02-01")
+	}
+	begin, err := config.ParseTime(from, now)
+	if err != nil {
+		return candle.Range{}, fmt.Errorf("--from: %w", err)
+	}
+	end, err := config.ParseTime(to, now)
+	if err != nil {
+		return candle.Range{}, fmt.Errorf("--to: %w", err)
+	}
+	if !begin.Before(end) {
+		return candle.Range{}, fmt.Errorf("--from (%s) must be before --to (%s)", begin.Format(time.RFC3339), end.Format(time.RFC3339))
+	}
+	return candle.Range{From: begin.Unix(), To: end.Unix()}, nil
+}
+
+// ingest reads the worklist, plans, launches and, when asked to, waits.
+func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) error {
+	if o.duckdb == "" && o.tokensFile == "" && len(o.tokens) == 0 {
+		o.duckdb = a.getenv("DUCKDB_PATH")
+	}
+	in, err := a.parseIngest(o)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	a.begin()
+	source, err := a.openSource(in.options.source)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	list, err := a.readWorklist(ctx, in)
+	if errors.Is(err, worklist.ErrInput) {
+		return &exitError{exitUsage, err}
+	}
+	if err != nil {
+		return err
+	}
+	in.want(&list, source)
+	if err := a.reportSkipped(list, in); err != nil {
+		return err
+	}
+	if len(in.request.Wanted) == 0 {
+		return usageError("%s has no tokens to fetch in %s", list.Origin, in.rng)
+	}
+	plan, err := backfill.NewPlan(in.request, backfill.PlanOptions{
+		Now: a.now(), SettleDelay: source.SettleDelay(), ChunkCandles: int64(backfill.PagesPerChunk * source.PageSize()),
+	})
+	if err != nil {
+		return err
+	}
+	return a.launch(ctx, cmd, in, plan)
+}
+
+// openSource needs no key and no server: planning asks only for the source's rules.
+func (a *app) openSource(name string) (backfill.Source, error) {
+	cfg, err := config.Load(a.getenv)
+	if err != nil {
+		return nil, err
+	}
+	return wiring.OpenSource(name, cfg, manifest.CurrentBuild().Version, 1, a.now)
+}
+
+func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, error) {
+	o := in.options
+	switch {
+	case o.duckdb != "":
+		side := o.side
+		rng := in.rng
+		return worklist.ReadCalls(ctx, worklist.CallsOptions{Path: o.duckdb, Query: o.callsQuery, Range: rng, Side: side, EVMChain: in.evmChain})
+	case o.tokensFile == "-":
+		return worklist.ReadTokens(a.stdin, "standard input", in.chain)
+	case o.tokensFile != "":
+		file, err := os.Open(o.tokensFile)
+		if err != nil {
+			return worklist.List{}, usageError("cannot read --tokens: %v", err)
+		}
+		defer file.Close() //nolint:errcheck // only read
+		return worklist.ReadTokens(file, o.tokensFile, in.chain)
+	}
+	list := worklist.List{Origin: "--token"}
+	for _, text := range o.tokens {
+		token, err := worklist.ParseToken(text, in.chain)
+		if err != nil {
+			return worklist.List{}, err
+		}
+		list.Tokens = append(list.Tokens, token)
+	}
+	return list, nil
+}
+
+// shownSkipped is how many skipped rows are listed; the count tells the rest.
+const shownSkipped = 20
+
+func (a *app) reportSkipped(list worklist.List, in ingestion) error {
+	if list.SkippedTotal == 0 {
+		return nil
+	}
+	writeSkipped(a.stderr, list)
+	if in.options.strictWorklist {
+		return &exitError{exitRefused, fmt.Errorf("%s: %d rows cannot be used, and --strict-worklist is set", list.Origin, list.SkippedTotal)}
+	}
+	return nil
+}
+
+func writeSkipped(w io.Writer, list worklist.List) {
+	fmt.Fprintf(w, "%s: skipped %d rows that cannot be used:\n", list.Origin, list.SkippedTotal)
+	for i, s := range list.Skipped {
+		if i == shownSkipped {
+			fmt.Fprintf(w, "  … and %d more\n", list.SkippedTotal-i)
+			break
+		}
+		fmt.Fprintf(w, "  %s: %s (chain %q, address %q)\n", s.Where, s.Reason, s.Chain, s.Address)
+	}
+}
+
+// want turns the worklist into ranges; tokens that the source does not have are skipped like rows that cannot be used.
+func (in *ingestion) want(list *worklist.List, source backfill.Source) {
+	wanted := worklist.WholeRange(list.Tokens, in.rng)
+	if in.calls {
+		pre, post := time.Duration(in.options.preWindow)*time.Minute, time.Duration(in.options.postWindow)*time.Minute
+		wanted = worklist.CallWindows(list.Calls, pre, post)
+	}
+	for _, w := range wanted {
+		if err := source.Supports(w.Token.Chain, in.request.Interval); err != nil {
+			list.Skip(worklist.Skipped{Where: "token", Chain: string(w.Token.Chain), Address: w.Token.Address, Reason: err.Error()})
+			continue
+		}
+		in.request.Wanted = append(in.request.Wanted, w)
+	}
+	in.request.Normalize()
+}

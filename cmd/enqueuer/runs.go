@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/wiring"
+)
+
+func (a *app) ohlcvCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "ohlcv", Short: "Look at runs and candles"}
+	cmd.AddCommand(a.runsListCommand(), a.runsDetailsCommand(), a.runsWatchCommand(), a.queryCommand())
+	return cmd
+}
+
+// withHistory runs f with the history alone: reading commands need no Redis.
+func (a *app) withHistory(ctx context.Context, f func(*clickhouse.DB) error) (err error) {
+	a.begin()
+	cfg, release, err := a.configure(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	history, err := wiring.OpenHistory(ctx, cfg, a.logger())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, history.Close()) }()
+	return f(history)
+}
+
+var runStatuses = []string{"running", "completed", "failed", "cancelled", "rolled_back"} //nolint:gochecknoglobals // a constant table
+
+func (a *app) runsListCommand() *cobra.Command {
+	var status, since, inputHash, format string
+	var limit int
+	cmd := &cobra.Command{
+		Use:     "runs-list",
+		Short:   "List runs, the newest first",
+		Example: "  quantbot ohlcv runs-list --status=failed --since=-7d\n  quantbot ohlcv runs-list --limit=1 --format=json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter := clickhouse.RunFilter{Status: backfill.RunStatus(status), InputHash: inputHash, Limit: limit}
+			if status != "" && !slices.Contains(runStatuses, status) {
+				return fmt.Errorf("--status %q is none of %s", status, strings.Join(runStatuses, ", "))
+			}
+			if limit < 1 || limit > 100_000 {
+				return fmt.Errorf("--limit must be between 1 and 100000, not %d", limit)
+			}
+			if since != "" {
+				at, err := config.ParseTime(since, a.now())
+				if err != nil {
+					return fmt.Errorf("--since: %w", err)
+				}
+				filter.Since = at
+			}
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return a.withHistory(cmd.Context(), func(history *clickhouse.DB) error {
+				rows, err := history.Runs(cmd.Context(), filter)
+				if err != nil {
+					return err
+				}
+				return a.printRuns(rows, format)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&status, "status", "", strings.Join(runStatuses, ", "))
+	cmd.Flags().StringVar(&since, "since", "", "runs that started at or after this `time`, such as -7d")
+	cmd.Flags().StringVar(&inputHash, "input-hash", "", "runs with this input")
+	cmd.Flags().IntVar(&limit, "limit", clickhouse.DefaultRunLimit, "at most so many")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+func (a *app) runsDetailsCommand() *cobra.Command {
+	var format string
+	var tasks, failed bool
+	cmd := &cobra.Command{
+		Use:     "runs-details RUN-ID",
+		Short:   "Show everything about a run: manifest, stats, identity check, failed chunks by error",
+		Example: "  quantbot ohlcv runs-details 0192f0c1 --failed",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return a.withHistory(cmd.Context(), func(history *clickhouse.DB) error {
+				d, err := readDetails(cmd.Context(), history, args[0], tasks, failed)
+				if err != nil {
+					return err
+				}
+				if format == "json" {
+					return a.printJSON(d)
+				}
+				a.printDetails(d)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&tasks, "tasks", false, "also list the chunks")
+	cmd.Flags().BoolVar(&failed, "failed", false, "also list the failed chunks")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+// runDetails is what runs-details shows; its JSON begins with the run's columns.
+type runDetails struct {
+	clickhouse.RunRow
+	IdentityHolds bool                       `json:"identity_holds"`
+	Failures      []clickhouse.FailedGroup   `json:"failures"`
+	Rejected      []clickhouse.RejectedCount `json:"rejected_by_rule"`
+	Tasks         []clickhouse.Task          `json:"tasks,omitempty"`
+}
+
+// shownTasks bounds what --tasks lists.
+const shownTasks = 10_000
+
+func readDetails(ctx context.Context, history *clickhouse.DB, prefix string, tasks, failed bool) (d runDetails, err error) {
+	runID, err := history.ResolveRunID(ctx, prefix)
+	if errors.Is(err, backfill.ErrUnknownRun) {
+		return d, fmt.Errorf("no run %s: see runs-list", prefix)
+	}
+	if err != nil {
+		return d, err
+	}
+	if d.RunRow, err = history.RunDetails(ctx, runID); err != nil {
+		return d, err
+	}
+	d.IdentityHolds = d.CandlesFetched == d.CandlesInserted+d.CandlesRejected+d.CandlesDeduplicated
+	if d.Failures, err = history.FailedChunks(ctx, runID); err != nil {
+		return d, err
+	}
+	if d.Rejected, err = history.RejectedByRule(ctx, runID); err != nil {
+		return d, err
+	}
+	if tasks || failed {
+		var filter clickhouse.TaskFilter
+		if failed {
+			filter.Statuses = []string{string(backfill.OutcomeFailed)}
+		}
+		d.Tasks, err = history.Tasks(ctx, runID, filter, shownTasks)
+	}
+	return d, err
+}
+
+func (a *app) runsWatchCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "runs-watch RUN-ID",
+		Short:   "Show the progress of a run until it ends",
+		Long:    "Show the progress of a run until it ends. The exit code is 0 when it completed and 4 when it did not.",
+		Example: "  quantbot ohlcv runs-watch 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			a.begin()
+			cfg, release, err := a.configure(ctx)
+			if err != nil {
+				return err
+			}
+			defer release()
+			stores, err := wiring.OpenStores(ctx, cfg, a.logger())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, stores.Close()) }()
+			runID, err := resolveRun(ctx, stores, args[0])
+			if err != nil {
+				return err
+			}
+			var run backfill.Run
+			run.Manifest.RunID = runID
+			return a.wait(ctx, stores, run, format)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+// resolveRun accepts the whole id of a run that only the ledger has.
+func resolveRun(ctx context.Context, stores *wiring.Stores, text string) (uuid.UUID, error) {
+	if runID, err := uuid.Parse(text); err == nil {
+		return runID, nil
+	}
+	runID, err := stores.History.ResolveRunID(ctx, text)
+	if errors.Is(err, backfill.ErrUnknownRun) {
+		return uuid.Nil, fmt.Errorf("no run %s: see runs-list", text)
+	}
+	return runID, err
+}

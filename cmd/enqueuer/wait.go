@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/wiring"
+)
+
+const (
+	watchEvery = 250 * time.Millisecond
+	// lonelyAfter is how long a run waits without any worker before --wait says so.
+	lonelyAfter = 10 * time.Second
+	// historyPatience is how long the end of a run may take to reach the history before the ledger's record is shown.
+	historyPatience = 5 * time.Second
+)
+
+// wait shows progress until the run has ended, prints its row, and answers with the exit code of a failed run.
+func (a *app) wait(ctx context.Context, stores *wiring.Stores, run backfill.Run, format string) error {
+	record, err := a.watch(ctx, stores, run.ID())
+	if ctx.Err() != nil {
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted; run %s goes on: watch it with ohlcv runs-watch %s", run.ID(), run.ID())}
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.printEnd(ctx, stores, record, format); err != nil {
+		return err
+	}
+	if record.Status == backfill.StatusCompleted {
+		return nil
+	}
+	return &exitError{exitRunFailed, fmt.Errorf("run %s %s: %s", run.ID(), record.Status, record.ErrorMessage)}
+}
+
+// watch polls the ledger until the run has a result. A run that the ledger does not have, or no longer has, is looked up
+// in the history.
+func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.RunRecord, error) {
+	show := a.newProgress()
+	defer show.close()
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	began := a.now()
+	for {
+		state, err := stores.Ledger.State(ctx, runID)
+		switch {
+		case errors.Is(err, backfill.ErrUnknownRun):
+			record, err := stores.History.Run(ctx, runID)
+			if err != nil {
+				return record, fmt.Errorf("look up run %s: %w", runID, err)
+			}
+			if record.Status != backfill.StatusRunning {
+				return record, nil
+			}
+		case err != nil && ctx.Err() == nil:
+			show.note(fmt.Sprintf("waiting for Redis: %v", err))
+		case err == nil && state.Result != nil:
+			show.update(state)
+			return *state.Result, nil
+		case err == nil:
+			show.update(state)
+			a.mentionMissingWorkers(stores, show, began)
+		}
+		select {
+		case <-ctx.Done():
+			return backfill.RunRecord{}, ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+func (a *app) mentionMissingWorkers(stores *wiring.Stores, show *progress, began time.Time) {
+	if show.moved || show.mentioned || a.now().Sub(began) < lonelyAfter {
+		return
+	}
+	show.mentioned = true
+	if workers, err := stores.Queue.Workers(); err == nil && workers == 0 {
+		show.note("no worker is running: start one with `worker`, on any machine that reaches Redis and ClickHouse")
+	}
+}
+
+// printEnd prints the run's row, from the history once it is there, else from the ledger's record (R7).
+func (a *app) printEnd(ctx context.Context, stores *wiring.Stores, record backfill.RunRecord, format string) error {
+	row := rowOf(record)
+	deadline := a.now().Add(historyPatience)
+	for {
+		stored, err := stores.History.RunDetails(ctx, record.ID())
+		if err == nil && stored.Status != string(backfill.StatusRunning) {
+			row = stored
+			break
+		}
+		if a.now().After(deadline) {
+			a.logger().WarnContext(ctx, "run's row not in the history yet, it will be written later", "run_id", record.ID(), "err", err)
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(watchEvery):
+		}
+	}
+	if format == "json" {
+		return a.printJSON(row)
+	}
+	a.printRun(row)
+	return nil
+}
+
+// progress shows a bar on a terminal and plain lines otherwise.
+type progress struct {
+	out       io.Writer
+	now       func() time.Time
+	bar       *progressbar.ProgressBar
+	began     time.Time
+	lastLine  time.Time
+	moved     bool
+	mentioned bool
+}
+
+// lineEvery is the pause between two lines of progress where there is no terminal.
+const lineEvery = 5 * time.Second
+
+func (a *app) newProgress() *progress {
+	p := &progress{out: a.stderr, now: a.now, began: a.now()}
+	p.lastLine = p.began
+	if file, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) { //nolint:gosec // a descriptor is a small number
+		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(a.stderr), progressbar.OptionSetDescription("starting"),
+			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+	}
+	return p
+}
+
+func (p *progress) update(s backfill.LedgerState) {
+	done := s.Progress.Done()
+	p.moved = p.moved || done > 0
+	seconds := max(p.now().Sub(p.began).Seconds(), 0.001)
+	text := fmt.Sprintf("%s: %d candles, %.0f/s, %d failed", s.Phase, s.Progress.Inserted, float64(s.Progress.Inserted)/seconds, s.Progress.Failed)
+	if p.bar != nil {
+		p.bar.ChangeMax64(int64(s.AttemptChunks))
+		p.bar.Describe(text)
+		_ = p.bar.Set64(done) // drawing may fail, the run goes on
+		return
+	}
+	if p.now().Sub(p.lastLine) < lineEvery {
+		return
+	}
+	p.lastLine = p.now()
+	eta := "?"
+	if done > 0 {
+		left := float64(int64(s.AttemptChunks)-done) * seconds / float64(done)
+		eta = time.Duration(left * float64(time.Second)).Round(time.Second).String()
+	}
+	fmt.Fprintf(p.out, "%d of %d chunks, %s, about %s left\n", done, s.AttemptChunks, text, eta)
+}
+
+func (p *progress) note(text string) {
+	if p.bar != nil {
+		_ = p.bar.Clear() // drawing may fail, the run goes on
+	}
+	fmt.Fprintln(p.out, text)
+}
+
+func (p *progress) close() {
+	if p.bar != nil {
+		_ = p.bar.Finish() // drawing may fail, the run goes on
+	}
+}
