@@ -33,7 +33,7 @@ const openTimeout = 10 * time.Second
 // OpenStores connects to Redis and ClickHouse and applies missing migrations. Each error is one sentence that names the
 // server.
 func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Stores, error) {
-	s, err := openRedis(ctx, cfg)
+	s, err := OpenRedis(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,8 @@ func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*S
 	return s, nil
 }
 
-func openRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
+// OpenRedis connects to Redis alone: ledger and queue.
+func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	queue, err := tasks.NewQueue(cfg.RedisURL.Reveal())
 	if err != nil {
 		return nil, err

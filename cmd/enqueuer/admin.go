@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/manifest"
+	"quantbot/internal/wiring"
+)
+
+func (a *app) migrateCommand() *cobra.Command {
+	var status bool
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Create or update the tables in ClickHouse",
+		Long:  "Create or update the tables in ClickHouse. The other commands and the workers do it at their start too; doing it twice, or at once, is harmless.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			return a.withServer(ctx, func(history *clickhouse.DB) error {
+				if !status {
+					applied, err := history.Migrate(ctx)
+					for _, name := range applied {
+						fmt.Fprintln(a.stdout, "applied", name)
+					}
+					if err == nil && len(applied) == 0 {
+						fmt.Fprintln(a.stdout, "Nothing to do: the tables are up to date.")
+					}
+					return err
+				}
+				migrations, err := history.MigrationStatus(ctx)
+				if err != nil {
+					return err
+				}
+				for _, m := range migrations {
+					state := "missing"
+					if m.Applied {
+						state = "applied " + formatTime(m.AppliedAt)
+					}
+					fmt.Fprintf(a.stdout, "%-40s %s\n", m.Name, state)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&status, "status", false, "only show which migrations are applied")
+	return cmd
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Show which code this program was built from",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			build := manifest.CurrentBuild()
+			if format == "json" {
+				return a.printJSON(build)
+			}
+			fmt.Fprintf(a.stdout, "%s %s\n", programName(), build.Version)
+			a.printFields([]field{
+				{"commit", build.GitCommitHash}, {"branch", build.GitBranch}, {"state", dirtiness(build.GitDirty)}, {"go", build.GoVersion},
+			})
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+// workerCommand lets dev and the demo start workers when the worker program is not installed beside this one.
+func (a *app) workerCommand() *cobra.Command {
+	var concurrency int
+	cmd := &cobra.Command{
+		Use:    "worker",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.begin()
+			cfg, release, err := a.configure(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer release()
+			return wiring.RunWorker(cmd.Context(), wiring.WorkerConfig{
+				Config: cfg, Build: manifest.CurrentBuild(), Concurrency: concurrency, Logger: a.logger(), Now: time.Now,
+			})
+		},
+	}
+	cmd.Flags().IntVar(&concurrency, "concurrency", wiring.DefaultConcurrency, "tasks to run at once")
+	return cmd
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check everything that quantbot depends on, and say what to do",
+		Long: `Check Redis and its settings, ClickHouse, its version, our rights and the tables, and whether an API key is set (it is
+not shown). The exit code is 1 when something keeps quantbot from working.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			a.begin()
+			findings, err := a.examine(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.printFindings(findings, format)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+var errUnhealthy = errors.New("something keeps quantbot from working: see above")
+
+func (a *app) printFindings(findings []clickhouse.Finding, format string) error {
+	var err error
+	for _, f := range findings {
+		if f.Level == clickhouse.LevelError {
+			err = errUnhealthy
+		}
+		if format == "json" {
+			continue
+		}
+		fmt.Fprintf(a.stdout, "%-8s %-24s %s\n", f.Level, f.Name, f.Detail)
+		if f.Hint != "" {
+			fmt.Fprintf(a.stdout, "%-8s %-24s → %s\n", "", "", f.Hint)
+		}
+	}
+	if format == "json" {
+		err = errors.Join(a.printJSON(findings), err)
+	}
+	return err
+}
+
+// executable is this program's path, for starting it again.
+func executable() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the own program: %w", err)
+	}
+	return path, nil
+}

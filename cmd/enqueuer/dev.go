@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+	"quantbot/internal/simmarket"
+	"quantbot/internal/wiring"
+)
+
+func (a *app) devCommand() *cobra.Command {
+	var dir, envFile string
+	var enginesOnly bool
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything on this machine: Redis, ClickHouse, a simulated market and a worker",
+		Long: `Run Redis and ClickHouse on free loopback ports, and, unless --engines-only, the simulated market and one worker, until
+Ctrl-C. Data stays in --dir. With --env-file, the variables by which other commands find all this are written to a file
+once everything answers.`,
+		Example: "  quantbot dev --env-file /tmp/quantbot.env &\n  set -a; . /tmp/quantbot.env; quantbot ohlcv runs-list",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.begin()
+			return a.dev(cmd.Context(), dir, envFile, enginesOnly)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", ".quantbot", "where the data is kept")
+	cmd.Flags().StringVar(&envFile, "env-file", "", "write the environment as KEY=value lines to this `FILE`")
+	cmd.Flags().BoolVar(&enginesOnly, "engines-only", false, "only Redis and ClickHouse")
+	return cmd
+}
+
+// localKey is the API key that is used against the simulated market.
+const localKey = "simulated"
+
+func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (err error) {
+	engines, err := a.startEngines(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer a.stopEngines(ctx, engines)
+	fmt.Fprintln(a.stderr, engines.Describe())
+	more := map[string]string{}
+	if !enginesOnly {
+		stop, url, err := a.devServices(ctx, engines.Vars())
+		if err != nil {
+			return err
+		}
+		defer stop()
+		more["BIRDEYE_BASE_URL"], more["BIRDEYE_API_KEY"] = url, localKey
+		fmt.Fprintln(a.stderr, "simulated market on", url, "and one worker")
+	}
+	if envFile != "" {
+		if err := engines.WriteEnvFile(envFile, more); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.Remove(envFile)) }() // it would lead to ports that are closed
+		fmt.Fprintln(a.stderr, "environment in", envFile)
+	} else {
+		a.printEnvironment(engines.Vars(), more)
+	}
+	fmt.Fprintln(a.stderr, "Ctrl-C stops everything; the data stays in", dir)
+	<-ctx.Done()
+	return nil
+}
+
+func (a *app) printEnvironment(maps ...map[string]string) {
+	var lines []string
+	for _, vars := range maps {
+		for name, value := range vars {
+			lines = append(lines, "export "+name+"="+value)
+		}
+	}
+	slices.Sort(lines)
+	for _, line := range lines {
+		fmt.Fprintln(a.stdout, line)
+	}
+}
+
+// devServices starts the simulated market and a worker in this process, so they die with it.
+func (a *app) devServices(ctx context.Context, vars map[string]string) (stop func(), url string, err error) {
+	market, err := simmarket.Listen(ctx, "127.0.0.1:0", simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), Now: a.now}))
+	if err != nil {
+		return nil, "", err
+	}
+	vars["BIRDEYE_BASE_URL"], vars["BIRDEYE_API_KEY"], vars["BIRDEYE_RPS"] = market.URL(), localKey, "500"
+	cfg, err := config.Load(func(name string) string { return vars[name] })
+	if err != nil {
+		return nil, "", errors.Join(err, market.Close(ctx))
+	}
+	workerCtx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	working.Go(func() {
+		err := wiring.RunWorker(workerCtx, wiring.WorkerConfig{
+			Config: cfg, Build: manifest.CurrentBuild(), Concurrency: wiring.DefaultConcurrency,
+			ShutdownTimeout: 5 * time.Second, Logger: a.logger(), Now: a.now,
+		})
+		if err != nil {
+			a.logger().ErrorContext(ctx, "worker failed", "err", err)
+		}
+	})
+	return func() {
+		cancel()
+		working.Wait()
+		closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := market.Close(closeCtx); err != nil {
+			a.logger().WarnContext(ctx, "simulated market not stopped in order", "err", err)
+		}
+	}, market.URL(), nil
+}

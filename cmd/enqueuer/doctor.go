@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/wiring"
+)
+
+// withServer runs f with a ClickHouse that may have no tables yet.
+func (a *app) withServer(ctx context.Context, f func(*clickhouse.DB) error) error {
+	return a.withHistory(ctx, f)
+}
+
+// examine looks at every dependency; one that is broken does not keep it from the others.
+func (a *app) examine(ctx context.Context) ([]clickhouse.Finding, error) {
+	cfg, release, err := a.configure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	findings := a.examineRedis(ctx, cfg)
+	findings = append(findings, a.examineClickHouse(ctx, cfg)...)
+	key := clickhouse.Finding{Name: "birdeye key", Level: clickhouse.LevelOK, Detail: "BIRDEYE_API_KEY is set"}
+	if cfg.Birdeye.APIKey == "" {
+		key.Level, key.Detail = clickhouse.LevelWarning, "BIRDEYE_API_KEY is not set"
+		key.Hint = "workers need it; the simulated market takes any value"
+	}
+	return append(findings, key), nil
+}
+
+func (a *app) examineRedis(ctx context.Context, cfg config.Config) []clickhouse.Finding {
+	stores, err := wiring.OpenRedis(ctx, cfg)
+	if err != nil {
+		return []clickhouse.Finding{{Name: "redis", Level: clickhouse.LevelError, Detail: err.Error(), Hint: "start Redis 6.2 or newer, set REDIS_URL, or use --local"}}
+	}
+	defer stores.Close() //nolint:errcheck // nothing was written
+	findings := []clickhouse.Finding{{Name: "redis", Level: clickhouse.LevelOK, Detail: "answers"}}
+	warnings, err := stores.Ledger.Check(ctx)
+	if err != nil {
+		findings = append(findings, clickhouse.Finding{Name: "redis settings", Level: clickhouse.LevelWarning, Detail: err.Error()})
+	}
+	for _, w := range warnings {
+		findings = append(findings, clickhouse.Finding{Name: "redis " + w.Setting, Level: clickhouse.LevelWarning, Detail: w.Value, Hint: w.Advice})
+	}
+	workers, err := stores.Queue.Workers()
+	switch {
+	case err != nil:
+		findings = append(findings, clickhouse.Finding{Name: "workers", Level: clickhouse.LevelWarning, Detail: err.Error()})
+	case workers == 0:
+		findings = append(findings, clickhouse.Finding{Name: "workers", Level: clickhouse.LevelWarning, Detail: "none is running", Hint: "start one with: worker"})
+	}
+	return findings
+}
+
+func (a *app) examineClickHouse(ctx context.Context, cfg config.Config) []clickhouse.Finding {
+	history, err := wiring.OpenHistory(ctx, cfg, a.logger())
+	if err != nil {
+		hint := "start ClickHouse, set CLICKHOUSE_HOST, or use --local"
+		if errors.Is(err, context.Canceled) {
+			hint = ""
+		}
+		return []clickhouse.Finding{{Name: "clickhouse", Level: clickhouse.LevelError, Detail: err.Error(), Hint: hint}}
+	}
+	defer history.Close() //nolint:errcheck // nothing was written
+	return history.Check(ctx, a.now)
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/manifest"
+)
+
+func (a *app) printJSON(v any) error {
+	encoder := json.NewEncoder(a.stdout)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+func (a *app) newTable(header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(a.stdout)
+	t.SetStyle(table.StyleLight)
+	t.Style().Options.SeparateRows = false
+	t.AppendHeader(header)
+	return t
+}
+
+func (a *app) printRuns(rows []clickhouse.RunRow, format string) error {
+	if format == "json" {
+		if rows == nil {
+			rows = []clickhouse.RunRow{}
+		}
+		return a.printJSON(rows)
+	}
+	if len(rows) == 0 {
+		fmt.Fprintln(a.stdout, "No runs.")
+		return nil
+	}
+	t := a.newTable("run id", "started", "took", "status", "source", "interval", "chunks", "failed", "tokens", "fetched", "inserted", "commit")
+	for _, r := range rows {
+		t.AppendRow(table.Row{
+			r.RunID, formatTime(r.StartedAt), took(r), r.Status, r.Source, r.Interval, r.PlannedChunks, r.ErrorsCount,
+			r.TokensProcessed, r.CandlesFetched, r.CandlesInserted, commit(r),
+		})
+	}
+	t.Render()
+	return nil
+}
+
+func took(r clickhouse.RunRow) string {
+	if r.CompletedAt == nil {
+		return ""
+	}
+	return r.CompletedAt.Sub(r.StartedAt).Round(100 * time.Millisecond).String()
+}
+
+// commit is the short hash, with + when the checkout had changes and ? when nobody knows.
+func commit(r clickhouse.RunRow) string {
+	hash := r.GitCommitHash
+	if len(hash) > 9 && hash != manifest.Unknown {
+		hash = hash[:9]
+	}
+	switch {
+	case r.GitDirty == nil:
+		return hash + "?"
+	case *r.GitDirty:
+		return hash + "+"
+	}
+	return hash
+}
+
+// field is a line of a printed run.
+type field struct{ name, value string }
+
+func (a *app) printFields(fields []field) {
+	width := 0
+	for _, f := range fields {
+		width = max(width, len(f.name))
+	}
+	for _, f := range fields {
+		if f.value != "" {
+			fmt.Fprintf(a.stdout, "  %-*s  %s\n", width, f.name, f.value)
+		}
+	}
+}
+
+// printRun prints the outcome of a run in a few lines.
+func (a *app) printRun(r clickhouse.RunRow) {
+	fmt.Fprintf(a.stdout, "Run %s %s", r.RunID, r.Status)
+	if r.CompletedAt != nil {
+		fmt.Fprintf(a.stdout, " after %s", took(r))
+	}
+	fmt.Fprintln(a.stdout)
+	a.printFields(statFields(r))
+}
+
+func statFields(r clickhouse.RunRow) []field {
+	identity := "holds"
+	if r.CandlesFetched != r.CandlesInserted+r.CandlesRejected+r.CandlesDeduplicated {
+		identity = "BROKEN: report this"
+	}
+	return []field{
+		{"chunks", fmt.Sprintf("%d, %d failed, %d cancelled", r.PlannedChunks, r.ErrorsCount, r.CancelledChunks)},
+		{"tokens", strconv.FormatInt(r.TokensProcessed, 10)},
+		{"candles", fmt.Sprintf("%d fetched = %d inserted + %d rejected + %d deduplicated (identity %s)",
+			r.CandlesFetched, r.CandlesInserted, r.CandlesRejected, r.CandlesDeduplicated, identity)},
+		{"", ""},
+		{"zero volume", strconv.FormatInt(r.ZeroVolumeCount, 10)},
+		{"dropped", fmt.Sprintf("%d (outside the range or not closed)", r.CandlesDropped)},
+		{"api", fmt.Sprintf("%d calls, %d credits", r.APICalls, r.Credits)},
+		{"error", r.ErrorMessage},
+	}
+}
+
+func (a *app) printDetails(d runDetails) {
+	r := d.RunRow
+	a.printRun(r)
+	fmt.Fprintln(a.stdout, "\nManifest")
+	completed := ""
+	if r.CompletedAt != nil {
+		completed = formatTime(*r.CompletedAt)
+	}
+	a.printFields([]field{
+		{"started", formatTime(r.StartedAt) + " by " + r.StartedBy},
+		{"completed", completed},
+		{"attempt", strconv.FormatUint(uint64(r.Attempt), 10)},
+		{"version", r.ScriptVersion},
+		{"git", fmt.Sprintf("%s on %s, %s", r.GitCommitHash, r.GitBranch, dirtiness(r.GitDirty))},
+		{"source", fmt.Sprintf("%s %s, tier %d, %s validation, dedup %s", r.Source, r.Interval, r.SourceTier, r.Validation, r.DedupMode)},
+		{"range", formatTime(r.RangeFrom) + " to " + formatTime(r.RangeTo)},
+		{"input hash", r.InputHash},
+		{"arguments", compact(r.CLIArgs)},
+		{"environment", compact(r.EnvInfo)},
+	})
+	a.printFailures(d.Failures)
+	if len(d.Rejected) > 0 {
+		fmt.Fprintln(a.stdout, "\nRejected candles by rule")
+		for _, rejected := range d.Rejected {
+			fmt.Fprintf(a.stdout, "  %8d  %s\n", rejected.Candles, rejected.Rule)
+		}
+	}
+	a.printTasks(d.Tasks)
+}
+
+func dirtiness(dirty *bool) string {
+	switch {
+	case dirty == nil:
+		return "unknown whether clean"
+	case *dirty:
+		return "with uncommitted changes"
+	}
+	return "clean"
+}
+
+func compact(raw json.RawMessage) string {
+	if len(raw) == 0 {
+		return ""
+	}
+	return string(raw)
+}
+
+func (a *app) printFailures(groups []clickhouse.FailedGroup) {
+	if len(groups) == 0 {
+		return
+	}
+	fmt.Fprintln(a.stdout, "\nFailed chunks by error")
+	for _, group := range groups {
+		fmt.Fprintf(a.stdout, "  %d chunks of %d tokens: %s\n", group.Chunks, group.Tokens, group.Error)
+		for _, sample := range group.Samples {
+			fmt.Fprintf(a.stdout, "    %s %s\n", sample.Token, sample.Range)
+		}
+	}
+}
+
+func (a *app) printTasks(tasks []clickhouse.Task) {
+	if len(tasks) == 0 {
+		return
+	}
+	fmt.Fprintln(a.stdout, "\nChunks")
+	t := a.newTable("chunk", "token", "from", "to", "status", "candles", "calls", "tries", "worker", "error")
+	for _, task := range tasks {
+		o := task.Outcome
+		if o == nil {
+			o = &backfill.Outcome{}
+		}
+		t.AppendRow(table.Row{
+			task.Chunk.ID, task.Chunk.Token, formatUnix(task.Chunk.Range.From), formatUnix(task.Chunk.Range.To), task.Status,
+			o.Stats.Inserted, o.Stats.APICalls, o.Executions, o.Worker, o.Error,
+		})
+	}
+	t.Render()
+}
+
+func formatUnix(unix int64) string { return formatTime(time.Unix(unix, 0)) }
+
+// rowOf shows a record as the history's view would, for the time until it is there.
+func rowOf(record backfill.RunRecord) clickhouse.RunRow {
+	m := record.Manifest
+	row := clickhouse.RunRow{
+		RunID: m.RunID, StartedAt: m.StartedAt, Status: string(record.Status), ScriptVersion: m.ScriptVersion,
+		GitCommitHash: m.GitCommitHash, GitBranch: m.GitBranch, GitDirty: m.GitDirty,
+		CLIArgs: object(m.CLIArgs), EnvInfo: object(m.EnvInfo), InputHash: m.InputHash, SourceTier: uint8(m.SourceTier),
+		CandlesFetched: record.Stats.Fetched, CandlesInserted: record.Stats.Inserted, CandlesRejected: record.Stats.Rejected,
+		CandlesDeduplicated: record.Stats.Deduplicated, TokensProcessed: int64(record.TokensProcessed),
+		ErrorsCount: int64(record.FailedChunks), ErrorMessage: record.ErrorMessage, ZeroVolumeCount: record.Stats.ZeroVolume,
+		DedupMode: string(m.DedupMode), Attempt: uint32(max(record.Attempt, 0)), PlannedChunks: int64(record.PlannedChunks),
+		CancelledChunks: int64(record.CancelledChunks), CandlesDropped: record.Stats.Dropped, APICalls: record.Stats.APICalls,
+		Credits: record.Stats.Credits, Source: m.Source, Interval: m.Interval.String(),
+		RangeFrom: time.Unix(m.Range.From, 0).UTC(), RangeTo: time.Unix(m.Range.To, 0).UTC(),
+		Validation: string(m.Validation), StartedBy: m.StartedBy,
+	}
+	if !record.CompletedAt.IsZero() {
+		row.CompletedAt = &record.CompletedAt
+	}
+	return row
+}
+
+func object(v any) json.RawMessage {
+	encoded, err := json.Marshal(v)
+	if err != nil || strings.EqualFold(string(encoded), "null") {
+		return json.RawMessage("{}")
+	}
+	return slices.Clip(encoded)
+}
