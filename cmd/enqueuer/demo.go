@@ -170,12 +170,13 @@ func (a *app) startWorkers(ctx context.Context, vars map[string]string, logPath 
 	}
 	defer log.Close() //nolint:errcheck // the workers have descriptors of their own
 	var workers []*exec.Cmd
-	stop = func() {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stopAll := func() {
+		cancel()
 		for _, w := range workers {
 			_ = w.Wait() // a worker that was told to stop; its log says how it went
 		}
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	for range demoWorkers {
 		w := exec.CommandContext(ctx, program, args...) //nolint:gosec // our own program
 		w.Cancel = func() error { return w.Process.Signal(syscall.SIGTERM) }
@@ -186,14 +187,13 @@ func (a *app) startWorkers(ctx context.Context, vars map[string]string, logPath 
 		}
 		w.Stdout, w.Stderr = log, log
 		if err := w.Start(); err != nil {
-			cancel()
-			stop()
+			stopAll()
 			return nil, fmt.Errorf("start a worker: %w", err)
 		}
 		workers = append(workers, w)
 		fmt.Fprintf(a.stdout, "worker %d (log: %s)\n", w.Process.Pid, logPath)
 	}
-	return func() { cancel(); stop() }, nil
+	return stopAll, nil
 }
 
 // workerProgram is the worker beside this program, else this program in that role.

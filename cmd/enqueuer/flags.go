@@ -7,10 +7,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"quantbot/internal/candle"
-	"quantbot/internal/manifest"
 )
 
-// effectiveFlags records every flag with the value that counted: relative times are resolved, URLs lose their passwords.
+// effectiveFlags records every flag with the value that counted: relative times are resolved.
 func effectiveFlags(cmd *cobra.Command, in ingestion) map[string]any {
 	args := map[string]any{"command": cmd.CommandPath()}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -21,7 +20,7 @@ func effectiveFlags(cmd *cobra.Command, in ingestion) map[string]any {
 			}
 		default:
 			if text := f.Value.String(); text != "" && f.Name != "help" {
-				args[f.Name] = manifest.RedactURL(text)
+				args[f.Name] = text
 			}
 		}
 	})

@@ -1,0 +1,64 @@
+# Builds with nothing but Go, a C compiler (DuckDB) and bash; scripts/setup fetches the engines that tests and demo run on.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# What is stamped into the programs. Outside a git checkout nothing is, and the programs say "unknown".
+PKG     := quantbot/internal/manifest
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
+BRANCH  := $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+VERSION := $(shell git describe --tags --always 2>/dev/null)
+DIRTY   := $(if $(COMMIT),$(if $(shell git status --porcelain 2>/dev/null),true,false))
+LDFLAGS := -X $(PKG).version=$(VERSION) -X $(PKG).gitCommit=$(COMMIT) -X $(PKG).gitBranch=$(BRANCH) -X $(PKG).gitDirty=$(DIRTY)
+
+FUZZTIME ?= 10s
+LINT     := go tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z/-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build bin/quantbot (= bin/enqueuer) and bin/worker
+	go build -ldflags '$(LDFLAGS)' -o bin/enqueuer ./cmd/enqueuer
+	ln -f bin/enqueuer bin/quantbot
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/worker ./cmd/worker
+
+.PHONY: setup
+setup: ## Fetch the local engines (Redis, ClickHouse) where they are missing
+	@scripts/setup
+
+.PHONY: demo
+demo: setup build ## Run a whole backfill on this machine
+	bin/quantbot demo
+
+.PHONY: test
+test: setup ## Run all tests
+	go test ./...
+
+.PHONY: test/race
+test/race: setup ## Run all tests with the race detector
+	go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
+	@set -euo pipefail; for pkg in $$(go list ./...); do \
+	  for target in $$(grep -rhoE '^func (Fuzz[A-Za-z0-9]+)' $$(go list -f '{{.Dir}}' $$pkg)/*_test.go 2>/dev/null | awk '{print $$2}'); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+.PHONY: lint
+lint: ## Run go vet and golangci-lint
+	go vet ./...
+	$(LINT) run
+
+.PHONY: verify
+verify: ## Check that go.mod is tidy and everything is formatted
+	go mod tidy -diff
+	@test -z "$$(gofmt -l cmd internal deploy)" || { gofmt -l cmd internal deploy; exit 1; }
+
+.PHONY: bench
+bench: setup ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: clean
+clean: ## Remove what was built and the demo's data; keeps the fetched engines
+	rm -rf bin .quantbot coverage.out
