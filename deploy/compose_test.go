@@ -1,0 +1,90 @@
+package deploy_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/stretchr/testify/require"
+)
+
+func load(t *testing.T) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{"../docker-compose.yml"},
+		cli.WithEnv([]string{"CLICKHOUSE_PASSWORD=secret"}), cli.WithProfiles([]string{"cli"}))
+	require.NoError(t, err)
+	project, err := options.LoadProject(t.Context())
+	require.NoError(t, err)
+	return project
+}
+
+func TestComposeKeepsTasksAndTheLedgerSafe(t *testing.T) {
+	t.Parallel()
+	command := strings.Join(load(t).Services["redis"].Command, " ")
+	require.Contains(t, command, "--appendonly yes")
+	require.Contains(t, command, "--maxmemory-policy noeviction")
+}
+
+func TestComposeStartsInOrder(t *testing.T) {
+	t.Parallel()
+	project := load(t)
+	for _, name := range []string{"redis", "clickhouse"} {
+		require.NotNil(t, project.Services[name].HealthCheck, name)
+		require.NotEmpty(t, project.Services[name].Volumes, name)
+	}
+	require.Equal(t, types.ServiceConditionHealthy, project.Services["migrate"].DependsOn["clickhouse"].Condition)
+	for _, name := range []string{"worker", "enqueuer"} {
+		require.Equal(t, types.ServiceConditionHealthy, project.Services[name].DependsOn["redis"].Condition, name)
+		require.Equal(t, types.ServiceConditionCompletedSuccessfully, project.Services[name].DependsOn["migrate"].Condition, name)
+	}
+	require.Contains(t, project.Services, "asynqmon")
+}
+
+func TestWorkersScaleAndStopGracefully(t *testing.T) {
+	t.Parallel()
+	worker := load(t).Services["worker"]
+	require.Empty(t, worker.ContainerName)
+	require.Empty(t, worker.Ports)
+	require.Equal(t, 2, *worker.Deploy.Replicas)
+	require.GreaterOrEqual(t, worker.StopGracePeriod.String(), "1m0s")
+	require.True(t, worker.ReadOnly)
+}
+
+func TestPortsAreBoundToLoopback(t *testing.T) {
+	t.Parallel()
+	for name, service := range load(t).Services {
+		for _, port := range service.Ports {
+			require.Equal(t, "127.0.0.1", port.HostIP, name)
+		}
+	}
+}
+
+func TestImagesRunAsNobody(t *testing.T) {
+	t.Parallel()
+	for name, service := range load(t).Services {
+		if service.Build == nil {
+			require.Regexp(t, `:[0-9]`, service.Image, "%s is pinned", name)
+			continue
+		}
+		dockerfile, err := os.ReadFile("../" + service.Build.Dockerfile)
+		require.NoError(t, err)
+		require.Contains(t, string(dockerfile), "\nUSER 65532:65532\n", name)
+	}
+}
+
+// Every variable that the programs read is explained.
+func TestEnvExampleListsWhatTheProgramsRead(t *testing.T) {
+	t.Parallel()
+	example, err := os.ReadFile("../.env.example")
+	require.NoError(t, err)
+	source, err := os.ReadFile("../internal/config/config.go")
+	require.NoError(t, err)
+	names := regexp.MustCompile(`"((?:REDIS|CLICKHOUSE|BIRDEYE|GECKOTERMINAL|BINANCE|DUCKDB|QUANTBOT)_[A-Z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		require.Contains(t, string(example), name[1]+"=", name[1])
+	}
+}
