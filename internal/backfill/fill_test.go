@@ -1,0 +1,114 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
+)
+
+// pages is a source that gives what a test wrote down.
+type pages struct {
+	list []Page
+	err  error
+}
+
+func (p pages) Name() string                                 { return "pages" }
+func (p pages) PageSize() int                                { return 10 }
+func (p pages) SettleDelay() time.Duration                   { return time.Minute }
+func (p pages) Supports(candle.Chain, candle.Interval) error { return nil }
+func (p pages) Candles(context.Context, candle.Token, candle.Interval, candle.Range) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		for _, page := range p.list {
+			if !yield(page, nil) {
+				return
+			}
+		}
+		if p.err != nil {
+			yield(Page{APICalls: 1}, p.err)
+		}
+	}
+}
+
+// shelf keeps the last write.
+type shelf struct {
+	write    ChunkWrite
+	writes   int
+	recorded bool
+	err      error
+}
+
+func (s *shelf) WriteChunk(_ context.Context, w ChunkWrite) (bool, error) {
+	s.write = w
+	s.writes++
+	return s.recorded, s.err
+}
+
+func at(open int64, volume float64) candle.Candle {
+	return candle.Candle{OpenTime: open, Open: 1, High: 2, Low: 1, Close: 2, Volume: volume}
+}
+
+func filler(source Source, store CandleStore, now int64) *Filler {
+	return &Filler{Source: source, Store: store, Worker: "w", Version: "v", Now: func() time.Time { return time.Unix(now, 0) }}
+}
+
+func yes(context.Context) (bool, error) { return true, nil }
+
+var (
+	hour    = NewChunk(testToken, candle.Interval1m, candle.Range{From: 0, To: 3_600})
+	lenient = Run{Attempt: 1, Manifest: manifest.Manifest{Validation: candle.Lenient}}
+)
+
+func TestFillCountsEachCandleOnce(t *testing.T) {
+	t.Parallel()
+	broken := at(300, 1)
+	broken.High = 0.5
+	source := pages{list: []Page{
+		{Candles: []candle.Candle{at(0, 5), at(60, 0), at(60, 7), at(-60, 1), broken}, APICalls: 1, Credits: 60},
+		{Candles: []candle.Candle{at(120, 1), at(3_600, 1), at(2_940, 1), at(3_000, 1)}, APICalls: 1, Credits: 60},
+	}}
+	store := &shelf{recorded: true}
+	// At 3,120 the candle of 2,940 has closed over a minute ago (3,000 + 60), the one of 3,000 has not.
+	outcome, err := filler(source, store, 3_119).Fill(t.Context(), lenient, hour, 1, yes)
+	require.NoError(t, err)
+	require.Equal(t, Stats{Fetched: 6, Inserted: 4, Rejected: 1, Deduplicated: 1, ZeroVolume: 1, Dropped: 3, APICalls: 2, Credits: 120}, outcome.Stats)
+	require.True(t, outcome.Stats.Balanced())
+	require.Equal(t, []candle.Candle{at(0, 5), at(60, 7), at(120, 1), at(2_940, 1)}, store.write.Candles, "the better of two answers stays")
+	require.Equal(t, []Rejection{{Candle: broken, Rule: candle.RuleInvalidRange}}, store.write.Rejected)
+	require.Equal(t, OutcomeSuccess, store.write.Outcome.Status)
+	require.False(t, outcome.Unrecorded)
+}
+
+func TestFillStoresNothingOfAHalfAnswer(t *testing.T) {
+	t.Parallel()
+	cause := WithClass(ClassUnavailable, errors.New("HTTP 500"))
+	store := &shelf{recorded: true}
+	outcome, err := filler(pages{list: []Page{{Candles: []candle.Candle{at(0, 1)}, APICalls: 1}}, err: cause}, store, 10_000).Fill(t.Context(), lenient, hour, 1, yes)
+	require.ErrorIs(t, err, cause)
+	require.Equal(t, ClassUnavailable, ClassOf(err))
+	require.ErrorContains(t, err, testToken.Address)
+	require.Zero(t, store.writes)
+	require.EqualValues(t, 2, outcome.Stats.APICalls, "calls that failed cost too")
+}
+
+func TestFillAsksOnceMoreBeforeItWrites(t *testing.T) {
+	t.Parallel()
+	store := &shelf{recorded: true}
+	f := filler(pages{}, store, 10_000)
+	_, err := f.Fill(t.Context(), lenient, hour, 1, func(context.Context) (bool, error) { return false, nil })
+	require.ErrorIs(t, err, ErrUnwanted)
+	require.Zero(t, store.writes)
+}
+
+func TestFillGoesOnWithoutTheHistory(t *testing.T) {
+	t.Parallel()
+	outcome, err := filler(pages{}, &shelf{recorded: false}, 10_000).Fill(t.Context(), lenient, hour, 1, yes)
+	require.NoError(t, err)
+	require.True(t, outcome.Unrecorded)
+}
