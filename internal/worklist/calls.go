@@ -68,14 +68,14 @@ func open(ctx context.Context, path string) (*sql.DB, error) {
 	case info.IsDir():
 		return nil, inputErrorf("%s is a directory, not a DuckDB file", path)
 	}
-	connector, err := duckdb.NewConnector(path+"?access_mode=read_only", nil)
+	// A query of the user's must not read other files or the network.
+	connector, err := duckdb.NewConnector(path+"?access_mode=read_only&enable_external_access=false&lock_configuration=true", nil)
 	if err != nil {
 		return nil, openError(path, err)
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
-	// A query of the user's must not read other files or the network.
-	if _, err := db.ExecContext(ctx, "SET enable_external_access = false; SET lock_configuration = true"); err != nil {
+	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(openError(path, err), db.Close())
 	}
 	return db, nil
