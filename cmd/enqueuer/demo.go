@@ -87,7 +87,7 @@ func (a *app) demoRun(ctx context.Context, dir string) error {
 	if err := worklist.WriteSample(ctx, file, calls); err != nil {
 		return err
 	}
-	defer os.Remove(file) //nolint:errcheck // a sample, made anew by the next demo
+	defer os.Remove(file)
 	token := calls[0].Token.Address
 	for _, args := range [][]string{
 		{"ingestion", "ohlcv", "--from", "-5d", "--to", "now", "--duckdb", file, "--wait"},
@@ -168,7 +168,7 @@ func (a *app) startWorkers(ctx context.Context, vars map[string]string, logPath 
 	if err != nil {
 		return nil, fmt.Errorf("open the workers' log: %w", err)
 	}
-	defer log.Close() //nolint:errcheck // the workers have descriptors of their own
+	defer log.Close()
 	var workers []*exec.Cmd
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stopAll := func() {
@@ -178,7 +178,7 @@ func (a *app) startWorkers(ctx context.Context, vars map[string]string, logPath 
 		}
 	}
 	for range demoWorkers {
-		w := exec.CommandContext(ctx, program, args...) //nolint:gosec // our own program
+		w := exec.CommandContext(ctx, program, args...)
 		w.Cancel = func() error { return w.Process.Signal(syscall.SIGTERM) }
 		w.WaitDelay = 10 * time.Second
 		w.Env = os.Environ()

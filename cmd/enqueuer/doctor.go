@@ -36,7 +36,7 @@ func (a *app) examineRedis(ctx context.Context, cfg config.Config) []clickhouse.
 	if err != nil {
 		return []clickhouse.Finding{{Name: "redis", Level: clickhouse.LevelError, Detail: err.Error(), Hint: "start Redis 6.2 or newer, set REDIS_URL, or use --local"}}
 	}
-	defer stores.Close() //nolint:errcheck // nothing was written
+	defer stores.Close()
 	findings := []clickhouse.Finding{{Name: "redis", Level: clickhouse.LevelOK, Detail: "answers"}}
 	warnings, err := stores.Ledger.Check(ctx)
 	if err != nil {
@@ -64,6 +64,6 @@ func (a *app) examineClickHouse(ctx context.Context, cfg config.Config) []clickh
 		}
 		return []clickhouse.Finding{{Name: "clickhouse", Level: clickhouse.LevelError, Detail: err.Error(), Hint: hint}}
 	}
-	defer history.Close() //nolint:errcheck // nothing was written
+	defer history.Close()
 	return history.Check(ctx, a.now)
 }

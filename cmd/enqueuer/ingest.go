@@ -249,7 +249,7 @@ func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, er
 		if err != nil {
 			return worklist.List{}, usageError("cannot read --tokens: %v", err)
 		}
-		defer file.Close() //nolint:errcheck // only read
+		defer file.Close()
 		return worklist.ReadTokens(file, o.tokensFile, in.chain)
 	}
 	list := worklist.List{Origin: "--token"}

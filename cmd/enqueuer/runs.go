@@ -38,7 +38,7 @@ func (a *app) withHistory(ctx context.Context, f func(*clickhouse.DB) error) (er
 	return f(history)
 }
 
-var runStatuses = []string{"running", "completed", "failed", "cancelled", "rolled_back"} //nolint:gochecknoglobals // a constant table
+var runStatuses = []string{"running", "completed", "failed", "cancelled", "rolled_back"}
 
 func (a *app) runsListCommand() *cobra.Command {
 	var status, since, inputHash, format string

@@ -61,7 +61,7 @@ func loadMarket(path string) (*simmarket.Market, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	return simmarket.LoadCSV(file)
 }
 

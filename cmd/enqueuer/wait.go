@@ -132,7 +132,7 @@ const lineEvery = 5 * time.Second
 func (a *app) newProgress() *progress {
 	p := &progress{out: a.stderr, now: a.now, began: a.now()}
 	p.lastLine = p.began
-	if file, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) { //nolint:gosec // a descriptor is a small number
+	if file, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(a.stderr), progressbar.OptionSetDescription("starting"),
 			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
 	}

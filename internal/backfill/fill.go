@@ -10,7 +10,7 @@ import (
 	"quantbot/internal/candle"
 )
 
-// ErrUnwanted: the run was cancelled, or its attempt ended, while the chunk was being fetched; nothing was stored.
+// ErrUnwanted tells that the run was cancelled, or its attempt ended, while the chunk was being fetched; nothing was stored.
 var ErrUnwanted = errors.New("the run no longer wants this chunk")
 
 // Filler fetches chunks and stores them.

@@ -62,22 +62,22 @@ func checkTimes(w backfill.ChunkWrite) error {
 // are. Both are tried whatever becomes of the other.
 func (db *DB) insertAudit(ctx context.Context, writes []backfill.ChunkWrite) (recorded bool) {
 	if err := db.insertRejected(ctx, writes); err != nil {
-		db.warnUnrecorded(ctx, "rejected candles are not in quarantine", writes, err)
+		db.warnUnrecorded(ctx, "quarantine", writes, err)
 	}
 	outcomes := make([]taskRow, len(writes))
 	for i, w := range writes {
 		outcomes[i] = newOutcomeRow(w.Run, w.Outcome)
 	}
 	if err := insertStructs(ctx, db, insertOutcomesSQL, outcomes); err != nil {
-		db.warnUnrecorded(ctx, "chunk outcome is not in the history yet", writes, err)
+		db.warnUnrecorded(ctx, "outcome row", writes, err)
 		return false
 	}
 	return true
 }
 
-func (db *DB) warnUnrecorded(ctx context.Context, message string, writes []backfill.ChunkWrite, err error) {
+func (db *DB) warnUnrecorded(ctx context.Context, missing string, writes []backfill.ChunkWrite, err error) {
 	err = db.explain(err)
 	for _, w := range writes {
-		db.log.WarnContext(ctx, message, "run_id", w.Run.ID(), "chunk_id", w.Chunk.ID, "token", w.Chunk.Token, "err", err)
+		db.log.WarnContext(ctx, "candles stored, audit trail incomplete for now", "missing", missing, "run_id", w.Run.ID(), "chunk_id", w.Chunk.ID, "token", w.Chunk.Token, "err", err)
 	}
 }

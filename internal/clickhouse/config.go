@@ -71,7 +71,7 @@ type Config struct {
 	// DSN (clickhouse://user:password@host:port/database?secure=true) replaces all of the above.
 	DSN Secret
 	// TLS encrypts the connection; nil = plain text, unless the DSN says secure=true.
-	TLS *tls.Config
+	TLS *tls.Config `json:"-"`
 	// MaxConns bounds the pool.
 	MaxConns int
 }

@@ -14,7 +14,7 @@ import (
 	"quantbot/internal/backfill"
 )
 
-// ErrNoDatabase: the server is there, our database or one of its tables is not.
+// ErrNoDatabase tells that the server is there, and our database or one of its tables is not.
 var ErrNoDatabase = errors.New("apply the migrations first: quantbot migrate")
 
 // AmbiguousRunError says that a prefix fits several runs.

@@ -10,7 +10,7 @@ import (
 )
 
 // timeLayouts are what ParseTime reads; those without a zone are UTC.
-var timeLayouts = []string{ //nolint:gochecknoglobals // a constant table
+var timeLayouts = []string{
 	time.RFC3339Nano,
 	"2006-01-02T15:04Z07:00",
 	"2006-01-02T15:04:05",

@@ -1,9 +1,11 @@
 package ledger_test
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -104,15 +106,16 @@ func TestTakenOverPlannerIsLockedOut(t *testing.T) {
 	run, plan := newRun(2_000)
 	epoch, err := l.Open(t.Context(), run, false)
 	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
 	var planners sync.WaitGroup
 	planners.Go(func() {
-		for {
-			if err := l.StorePlan(t.Context(), run.ID(), epoch, plan); err != nil {
-				if err != backfill.ErrStale {
-					t.Errorf("store plan: %v", err)
-				}
-				return
-			}
+		var err error
+		for err == nil {
+			err = l.StorePlan(ctx, run.ID(), epoch, plan)
+		}
+		if err != backfill.ErrStale {
+			t.Errorf("store plan: %v", err)
 		}
 	})
 	second, err := l.TakeOver(t.Context(), run.ID())

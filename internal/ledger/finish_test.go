@@ -87,6 +87,17 @@ func TestOutcomesStopsAtError(t *testing.T) {
 	require.Equal(t, 1, calls)
 }
 
+// Redis may give a field twice while a hash changes its size.
+func TestOutcomesComeOnceWhenRedisRepeatsThem(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, plan := newRun(3)
+	epoch := sealRun(t, l, run, plan)
+	recordAll(t, l, run, epoch, plan)
+	client.AddHook(doubleScans{})
+	require.Len(t, outcomesOf(t, l, run), 3)
+}
+
 func TestAbandon(t *testing.T) {
 	t.Parallel()
 	l, client := newLedger(t)

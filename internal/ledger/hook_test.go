@@ -48,6 +48,26 @@ func (b before) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
+// doubleScans gives every field of a scan twice.
+type doubleScans struct{}
+
+func (doubleScans) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (doubleScans) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (doubleScans) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if scan, ok := cmd.(*redis.ScanCmd); ok && err == nil {
+			page, cursor := scan.Val()
+			scan.SetVal(append(page, page...), cursor)
+		}
+		return err
+	}
+}
+
 // deadLedger is a ledger whose Redis does not listen.
 func deadLedger(t *testing.T) *ledger.Ledger {
 	t.Helper()

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/ledger"
 )
 
 func TestOpenShowsRun(t *testing.T) {
@@ -90,6 +92,28 @@ func TestOpenAgainAfterLostAnswer(t *testing.T) {
 	_, err := l.Open(t.Context(), run, false)
 	require.NoError(t, err, "the client sends each command twice, as after a lost answer")
 	require.Positive(t, repeat.repeated.Load())
+}
+
+// A run must never exist without being active, whoever looks or cleans up in between.
+func TestOpenIsActiveThroughout(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, _ := newRun(1)
+	opener := redis.NewClient(client.Options())
+	t.Cleanup(func() { require.NoError(t, opener.Close()) })
+	created := false
+	opener.AddHook(before{func(cmd redis.Cmder) {
+		if slices.Contains(cmd.Args(), any(metaKey(run))) && !created {
+			created = true
+			requireActive(t, l, run)
+			require.NoError(t, l.Forget(t.Context(), run.ID()), "a reconciler finds no state and forgets the run")
+			requireActive(t, l)
+		}
+	}})
+	_, err := ledger.New(opener).Open(t.Context(), run, false)
+	require.NoError(t, err)
+	require.True(t, created)
+	requireActive(t, l, run)
 }
 
 func TestHeartbeat(t *testing.T) {

@@ -198,7 +198,7 @@ func (m *model) stillWanted(t *rapid.T) {
 		require.ErrorIs(t, err, backfill.ErrStale)
 	default:
 		require.NoError(t, err)
-		require.Equal(t, !m.cancelled, wanted)
+		require.Equal(t, wanted, !m.cancelled)
 	}
 }
 

@@ -80,10 +80,10 @@ func (c *child) await(timeout time.Duration, probe func() error) error {
 // freePort asks the kernel for a loopback port that nobody uses. Another process may take it before the engine does: the
 // engine then ends at once and is started with another one.
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
-	port := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a TCP listener has a TCP address
+	port := listener.Addr().(*net.TCPAddr).Port
 	return port, listener.Close()
 }

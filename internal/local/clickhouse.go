@@ -88,7 +88,7 @@ func (c *clickhouseEngine) start() error {
 	if err != nil {
 		return fmt.Errorf("open ClickHouse's log: %w", err)
 	}
-	defer out.Close() //nolint:errcheck // the child has its own descriptor
+	defer out.Close()
 	if c.program != "" {
 		err = c.startProgram(out)
 	} else {
@@ -113,7 +113,7 @@ func (c *clickhouseEngine) settings() []string {
 
 func (c *clickhouseEngine) startProgram(out *os.File) error {
 	args := append([]string{"server", "--config-file=" + c.configPath(), "--"}, c.settings()...)
-	cmd := exec.Command(c.program, args...) //nolint:gosec,noctx // a server from the PATH, stopped by the keeper
+	cmd := exec.Command(c.program, args...)
 	cmd.Dir = c.dir
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = boundToParent(false)
@@ -139,8 +139,8 @@ func (c *clickhouseEngine) startLibrary(out *os.File) error {
 	if err != nil {
 		return fmt.Errorf("open a terminal for the engine: %w", err)
 	}
-	defer stdin.Close()          //nolint:errcheck // the child has its own descriptor
-	cmd := exec.Command(program) //nolint:gosec,noctx // our own program, stopped by the keeper
+	defer stdin.Close()
+	cmd := exec.Command(program)
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), roleVariable+"="+roleClickHouse, libraryVariable+"="+c.library,
 		argumentsVariable+"="+string(encoded), "TERM=dumb", "HOME="+c.dir, "TMPDIR="+filepath.Join(c.dir, "tmp"))
@@ -195,11 +195,11 @@ func (c *clickhouseEngine) restart() error {
 
 func pingClickHouse(port int) error {
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Get("http://127.0.0.1:" + strconv.Itoa(port) + "/ping") //nolint:noctx // bounded by the client's timeout
+	response, err := client.Get("http://127.0.0.1:" + strconv.Itoa(port) + "/ping")
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end or not needed
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("clickhouse answered %s", strings.TrimSpace(response.Status))
 	}

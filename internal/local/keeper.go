@@ -88,12 +88,12 @@ func (k *keeper) serve() error {
 				return err
 			}
 		case <-k.redis.died():
-			k.logger.Warn("redis died, starting it again", "err", k.redis.child.err) //nolint:sloglint // no context here
+			k.logger.Warn("redis died, starting it again", "err", k.redis.child.err)
 			if err := errors.Join(k.redis.start(k.redis.child.cmd.Path), k.publishRunning()); err != nil {
 				return err
 			}
 		case <-k.clickhouse.child.ended:
-			k.logger.Warn("clickhouse died, starting it again", "err", k.clickhouse.child.err) //nolint:sloglint // no context here
+			k.logger.Warn("clickhouse died, starting it again", "err", k.clickhouse.child.err)
 			if err := errors.Join(k.clickhouse.restart(), k.publishRunning()); err != nil {
 				return err
 			}

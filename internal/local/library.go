@@ -30,7 +30,7 @@ func chooseClickHouse(library string) (string, error) {
 // findLibrary returns the path of libchdb: the given one, the environment's, or the first verified one in the project's
 // .cache (upward from the working directory and from the program) or the user's cache.
 func findLibrary(given string) (string, error) {
-	for _, path := range []string{given, os.Getenv(LibraryVariable)} { //nolint:forbidigo // tells where a library lies, changes nothing else
+	for _, path := range []string{given, os.Getenv(LibraryVariable)} {
 		if path == "" {
 			continue
 		}

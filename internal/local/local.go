@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -127,8 +128,8 @@ func (e *Engines) startKeeper(o Options) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the keeper's log: %w", err)
 	}
-	defer log.Close()               //nolint:errcheck // the child has its own descriptor
-	keeper := exec.Command(program) //nolint:gosec,noctx // our own program; it must outlive this call
+	defer log.Close()
+	keeper := exec.Command(program)
 	keeper.Env = append(os.Environ(), roleVariable+"="+roleKeeper, dirVariable+"="+e.dir, libraryVariable+"="+library)
 	keeper.Dir = e.dir
 	keeper.Stdout, keeper.Stderr = log, log
@@ -159,11 +160,11 @@ func (e *Engines) awaitState(ctx context.Context, keeper *exec.Cmd) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the local engines (log: %s): %w", filepath.Join(e.dir, logFile), ctx.Err())
-		case <-ended:
+		case waitErr := <-ended:
 			if found, err := e.readState(); found || err != nil {
 				return err
 			}
-			return fmt.Errorf("the keeper of the local engines died:\n%s", tail(filepath.Join(e.dir, logFile)))
+			return fmt.Errorf("the keeper of the local engines ended:\n%s\n%w", tail(filepath.Join(e.dir, logFile)), cmp.Or(waitErr, errEnded))
 		case <-ticker.C:
 		}
 	}

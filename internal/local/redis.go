@@ -27,7 +27,7 @@ type redisEngine struct {
 }
 
 // redisPrograms are looked for on the PATH, in this order.
-var redisPrograms = []string{"redis-server", "valkey-server"} //nolint:gochecknoglobals // a constant table
+var redisPrograms = []string{"redis-server", "valkey-server"}
 
 func startRedis(dir string, logger *slog.Logger) (*redisEngine, error) {
 	r := &redisEngine{dir: filepath.Join(dir, "redis")}
@@ -46,7 +46,7 @@ func startRedis(dir string, logger *slog.Logger) (*redisEngine, error) {
 		})
 	}
 	r.name = "miniredis"
-	logger.Warn("no redis-server or valkey-server on the PATH: using miniredis, which is several times slower and forgets everything when it stops") //nolint:sloglint // the keeper has no context
+	logger.Warn("no redis-server or valkey-server on the PATH: using miniredis, which is several times slower and forgets everything when it stops")
 	r.inside = miniredis.NewMiniRedis()
 	if err := r.inside.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("start miniredis: %w", err)
@@ -74,7 +74,7 @@ func startOnFreePort(start func(port int) error) error {
 // start runs the server on r.port. Databases are cheap and tests take one each.
 func (r *redisEngine) start(path string) error {
 	log := filepath.Join(r.dir, "redis.log")
-	cmd := exec.Command(path, //nolint:gosec,noctx // a server from the PATH, stopped by the keeper
+	cmd := exec.Command(path,
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--dir", r.dir, "--logfile", log,
 		"--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
 		"--maxmemory-policy", "noeviction", "--databases", "4096")
@@ -125,8 +125,8 @@ func pingRedis(port int) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()                                                    //nolint:errcheck // nothing was written that could be lost
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil { //nolint:forbidigo // a network deadline
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
 		return err
 	}
 	if _, err := conn.Write([]byte("PING\r\n")); err != nil {

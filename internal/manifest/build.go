@@ -6,7 +6,7 @@ import "runtime/debug"
 const Unknown = "unknown"
 
 // Stamped by the Makefile through -ldflags -X; empty otherwise.
-var version, gitCommit, gitBranch, gitDirty string //nolint:gochecknoglobals // the linker can set nothing else
+var version, gitCommit, gitBranch, gitDirty string
 
 // Build says which code this program was built from.
 type Build struct {

@@ -202,7 +202,7 @@ func (p process) tick(open, step int64) (candle.Candle, bool) {
 }
 
 // scales are the lengths, in seconds, and sizes of the waves that the logarithm of a price is made of.
-var scales = []struct { //nolint:gochecknoglobals // a constant table
+var scales = []struct {
 	seconds int64
 	size    float64
 }{{120, 0.004}, {900, 0.015}, {7_200, 0.05}, {86_400, 0.2}, {1_209_600, 0.8}}

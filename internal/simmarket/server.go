@@ -257,7 +257,7 @@ func spoil(candles []candle.Candle, q question, f *Fault) []candle.Candle {
 }
 
 // intervals are the service's names.
-var intervals = map[string]candle.Interval{ //nolint:gochecknoglobals // a constant table
+var intervals = map[string]candle.Interval{
 	"1s": candle.Interval1s, "15s": candle.Interval15s, "1m": candle.Interval1m, "5m": candle.Interval5m,
 	"15m": candle.Interval15m, "1H": candle.Interval1h, "4H": candle.Interval4h, "1D": candle.Interval1d,
 }

@@ -191,7 +191,7 @@ func FuzzParseFault(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		fault, err := ParseFault(s)
 		if err == nil {
-			fault.hits(1, 0, "", 0)
+			_ = fault.hits(1, 0, "", 0)
 		}
 	})
 }

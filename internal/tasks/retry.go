@@ -69,5 +69,5 @@ func retryDelay(tries int, err error, _ *asynq.Task) time.Duration {
 
 // jitter adds up to a quarter, so that chunks that failed together do not come back together.
 func jitter(d time.Duration) time.Duration {
-	return d + rand.N(d/4+1) //nolint:gosec // spreading load needs no cryptographic randomness
+	return d + rand.N(d/4+1)
 }

@@ -38,7 +38,7 @@ type callTable struct {
 }
 
 // callTables are looked for in this order. A user_calls_d has no chain: everything in it is Solana by definition.
-var callTables = []callTable{ //nolint:gochecknoglobals // a constant table
+var callTables = []callTable{
 	{"main", "caller_links_d", "SELECT mint, chain, trigger_ts_ms AS ts_ms FROM caller_links_d", true},
 	{"main", "user_calls_d", "SELECT mint, 'solana' AS chain, call_ts_ms AS ts_ms FROM user_calls_d", false},
 	{"canon", "alerts_std", "SELECT mint, chain, alert_ts_ms AS ts_ms FROM canon.alerts_std", false},
@@ -50,7 +50,7 @@ func ReadCalls(ctx context.Context, o CallsOptions) (List, error) {
 	if err != nil {
 		return List{}, err
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
+	defer db.Close()
 	query, args, origin, err := chooseQuery(ctx, db, o)
 	if err != nil {
 		return List{}, err
@@ -138,7 +138,7 @@ func listTables(ctx context.Context, db *sql.DB) (map[string][]string, error) {
 	if err != nil {
 		return nil, inputErrorf("list the tables: %s", firstLine(err.Error()))
 	}
-	defer rows.Close() //nolint:errcheck // Err is checked
+	defer rows.Close()
 	tables := make(map[string][]string)
 	for rows.Next() {
 		var table, column string
@@ -158,7 +158,7 @@ func readRows(ctx context.Context, db *sql.DB, query string, args []any, origin 
 	if err != nil {
 		return List{}, inputErrorf("query %s of %s: %s", origin, o.Path, firstLine(err.Error()))
 	}
-	defer rows.Close() //nolint:errcheck // Err is checked
+	defer rows.Close()
 	columns, err := rows.Columns()
 	if err != nil {
 		return List{}, fmt.Errorf("read the columns of %s: %w", origin, err)

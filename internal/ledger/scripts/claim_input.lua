@@ -7,11 +7,8 @@
 --
 -- Returns {"ok"} or {"taken", holder, 1 when the holder's run is still being opened, else 0}.
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then
-  local opening = redis.call('PTTL', KEYS[1]) > 0
-  if opening or holder ~= ARGV[3] then
-    return {'taken', holder, opening and 1 or 0}
-  end
+if holder and holder ~= ARGV[1] and holder ~= ARGV[3] then
+  return {'taken', holder, redis.call('PTTL', KEYS[1]) > 0 and 1 or 0}
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return {'ok'}

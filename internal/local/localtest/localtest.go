@@ -34,7 +34,7 @@ type engines struct {
 	nextDB atomic.Int64
 }
 
-var shared engines //nolint:gochecknoglobals // a test binary has one main function and no other place to keep them
+var shared engines
 
 // Main runs the tests of a package and stops the engines at the end. Call it from TestMain.
 func Main(m *testing.M) {
@@ -48,7 +48,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	defer os.RemoveAll(dir)
 	directory = dir
 	code := m.Run()
 	if shared.running != nil {
@@ -62,7 +62,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-var directory string //nolint:gochecknoglobals // see shared
+var directory string
 
 // Env is one test's share of the engines.
 type Env struct {
@@ -170,7 +170,7 @@ func (e *Env) Redis(t testing.TB, command string) string {
 	if err != nil {
 		t.Fatalf("connect to Redis: %v", err)
 	}
-	defer conn.Close() //nolint:errcheck // a test's helper
+	defer conn.Close()
 	if _, err := fmt.Fprintf(conn, "SELECT %d\r\n%s\r\n", e.RedisDB, command); err != nil {
 		t.Fatalf("write to Redis: %v", err)
 	}
@@ -211,7 +211,7 @@ func (e *Env) TryClickHouse(query string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s", response.Status, answer)

@@ -31,7 +31,7 @@ func (s *Source) send(ctx context.Context, request *http.Request) ([]byte, error
 	if err != nil {
 		return nil, transportError(ctx, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end or given up
+	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	if err != nil {
 		return nil, transportError(ctx, err)

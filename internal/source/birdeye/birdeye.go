@@ -71,7 +71,7 @@ func New(cfg Config) (*Source, error) {
 	if !(cfg.RPS > 0) {
 		return nil, errors.New("BIRDEYE_RPS must be above 0")
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // what the standard library puts there
+	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = max(cfg.Concurrency, 2)
 	transport.ResponseHeaderTimeout = requestTimeout
 	return &Source{
@@ -94,10 +94,10 @@ func (s *Source) PageSize() int { return pageSize }
 func (s *Source) SettleDelay() time.Duration { return settleDelay }
 
 // supportedChains are those of the v3 endpoint; the older one knows more.
-var supportedChains = []candle.Chain{candle.Solana, candle.Ethereum, candle.BSC, candle.Base, candle.Monad} //nolint:gochecknoglobals // a constant table
+var supportedChains = []candle.Chain{candle.Solana, candle.Ethereum, candle.BSC, candle.Base, candle.Monad}
 
 // intervalNames are the service's; case matters: 1M would be a month.
-var intervalNames = map[candle.Interval]string{ //nolint:gochecknoglobals // a constant table
+var intervalNames = map[candle.Interval]string{
 	candle.Interval1s: "1s", candle.Interval15s: "15s", candle.Interval1m: "1m", candle.Interval5m: "5m",
 	candle.Interval15m: "15m", candle.Interval1h: "1H", candle.Interval4h: "4H", candle.Interval1d: "1D",
 }
