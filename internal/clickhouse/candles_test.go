@@ -108,8 +108,8 @@ func TestWriteChunkWithoutAuditTrail(t *testing.T) {
 		recorded bool
 		warning  string
 	}{
-		{"ohlcv_ingestion_tasks", false, "chunk outcome is not in the history yet"},
-		{"ohlcv_rejected_candles", true, "rejected candles are not in quarantine"},
+		{"ohlcv_ingestion_tasks", false, `missing="outcome row"`},
+		{"ohlcv_rejected_candles", true, "missing=quarantine"},
 		{"ohlcv_run_lifecycle", true, ""},
 		{"ohlcv_run_visibility", true, ""},
 		{"ohlcv_maintenance", true, ""},
