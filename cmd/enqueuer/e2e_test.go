@@ -405,3 +405,39 @@ func TestDoctorSaysThatAllIsWell(t *testing.T) {
 	require.Contains(t, r.stdout, "redis")
 	require.Contains(t, r.stdout, "BIRDEYE_API_KEY is set")
 }
+
+func TestARunWithoutChunksEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	r := b.run(t, "ingestion", "ohlcv", "--from", "2100-01-01", "--to", "2100-01-02", "--token", simmarket.Tokens(1)[0].Address, "--wait", "--format", "json")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Equal(t, "completed", row(t, r.stdout)["status"])
+}
+
+func TestDevRunsEverythingUntilInterrupted(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	dir := t.TempDir()
+	envFile := filepath.Join(dir, "env")
+	dev := exec.Command(os.Args[0], "dev", "--dir", filepath.Join(dir, "data"), "--env-file", envFile)
+	dev.Env = append(os.Environ(), roleVariable+"=1")
+	require.NoError(t, dev.Start())
+	t.Cleanup(func() { _ = dev.Process.Kill() })
+	var env []byte
+	require.Eventually(t, func() bool {
+		var err error
+		env, err = os.ReadFile(envFile)
+		return err == nil
+	}, time.Minute, 20*time.Millisecond)
+	b.vars = map[string]string{}
+	for line := range strings.Lines(string(env)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		b.vars[name] = value
+	}
+	r := b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--wait")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.NoError(t, dev.Process.Signal(os.Interrupt))
+	require.NoError(t, dev.Wait())
+	_, err := os.Stat(envFile)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

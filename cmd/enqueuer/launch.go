@@ -66,7 +66,7 @@ func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (back
 }
 
 func (a *app) start(ctx context.Context, stores *wiring.Stores, run backfill.Run, plan backfill.Plan, force bool) error {
-	launcher := stores.Launcher(a.logger())
+	launcher := stores.Launcher(a.logger(), a.now)
 	err := launcher.Launch(ctx, run, plan.Chunks, force)
 	if duplicate, ok := errors.AsType[*backfill.DuplicateInputError](err); ok {
 		return &exitError{exitRefused, duplicate}

@@ -28,7 +28,7 @@ const (
 func (a *app) wait(ctx context.Context, stores *wiring.Stores, run backfill.Run, format string) error {
 	record, err := a.watch(ctx, stores, run.ID())
 	if ctx.Err() != nil {
-		return &exitError{exitInterrupted, fmt.Errorf("interrupted; run %s goes on: watch it with ohlcv runs-watch %s", run.ID(), run.ID())}
+		return &exitError{exitInterrupted, a.interrupted(run.ID())}
 	}
 	if err != nil {
 		return err
@@ -40,6 +40,14 @@ func (a *app) wait(ctx context.Context, stores *wiring.Stores, run backfill.Run,
 		return nil
 	}
 	return &exitError{exitRunFailed, fmt.Errorf("run %s %s: %s", run.ID(), record.Status, record.ErrorMessage)}
+}
+
+// interrupted says what becomes of a run that nobody waits for any more.
+func (a *app) interrupted(runID uuid.UUID) error {
+	if a.localDir != "" {
+		return fmt.Errorf("interrupted; go on with: %s --local=%s ohlcv runs-watch %s", programName(), a.localDir, runID)
+	}
+	return fmt.Errorf("interrupted; run %s goes on: watch it with %s ohlcv runs-watch %s", runID, programName(), runID)
 }
 
 // watch polls the ledger until the run has a result. A run that the ledger does not have, or no longer has, is looked up

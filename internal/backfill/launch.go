@@ -27,7 +27,9 @@ type Launcher struct {
 	Ledger  LaunchLedger
 	History LaunchHistory
 	Queue   Queue
-	Logger  *slog.Logger
+	// Finisher ends a run in which nothing is pending when its plan is sealed.
+	Finisher *Finisher
+	Logger   *slog.Logger
 	// OnEnqueued, when set, is told after each batch how many chunks of the plan are enqueued.
 	OnEnqueued func(done, total int)
 }
@@ -64,12 +66,11 @@ func (l *Launcher) Continue(ctx context.Context, run Run, epoch int64, chunks []
 	if err != nil {
 		return fmt.Errorf("seal run %s: %w", run.ID(), launchError(ctx, err))
 	}
-	if finish {
-		if err := l.Queue.EnqueueFinish(ctx, run.ID(), run.Attempt); err != nil {
-			return fmt.Errorf("enqueue the finish of run %s: %w", run.ID(), err)
-		}
+	if !finish {
+		return nil
 	}
-	return nil
+	// A run without chunks ends here and now, whether or not a worker is there.
+	return l.Finisher.Finish(ctx, run.ID(), run.Attempt)
 }
 
 // writeHistory answers whether the history is behind. Trouble with the audit trail does not stop the run (R7): the

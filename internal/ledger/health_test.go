@@ -1,8 +1,11 @@
 package ledger_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
@@ -15,6 +18,79 @@ func TestCheckIsContentWithTestRedis(t *testing.T) {
 	warnings, err := l.Check(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, warnings)
+}
+
+// misconfigured answers for a Redis that has other settings, or hides them.
+type misconfigured struct {
+	version string
+	policy  string
+	hidden  error
+}
+
+func (misconfigured) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (misconfigured) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (m misconfigured) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		switch cmd := cmd.(type) {
+		case *redis.StringCmd:
+			cmd.SetVal("# Server\r\nredis_version:" + m.version + "\r\nredis_mode:standalone\r\n")
+			return nil
+		case *redis.MapStringStringCmd:
+			cmd.SetErr(m.hidden)
+			if m.hidden == nil {
+				cmd.SetVal(map[string]string{"maxmemory-policy": m.policy, "appendonly": "no"})
+			}
+			return m.hidden
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func TestCheckWarns(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		redis misconfigured
+		want  map[string]string // setting → value
+	}{
+		"unsafe settings": {
+			misconfigured{version: "7.2.4", policy: "allkeys-lru"},
+			map[string]string{"maxmemory-policy": "allkeys-lru", "appendonly": "no"},
+		},
+		"old": {
+			misconfigured{version: "6.0.16", policy: "noeviction"},
+			map[string]string{"version": "6.0.16", "appendonly": "no"},
+		},
+		"oldest that will do, and hidden settings": {
+			misconfigured{version: "6.2.0", hidden: errors.New("NOPERM")},
+			map[string]string{"maxmemory-policy": "", "appendonly": ""},
+		},
+		"next major version": {
+			misconfigured{version: "10.0.1", policy: "noeviction"},
+			map[string]string{"appendonly": "no"},
+		},
+		"no version": {
+			misconfigured{version: "", policy: "noeviction"},
+			map[string]string{"version": "", "appendonly": "no"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, client := newLedger(t)
+			client.AddHook(c.redis)
+			warnings, err := l.Check(t.Context())
+			require.NoError(t, err)
+			got := make(map[string]string)
+			for _, w := range warnings {
+				require.NotEmpty(t, w.Advice)
+				got[w.Setting] = w.Value
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
 }
 
 func TestCheckNeedsRedis(t *testing.T) {

@@ -1,13 +1,7 @@
 package ledger_test
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,80 +9,24 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/ledger"
+	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
 )
 
-// databases is how many tests and benchmarks can have a logical database of their own.
-const databases = 4096
-
-var server struct {
-	addr string
-	next atomic.Int64
-}
-
-func TestMain(m *testing.M) {
-	stop, err := startRedis()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	stop()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-func startRedis() (stop func(), err error) {
-	dir, err := os.MkdirTemp("", "ledger-redis-")
-	if err != nil {
-		return nil, err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	server.addr = listener.Addr().String()
-	port := listener.Addr().(*net.TCPAddr).Port
-	if err := listener.Close(); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command("redis-server", "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir,
-		"--databases", strconv.Itoa(databases), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
-		"--logfile", filepath.Join(dir, "redis.log"))
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start redis-server: %w", err)
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = os.RemoveAll(dir)
-	}
-	client := redis.NewClient(&redis.Options{Addr: server.addr, MaxRetries: 100, MaxRetryBackoff: 50 * time.Millisecond})
-	defer client.Close()
-	if err := client.Ping(context.Background()).Err(); err != nil {
-		stop()
-		return nil, fmt.Errorf("wait for redis-server: %w", err)
-	}
-	return stop, nil
-}
+func TestMain(m *testing.M) { localtest.Main(m) }
 
 // newLedger returns a ledger over a Redis database of the test's own.
 func newLedger(t testing.TB) (*ledger.Ledger, *redis.Client) {
 	t.Helper()
-	db := int(server.next.Add(1))
-	require.Less(t, db, databases)
-	client := redis.NewClient(&redis.Options{Addr: server.addr, DB: db, PoolSize: 64})
+	options, err := redis.ParseURL(localtest.New(t).RedisURL)
+	require.NoError(t, err)
+	options.PoolSize = 64
+	client := redis.NewClient(options)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	return ledger.New(client), client
 }

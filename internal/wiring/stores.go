@@ -103,6 +103,8 @@ func (s *Stores) Finisher(logger *slog.Logger, now func() time.Time) *backfill.F
 }
 
 // Launcher starts runs.
-func (s *Stores) Launcher(logger *slog.Logger) *backfill.Launcher {
-	return &backfill.Launcher{Ledger: s.Ledger, History: s.History, Queue: s.Queue, Logger: logger}
+func (s *Stores) Launcher(logger *slog.Logger, now func() time.Time) *backfill.Launcher {
+	return &backfill.Launcher{
+		Ledger: s.Ledger, History: s.History, Queue: s.Queue, Finisher: s.Finisher(logger, now), Logger: logger,
+	}
 }

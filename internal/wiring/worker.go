@@ -41,6 +41,9 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
 	warnAboutRedis(ctx, stores, cfg.Logger)
+	if cfg.Config.Birdeye.APIKey == "" {
+		cfg.Logger.WarnContext(ctx, "no API key: set BIRDEYE_API_KEY, or every chunk from birdeye fails")
+	}
 	source, err := OpenSource(birdeye.Name, cfg.Config, cfg.Build.Version, cfg.Concurrency, cfg.Now)
 	if err != nil {
 		return err
@@ -53,7 +56,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 		Filler:   &backfill.Filler{Source: source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
 	}
 	reconciler := &backfill.Reconciler{
-		Ledger: stores.Ledger, History: stores.History, Queue: stores.Queue, Launcher: stores.Launcher(logger),
+		Ledger: stores.Ledger, History: stores.History, Queue: stores.Queue, Launcher: stores.Launcher(logger, cfg.Now),
 		Finisher: stores.Finisher(logger, cfg.Now), Name: name, Logger: logger, Now: cfg.Now,
 	}
 	var reconciling sync.WaitGroup
