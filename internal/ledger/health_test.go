@@ -2,7 +2,6 @@ package ledger_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -20,12 +19,17 @@ func TestCheckIsContentWithTestRedis(t *testing.T) {
 	require.Empty(t, warnings)
 }
 
-// misconfigured answers for a Redis that has other settings, or hides them.
+// misconfigured answers for a Redis that has other settings, or hides those that are empty.
 type misconfigured struct {
 	version string
 	policy  string
-	hidden  error
 }
+
+// refusal is an error that Redis itself answers.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+func (refusal) RedisError()     {}
 
 func (misconfigured) DialHook(next redis.DialHook) redis.DialHook { return next }
 
@@ -37,14 +41,19 @@ func (m misconfigured) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		switch cmd := cmd.(type) {
 		case *redis.StringCmd:
+			if m.version == "" {
+				cmd.SetErr(refusal("NOPERM"))
+				return refusal("NOPERM")
+			}
 			cmd.SetVal("# Server\r\nredis_version:" + m.version + "\r\nredis_mode:standalone\r\n")
 			return nil
 		case *redis.MapStringStringCmd:
-			cmd.SetErr(m.hidden)
-			if m.hidden == nil {
-				cmd.SetVal(map[string]string{"maxmemory-policy": m.policy, "appendonly": "no"})
+			if m.policy == "" {
+				cmd.SetErr(refusal("NOPERM"))
+				return refusal("NOPERM")
 			}
-			return m.hidden
+			cmd.SetVal(map[string]string{"maxmemory-policy": m.policy, "appendonly": "no"})
+			return nil
 		}
 		return next(ctx, cmd)
 	}
@@ -65,14 +74,14 @@ func TestCheckWarns(t *testing.T) {
 			map[string]string{"version": "6.0.16", "appendonly": "no"},
 		},
 		"oldest that will do, and hidden settings": {
-			misconfigured{version: "6.2.0", hidden: errors.New("NOPERM")},
+			misconfigured{version: "6.2.0"},
 			map[string]string{"maxmemory-policy": "", "appendonly": ""},
 		},
 		"next major version": {
 			misconfigured{version: "10.0.1", policy: "noeviction"},
 			map[string]string{"appendonly": "no"},
 		},
-		"no version": {
+		"hidden version": {
 			misconfigured{version: "", policy: "noeviction"},
 			map[string]string{"version": "", "appendonly": "no"},
 		},
