@@ -1,0 +1,307 @@
+package wiring_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/local/localtest"
+	"quantbot/internal/manifest"
+	"quantbot/internal/tasks"
+	"quantbot/internal/wiring"
+)
+
+func TestMain(m *testing.M) { localtest.Main(m) }
+
+// oneCandle is a source that has one candle at the begin of every range.
+type oneCandle struct{}
+
+func (oneCandle) Name() string                                 { return "one" }
+func (oneCandle) PageSize() int                                { return 5_000 }
+func (oneCandle) SettleDelay() time.Duration                   { return 0 }
+func (oneCandle) Supports(candle.Chain, candle.Interval) error { return nil }
+func (oneCandle) Candles(_ context.Context, _ candle.Token, _ candle.Interval, r candle.Range) iter.Seq2[backfill.Page, error] {
+	return func(yield func(backfill.Page, error) bool) {
+		c := candle.Candle{OpenTime: r.From, Open: 1, High: 1, Low: 1, Close: 1, Volume: 1}
+		yield(backfill.Page{Candles: []candle.Candle{c}, APICalls: 1}, nil)
+	}
+}
+
+// world is one test's stores and the processes over them, without any worker running.
+type world struct {
+	*wiring.Stores
+	env        *localtest.Env
+	reconciler *backfill.Reconciler
+	launcher   *backfill.Launcher
+	inspector  *asynq.Inspector
+	conn       asynq.RedisConnOpt
+}
+
+func setup(t *testing.T) *world {
+	t.Helper()
+	env := localtest.New(t)
+	vars := env.Vars()
+	cfg, err := config.Load(func(name string) string { return vars[name] })
+	require.NoError(t, err)
+	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	stores, err := wiring.OpenStores(t.Context(), cfg, logger)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, stores.Close()) })
+	conn, err := asynq.ParseRedisURI(env.RedisURL)
+	require.NoError(t, err)
+	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn}
+	t.Cleanup(func() { require.NoError(t, w.inspector.Close()) })
+	w.reconciler = &backfill.Reconciler{
+		Ledger: stores.Ledger, History: stores.History, Queue: stores.Queue, Launcher: w.launcher,
+		Finisher: stores.Finisher(logger, time.Now), Name: "test", Logger: logger, Now: time.Now,
+	}
+	return w
+}
+
+func newRun(t *testing.T, chunks int) (backfill.Run, []backfill.Chunk) {
+	t.Helper()
+	m, err := manifest.New(manifest.Manifest{
+		Source: "one", Interval: candle.Interval1m, Validation: candle.Lenient, DedupMode: manifest.DedupNone,
+		InputHash: fmt.Sprintf("%064d", time.Now().UnixNano()), Range: candle.Range{From: 0, To: 3_600},
+	}, manifest.CurrentBuild(), time.Now())
+	require.NoError(t, err)
+	var list []backfill.Chunk
+	token := candle.Token{Chain: candle.Solana, Address: "So11111111111111111111111111111111111111112"}
+	for i := range int64(chunks) {
+		list = append(list, backfill.NewChunk(token, candle.Interval1m, candle.Range{From: i * 3_600, To: (i + 1) * 3_600}))
+	}
+	return backfill.Run{Manifest: m, Attempt: 1, PlannedChunks: chunks}, list
+}
+
+// work runs a worker over the stores until the run has a result, and returns the run's row.
+func (w *world) work(t *testing.T, run backfill.Run) backfill.RunRecord {
+	t.Helper()
+	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	handler := &tasks.Handler{
+		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: logger, Finisher: w.Finisher(logger, time.Now),
+		Filler: &backfill.Filler{Source: oneCandle{}, Store: w.History, Worker: "w", Version: "v", Now: time.Now},
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() {
+		served <- tasks.Serve(ctx, tasks.ServerConfig{RedisURL: w.env.RedisURL, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, handler, nil)
+	}()
+	defer func() {
+		cancel()
+		require.NoError(t, <-served)
+	}()
+	return w.ended(t, run)
+}
+
+func (w *world) ended(t *testing.T, run backfill.Run) (record backfill.RunRecord) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var err error
+		record, err = w.History.Run(t.Context(), run.ID())
+		return err == nil && record.Status != backfill.StatusRunning
+	}, 30*time.Second, 20*time.Millisecond)
+	return record
+}
+
+func (w *world) round(t *testing.T) {
+	t.Helper()
+	require.NoError(t, w.reconciler.Round(t.Context()))
+}
+
+// stale makes the ledger believe that the launching process was last seen a minute ago.
+func (w *world) stale(t *testing.T, run backfill.Run) {
+	t.Helper()
+	key := "quantbot:{" + run.ID().String() + "}:meta"
+	at := time.Now().Add(-time.Minute).UnixMicro()
+	require.NoError(t, w.Redis.HSet(t.Context(), key, "heartbeat_us", at).Err())
+}
+
+func requireExact(t *testing.T, record backfill.RunRecord, chunks int64) {
+	t.Helper()
+	require.Equal(t, backfill.StatusCompleted, record.Status, record.ErrorMessage)
+	require.Equal(t, chunks, record.Stats.Inserted)
+	require.True(t, record.Stats.Balanced())
+}
+
+func TestALostTaskIsEnqueuedAgain(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := newRun(t, 5)
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	deleted, err := w.inspector.DeleteAllPendingTasks(tasks.QueueIngest)
+	require.NoError(t, err)
+	require.Equal(t, 5, deleted)
+	w.round(t)
+	requireExact(t, w.work(t, run), 5)
+}
+
+func TestAnArchivedTaskFailsItsChunk(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := newRun(t, 3)
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	require.NoError(t, w.inspector.ArchiveTask(tasks.QueueIngest, fmt.Sprintf("%s:1:%s", run.ID(), chunks[1].ID)))
+	w.round(t)
+	record := w.work(t, run)
+	require.Equal(t, backfill.StatusFailed, record.Status)
+	require.Equal(t, 1, record.FailedChunks)
+	require.Contains(t, record.ErrorMessage, "archived")
+	require.EqualValues(t, 2, record.Stats.Inserted)
+}
+
+// The enqueuer died at each of the points of a launch; its heartbeat has stopped.
+func TestADeadEnqueuersRunGoesOnOrFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		die  func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk)
+		want backfill.RunStatus
+	}{
+		"after opening": {func(t *testing.T, w *world, run backfill.Run, _ []backfill.Chunk) {
+			_, err := w.Ledger.Open(t.Context(), run, false)
+			require.NoError(t, err)
+		}, backfill.StatusFailed},
+		"half-way through the planned rows": {func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk) {
+			_, err := w.Ledger.Open(t.Context(), run, false)
+			require.NoError(t, err)
+			require.NoError(t, w.History.Planned(t.Context(), run, chunks[:2]))
+		}, backfill.StatusFailed},
+		"after the planned rows": {func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk) {
+			_, err := w.Ledger.Open(t.Context(), run, false)
+			require.NoError(t, err)
+			require.NoError(t, w.History.Planned(t.Context(), run, chunks))
+		}, backfill.StatusCompleted},
+		"half-way through the tasks": {func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk) {
+			epoch, err := w.Ledger.Open(t.Context(), run, false)
+			require.NoError(t, err)
+			require.NoError(t, w.History.Planned(t.Context(), run, chunks))
+			require.NoError(t, w.History.Started(t.Context(), run))
+			require.NoError(t, w.Ledger.StorePlan(t.Context(), run.ID(), epoch, chunks))
+			require.NoError(t, w.Queue.EnqueueChunks(t.Context(), run, chunks[:3]))
+		}, backfill.StatusCompleted},
+		"before sealing": {func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk) {
+			epoch, err := w.Ledger.Open(t.Context(), run, false)
+			require.NoError(t, err)
+			require.NoError(t, w.Ledger.StorePlan(t.Context(), run.ID(), epoch, chunks))
+			require.NoError(t, w.Queue.EnqueueChunks(t.Context(), run, chunks))
+		}, backfill.StatusCompleted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			run, chunks := newRun(t, 5)
+			test.die(t, w, run, chunks)
+			w.round(t) // its heartbeat is fresh: nothing happens
+			state, err := w.Ledger.State(t.Context(), run.ID())
+			require.NoError(t, err)
+			require.Equal(t, backfill.PhasePlanning, state.Phase)
+			w.stale(t, run)
+			w.round(t)
+			if test.want == backfill.StatusFailed {
+				record := w.ended(t, run)
+				require.Equal(t, backfill.StatusFailed, record.Status)
+				require.Contains(t, record.ErrorMessage, "died while planning")
+				return
+			}
+			requireExact(t, w.work(t, run), 5)
+		})
+	}
+}
+
+func TestAZombieEnqueuerCannotGoOn(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := newRun(t, 3)
+	epoch, err := w.Ledger.Open(t.Context(), run, false)
+	require.NoError(t, err)
+	require.NoError(t, w.History.Planned(t.Context(), run, chunks))
+	w.stale(t, run)
+	w.round(t) // somebody else took the run over and sealed it
+	require.ErrorIs(t, w.Ledger.StorePlan(t.Context(), run.ID(), epoch, chunks), backfill.ErrStale)
+	require.ErrorIs(t, w.Ledger.Heartbeat(t.Context(), run.ID(), epoch), backfill.ErrStale)
+	requireExact(t, w.work(t, run), 3)
+}
+
+// R9: Redis is emptied in mid-run. What was done stands, the rest is planned again, and nothing is counted twice.
+func TestAnEmptiedRedisIsRebuiltFromTheHistory(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := newRun(t, 6)
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	done := backfill.ChunkWrite{Run: run, Chunk: chunks[0], Candles: []candle.Candle{{OpenTime: 0, Open: 1, High: 1, Low: 1, Close: 1, Volume: 1}}}
+	done.Outcome = backfill.Outcome{
+		ChunkID: chunks[0].ID, Token: chunks[0].Token, Range: chunks[0].Range, Status: backfill.OutcomeSuccess, Worker: "before",
+		Stats: backfill.Stats{Fetched: 1, Inserted: 1}, StartedAt: time.Now(), EndedAt: time.Now(), Executions: 1,
+	}
+	recorded, err := w.History.WriteChunk(t.Context(), done)
+	require.NoError(t, err)
+	require.True(t, recorded)
+	require.NoError(t, w.Redis.FlushDB(t.Context()).Err())
+	w.round(t)
+	state, err := w.Ledger.State(t.Context(), run.ID())
+	require.NoError(t, err)
+	require.Equal(t, 5, state.Pending)
+	queues, err := w.inspector.Queues()
+	require.NoError(t, err)
+	require.Contains(t, queues, tasks.QueueIngest, "monitors see the queue again")
+	requireExact(t, w.work(t, run), 6)
+	rows, err := w.History.Tasks(t.Context(), run.ID(), clickhouse.TaskFilter{}, 10)
+	require.NoError(t, err)
+	for _, row := range rows {
+		if row.Chunk.ID == chunks[0].ID {
+			require.Equal(t, "before", row.Outcome.Worker, "a success is not fetched again")
+		}
+	}
+}
+
+func TestAFinisherThatDiedIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := newRun(t, 2)
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	for _, chunk := range chunks {
+		task := backfill.Task{RunID: run.ID(), Attempt: 1, ChunkID: chunk.ID}
+		admission, err := w.Ledger.Admit(t.Context(), task)
+		require.NoError(t, err)
+		_, err = w.Ledger.Record(t.Context(), task, admission.Epoch, backfill.Outcome{
+			ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Status: backfill.OutcomeSuccess, Unrecorded: true,
+			Stats: backfill.Stats{Fetched: 1, Inserted: 1}, StartedAt: time.Now(), EndedAt: time.Now(),
+		})
+		require.NoError(t, err)
+	}
+	// Nobody enqueued the finish task; a first finisher froze the outcomes and died.
+	require.NoError(t, w.Ledger.Freeze(t.Context(), run.ID(), 1))
+	w.round(t)
+	requireExact(t, w.ended(t, run), 2)
+	active, err := w.Ledger.ActiveRuns(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, active)
+}
+
+func TestOneReconcilerWorksAtATime(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	held, err := w.Ledger.Lease(t.Context(), "another", time.Minute)
+	require.NoError(t, err)
+	require.True(t, held)
+	run, chunks := newRun(t, 2)
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	_, err = w.inspector.DeleteAllPendingTasks(tasks.QueueIngest)
+	require.NoError(t, err)
+	w.round(t)
+	info, err := w.inspector.GetQueueInfo(tasks.QueueIngest)
+	require.NoError(t, err)
+	require.Zero(t, info.Pending)
+	require.NoError(t, w.Ledger.ReleaseLease(t.Context(), "another"))
+	w.round(t)
+	requireExact(t, w.work(t, run), 2)
+}
