@@ -59,6 +59,9 @@ func (r *Reconciler) Rebuild(ctx context.Context, run Run) error {
 }
 
 func (r *Reconciler) restore(ctx context.Context, run Run, epoch int64, chunks []Chunk, outcomes []Outcome) error {
+	// A hundred thousand outcomes take longer to restore than a heartbeat stays fresh.
+	ctx, stop := r.Launcher.keepAlive(ctx, run.ID(), epoch)
+	defer stop()
 	if err := r.Ledger.StorePlan(ctx, run.ID(), epoch, chunks); err != nil {
 		return fmt.Errorf("store the plan: %w", err)
 	}

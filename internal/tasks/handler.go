@@ -74,9 +74,9 @@ func (h *Handler) fill(ctx context.Context, payload []byte) error {
 	return h.record(ctx, task, admission, outcome)
 }
 
-// adopt looks for the outcome that an earlier execution made durable before it died.
+// adopt looks for the outcome that an earlier execution made durable before it died, or before the ledger was lost.
 func (h *Handler) adopt(ctx context.Context, task backfill.Task, admission backfill.Admission) (backfill.Outcome, bool) {
-	if admission.Executions == 1 {
+	if admission.Executions == 1 && !admission.Rebuilt {
 		return backfill.Outcome{}, false
 	}
 	outcome, found, err := h.History.Success(ctx, task)
