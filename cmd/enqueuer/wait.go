@@ -47,7 +47,7 @@ func (a *app) interrupted(runID uuid.UUID) error {
 	if a.localDir != "" {
 		return fmt.Errorf("interrupted; go on with: %s --local=%s ohlcv runs-watch %s", programName(), a.localDir, runID)
 	}
-	return fmt.Errorf("interrupted; run %s goes on: watch it with %s ohlcv runs-watch %s", runID, programName(), runID)
+	return fmt.Errorf("interrupted; run %s goes on: watch it with %s ohlcv runs-watch %s, or end it with runs-cancel", runID, programName(), runID)
 }
 
 // watch polls the ledger until the run has a result. A run that the ledger does not have, or no longer has, is looked up

@@ -305,3 +305,18 @@ func TestOneReconcilerWorksAtATime(t *testing.T) {
 	w.round(t)
 	requireExact(t, w.work(t, run), 2)
 }
+
+func TestCancelNeedsNoWorker(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := newRun(t, 4)
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	c := &backfill.Canceller{
+		Ledger: w.Ledger, History: w.History, Finisher: w.reconciler.Finisher, Name: "test", Logger: w.reconciler.Logger, Now: time.Now,
+	}
+	require.NoError(t, c.Cancel(t.Context(), run.ID()))
+	record := w.ended(t, run)
+	require.Equal(t, backfill.StatusCancelled, record.Status)
+	require.Equal(t, 4, record.CancelledChunks)
+	require.ErrorIs(t, c.Cancel(t.Context(), run.ID()), backfill.ErrFinished)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/manifest"
+	"quantbot/internal/wiring"
+)
+
+func (a *app) runsCancelCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "runs-cancel RUN-ID",
+		Short: "End a running run: chunks that have not ended become cancelled",
+		Long: `End a running run. Chunks that have not ended become cancelled, what workers are fetching is not stored, and the run
+ends as cancelled; what was stored stays. No worker needs to be there. The same input can be run again at once.`,
+		Example: "  quantbot ohlcv runs-cancel 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return a.withStores(cmd.Context(), func(stores *wiring.Stores) error {
+				runID, err := resolveRun(cmd.Context(), stores, args[0])
+				if err != nil {
+					return err
+				}
+				return a.cancel(cmd.Context(), stores, runID, format)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+// withStores runs f with everything open.
+func (a *app) withStores(ctx context.Context, f func(*wiring.Stores) error) (err error) {
+	a.begin()
+	cfg, release, err := a.configure(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	return f(stores)
+}
+
+func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, format string) error {
+	canceller := &backfill.Canceller{
+		Ledger: stores.Ledger, History: stores.History, Finisher: stores.Finisher(a.logger(), a.now),
+		Name: "runs-cancel", Logger: a.logger(), Now: a.now,
+	}
+	err := canceller.Cancel(ctx, runID)
+	switch {
+	case errors.Is(err, backfill.ErrUnknownRun), errors.Is(err, backfill.ErrFinished):
+		return &exitError{exitRefused, fmt.Errorf("run %s is not running: see ohlcv runs-details %s", runID, runID)}
+	case err != nil:
+		return err
+	}
+	// A run that was still being planned ends when its enqueuer and the workers have met the mark.
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	record, err := a.watch(manifest.NewContext(ctx, manifest.Manifest{RunID: runID}), stores, runID)
+	if err != nil {
+		return fmt.Errorf("run %s is marked as cancelled, but has not ended yet: %w", runID, err)
+	}
+	return a.printEnd(ctx, stores, record, format)
+}
