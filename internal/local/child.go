@@ -56,16 +56,19 @@ func (c *child) kill() {
 	<-c.ended
 }
 
-// errEnded: the process ended before it answered.
-var errEnded = errors.New("it ended")
+// errEnded tells that the process ended before it answered, errPortTaken that it lives and cannot listen.
+var (
+	errEnded     = errors.New("it ended")
+	errPortTaken = errors.New("its port is taken")
+)
 
 // await polls probe until it succeeds, the child ends or the time is over.
 func (c *child) await(timeout time.Duration, probe func() error) error {
 	deadline := time.After(timeout)
 	for {
 		err := probe()
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, errPortTaken) {
+			return err
 		}
 		select {
 		case <-c.ended:
@@ -77,13 +80,20 @@ func (c *child) await(timeout time.Duration, probe func() error) error {
 	}
 }
 
-// freePort asks the kernel for a loopback port that nobody uses. Another process may take it before the engine does: the
-// engine then ends at once and is started with another one.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+// freePorts asks the kernel for loopback ports that nobody uses; all are held until the last is found, so they differ.
+// Another process may take one before the engine does: the engine is then started with others.
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		listener, listenErr := net.Listen("tcp", "127.0.0.1:0")
+		if listenErr != nil {
+			return nil, fmt.Errorf("find a free port: %w", listenErr)
+		}
+		defer func() { err = errors.Join(err, listener.Close()) }()
+		address, ok := listener.Addr().(*net.TCPAddr)
+		if !ok {
+			return nil, fmt.Errorf("find a free port: listening on %s", listener.Addr())
+		}
+		ports = append(ports, address.Port)
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
+	return ports, nil
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,13 +52,8 @@ func startClickHouse(dir, library string) (*clickhouseEngine, error) {
 	if err := os.WriteFile(c.configPath(), []byte(c.config()), 0o600); err != nil {
 		return nil, fmt.Errorf("write ClickHouse's configuration: %w", err)
 	}
-	return c, startOnFreePort(func(port int) error {
-		c.port = port
-		httpPort, err := freePort()
-		if err != nil {
-			return err
-		}
-		c.httpPort = httpPort
+	return c, startOnFreePorts(2, func(ports []int) error {
+		c.port, c.httpPort = ports[0], ports[1]
 		return c.start()
 	})
 }
@@ -97,11 +93,24 @@ func (c *clickhouseEngine) start() error {
 	if err != nil {
 		return err
 	}
-	if err := c.child.await(engineStart, func() error { return pingClickHouse(c.httpPort) }); err != nil {
+	if err := c.child.await(engineStart, func() error { return c.probe(log) }); err != nil {
 		c.child.kill()
+		c.closeTerminal()
 		return fmt.Errorf("start ClickHouse (%s) on ports %d and %d: %w\n%s", c.name, c.port, c.httpPort, err, tail(log))
 	}
 	return nil
+}
+
+// probe also reads the log: libchdb that cannot listen stays alive and says so only there.
+func (c *clickhouseEngine) probe(log string) error {
+	err := pingClickHouse(c.httpPort)
+	if err == nil {
+		return nil
+	}
+	if text, readErr := os.ReadFile(log); readErr == nil && bytes.Contains(text, []byte("Address already in use")) {
+		return errPortTaken
+	}
+	return err
 }
 
 func (c *clickhouseEngine) settings() []string {

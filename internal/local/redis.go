@@ -40,8 +40,8 @@ func startRedis(dir string, logger *slog.Logger) (*redisEngine, error) {
 			continue
 		}
 		r.name = program
-		return r, startOnFreePort(func(port int) error {
-			r.port = port
+		return r, startOnFreePorts(1, func(ports []int) error {
+			r.port = ports[0]
 			return r.start(path)
 		})
 	}
@@ -56,15 +56,15 @@ func startRedis(dir string, logger *slog.Logger) (*redisEngine, error) {
 	return r, err
 }
 
-// startOnFreePort tries a few ports: between choosing and using one, somebody else may take it.
-func startOnFreePort(start func(port int) error) error {
+// startOnFreePorts tries a few times: between choosing and using a port, somebody else may take it.
+func startOnFreePorts(n int, start func(ports []int) error) error {
 	var err error
 	for range 5 {
-		var port int
-		if port, err = freePort(); err != nil {
+		var ports []int
+		if ports, err = freePorts(n); err != nil {
 			return err
 		}
-		if err = start(port); !errors.Is(err, errEnded) {
+		if err = start(ports); !errors.Is(err, errEnded) && !errors.Is(err, errPortTaken) {
 			return err
 		}
 	}
