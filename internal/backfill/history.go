@@ -31,6 +31,8 @@ type FillHistory interface {
 	Success(ctx context.Context, task Task) (outcome Outcome, found bool, err error)
 	// RecordOutcomes writes outcome rows of chunks that ended without candles.
 	RecordOutcomes(ctx context.Context, run Run, outcomes []Outcome) error
+	// Run returns one run's latest record; ErrUnknownRun when there is none.
+	Run(ctx context.Context, runID uuid.UUID) (RunRecord, error)
 }
 
 // ReconcileHistory is what the reconciler needs.

@@ -52,7 +52,7 @@ func (h *Handler) fill(ctx context.Context, payload []byte) error {
 	case backfill.AlreadyDone:
 		return nil
 	case backfill.RunMissing:
-		return backfill.WithClass(backfill.ClassStore, fmt.Errorf("admit chunk %s: %w", chunk.ID, backfill.ErrUnknownRun))
+		return h.missing(ctx, task)
 	case backfill.RunCancelled:
 		return h.end(ctx, task, admission, h.Filler.Unfilled(chunk, admission.Executions, backfill.OutcomeCancelled, "", "run cancelled"))
 	case backfill.Proceed:
@@ -72,6 +72,22 @@ func (h *Handler) fill(ctx context.Context, payload []byte) error {
 		return h.unfilled(ctx, task, admission, chunk, outcome, err)
 	}
 	return h.record(ctx, task, admission, outcome)
+}
+
+// missing decides on a task whose run the ledger does not have. Redis was emptied and the reconciler is about to rebuild
+// the run, or the run ended so long ago that the ledger has forgotten it.
+func (h *Handler) missing(ctx context.Context, task backfill.Task) error {
+	record, err := h.History.Run(ctx, task.RunID)
+	switch {
+	case errors.Is(err, backfill.ErrUnknownRun):
+		return fmt.Errorf("admit chunk %s: %w", task.ChunkID, err) // neither store has it: asynq gives up in the end
+	case err != nil:
+		return backfill.WithClass(backfill.ClassStore, fmt.Errorf("look up run %s: %w", task.RunID, err))
+	case record.Status == backfill.StatusRunning:
+		return backfill.WithClass(backfill.ClassStore, fmt.Errorf("admit chunk %s: the run waits to be rebuilt", task.ChunkID))
+	}
+	h.Logger.InfoContext(ctx, "task of a run that is over, dropped", "run_id", task.RunID, "chunk_id", task.ChunkID, "status", record.Status)
+	return nil
 }
 
 // adopt looks for the outcome that an earlier execution made durable before it died, or before the ledger was lost.

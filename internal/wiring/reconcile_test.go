@@ -84,7 +84,13 @@ func newRun(t *testing.T, chunks int) (backfill.Run, []backfill.Chunk) {
 }
 
 // work runs a worker over the stores until the run has a result, and returns the run's row.
-func (w *world) work(t *testing.T, run backfill.Run) backfill.RunRecord {
+func (w *world) work(t *testing.T, run backfill.Run) (record backfill.RunRecord) {
+	t.Helper()
+	w.workUntil(t, func() { record = w.ended(t, run) })
+	return record
+}
+
+func (w *world) workUntil(t *testing.T, wait func()) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	handler := &tasks.Handler{
@@ -100,7 +106,7 @@ func (w *world) work(t *testing.T, run backfill.Run) backfill.RunRecord {
 		cancel()
 		require.NoError(t, <-served)
 	}()
-	return w.ended(t, run)
+	wait()
 }
 
 func (w *world) ended(t *testing.T, run backfill.Run) (record backfill.RunRecord) {
@@ -319,4 +325,21 @@ func TestCancelNeedsNoWorker(t *testing.T) {
 	require.Equal(t, backfill.StatusCancelled, record.Status)
 	require.Equal(t, 4, record.CancelledChunks)
 	require.ErrorIs(t, c.Cancel(t.Context(), run.ID()), backfill.ErrFinished)
+}
+
+// A task that comes back after its run ended and the ledger forgot it must not go round for ever.
+func TestATaskOfAForgottenRunIsDropped(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := newRun(t, 2)
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	requireExact(t, w.work(t, run), 2)
+	require.NoError(t, w.Redis.FlushDB(t.Context()).Err())
+	require.NoError(t, w.Queue.EnqueueChunks(t.Context(), run, chunks[:1]))
+	w.workUntil(t, func() {
+		require.Eventually(t, func() bool {
+			info, err := w.inspector.GetQueueInfo(tasks.QueueIngest)
+			return err == nil && info.ProcessedTotal == 1 && info.Size == 0
+		}, 10*time.Second, 20*time.Millisecond)
+	})
 }
