@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 )
@@ -27,7 +28,7 @@ ends as cancelled; what was stored stays. No worker needs to be there. The same 
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			return a.withStores(cmd.Context(), func(stores *wiring.Stores) error {
+			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
 				runID, err := resolveRun(cmd.Context(), stores, args[0])
 				if err != nil {
 					return err
@@ -41,7 +42,7 @@ ends as cancelled; what was stored stays. No worker needs to be there. The same 
 }
 
 // withStores runs f with everything open.
-func (a *app) withStores(ctx context.Context, f func(*wiring.Stores) error) (err error) {
+func (a *app) withStores(ctx context.Context, f func(config.Config, *wiring.Stores) error) (err error) {
 	a.begin()
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
@@ -53,22 +54,18 @@ func (a *app) withStores(ctx context.Context, f func(*wiring.Stores) error) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	return f(stores)
+	return f(cfg, stores)
 }
 
 func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, format string) error {
-	canceller := &backfill.Canceller{
-		Ledger: stores.Ledger, History: stores.History, Finisher: stores.Finisher(a.logger(), a.now),
-		Name: "runs-cancel", Logger: a.logger(), Now: a.now,
-	}
-	err := canceller.Cancel(ctx, runID)
+	err := stores.Canceller("runs-cancel", a.logger(), a.now).Cancel(ctx, runID)
 	switch {
 	case errors.Is(err, backfill.ErrUnknownRun), errors.Is(err, backfill.ErrFinished):
 		return &exitError{exitRefused, fmt.Errorf("run %s is not running: see ohlcv runs-details %s", runID, runID)}
 	case err != nil:
 		return err
 	}
-	// A run that was still being planned ends when its enqueuer and the workers have met the mark.
+	// Redis may skip chunks that moved while they were being ended: workers end those within seconds.
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	record, err := a.watch(manifest.NewContext(ctx, manifest.Manifest{RunID: runID}), stores, runID)

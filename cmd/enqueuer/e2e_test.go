@@ -348,6 +348,7 @@ func TestBadInputGetsOneClearSentence(t *testing.T) {
 		"missing token list":  {ingest("--tokens", "/no/such/list"), "cannot read --tokens"},
 		"no worklist":         {ingest(), "name a worklist"},
 		"two worklists":       {ingest("--token", token, "--tokens", "x"), "one worklist only"},
+		"halt rate too high":  {ingest("--token", token, "--halt-rejection-rate", "50"), "--halt-rejection-rate"},
 		"unknown flag":        {ingest("--no-such-flag"), "unknown flag"},
 		"unknown status":      {[]string{"ohlcv", "runs-list", "--status", "great"}, "--status"},
 		"details without id":  {[]string{"ohlcv", "runs-details"}, "accepts 1 arg"},

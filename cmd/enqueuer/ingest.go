@@ -37,6 +37,7 @@ type ingestOptions struct {
 	dedupMode      string
 	validation     string
 	sourceTier     uint8
+	haltRate       float64
 	force          bool
 	strictWorklist bool
 	wait           bool
@@ -87,6 +88,7 @@ half-open: --to itself is outside. Candles that have not closed yet are left out
 	f.StringVar(&o.dedupMode, "dedup-mode", string(manifest.DedupNone), "none; inline and post-batch are not available yet")
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict (rejects candles without volume)")
 	f.Uint8Var(&o.sourceTier, "source-tier", uint8(candle.TierBackfillAPI), "how far the candles are trusted, 0 to 5")
+	f.Float64Var(&o.haltRate, "halt-rejection-rate", 0.5, "halt when more than this share of the candles is rejected, from 1000 candles on; 0 = never")
 	f.BoolVar(&o.force, "force", false, "run even if the same input is running")
 	f.BoolVar(&o.strictWorklist, "strict-worklist", false, "refuse a worklist with rows that cannot be used")
 	f.BoolVar(&o.wait, "wait", false, "wait for the end and show progress (always with --local)")
@@ -158,6 +160,8 @@ func (in *ingestion) check() error {
 		return errors.New("--pre-window and --post-window must not be negative, nor both 0")
 	case in.request.DedupMode != manifest.DedupNone:
 		return fmt.Errorf("--dedup-mode %q is not available; the only mode so far is none", o.dedupMode)
+	case !(o.haltRate >= 0 && o.haltRate <= 1):
+		return fmt.Errorf("--halt-rejection-rate must be between 0 and 1, not %g", o.haltRate)
 	case in.request.SourceTier > candle.MaxTier:
 		return fmt.Errorf("--source-tier %d is above %d", o.sourceTier, candle.MaxTier)
 	}

@@ -58,6 +58,7 @@ func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (back
 		CLIArgs: effectiveFlags(cmd, in), EnvInfo: manifest.Environment(a.getenv), InputHash: hash,
 		Source: in.request.Source, Interval: in.request.Interval, Range: plan.Range,
 		Validation: in.request.Validation, DedupMode: in.request.DedupMode, SourceTier: in.request.SourceTier,
+		HaltRejectionRate: in.options.haltRate,
 	}, manifest.CurrentBuild(), a.now())
 	if err != nil {
 		return backfill.Run{}, err
@@ -70,6 +71,11 @@ func (a *app) start(ctx context.Context, stores *wiring.Stores, run backfill.Run
 	err := launcher.Launch(ctx, run, plan.Chunks, force)
 	if duplicate, ok := errors.AsType[*backfill.DuplicateInputError](err); ok {
 		return &exitError{exitRefused, duplicate}
+	}
+	if errors.Is(err, backfill.ErrStale) {
+		// This process stood still for so long that others went on with the run, or somebody cancelled it.
+		fmt.Fprintf(a.stderr, "run %s was taken over by another process, which goes on with it\n", run.ID())
+		return nil
 	}
 	if err != nil && ctx.Err() != nil {
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted while starting run %s; if its plan is stored, a worker goes on with it: see ohlcv runs-details %s", run.ID(), run.ID())}

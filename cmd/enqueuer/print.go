@@ -216,7 +216,7 @@ func rowOf(record backfill.RunRecord) clickhouse.RunRow {
 		CancelledChunks: int64(record.CancelledChunks), CandlesDropped: record.Stats.Dropped, APICalls: record.Stats.APICalls,
 		Credits: record.Stats.Credits, Source: m.Source, Interval: m.Interval.String(),
 		RangeFrom: time.Unix(m.Range.From, 0).UTC(), RangeTo: time.Unix(m.Range.To, 0).UTC(),
-		Validation: string(m.Validation), StartedBy: m.StartedBy,
+		Validation: string(m.Validation), StartedBy: m.StartedBy, RetriedChunks: int64(record.RetriedChunks), HaltRejectionRate: m.HaltRejectionRate,
 	}
 	if !record.CompletedAt.IsZero() {
 		row.CompletedAt = &record.CompletedAt

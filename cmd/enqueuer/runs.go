@@ -18,7 +18,8 @@ import (
 
 func (a *app) ohlcvCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ohlcv", Short: "Look at runs and candles"}
-	cmd.AddCommand(a.runsListCommand(), a.runsDetailsCommand(), a.runsWatchCommand(), a.runsCancelCommand(), a.queryCommand())
+	cmd.AddCommand(a.runsListCommand(), a.runsDetailsCommand(), a.runsWatchCommand(), a.runsCancelCommand(),
+		a.runsRetryCommand(), a.runsResumeCommand(), a.queryCommand())
 	return cmd
 }
 

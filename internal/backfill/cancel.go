@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -13,16 +14,21 @@ import (
 type CancelLedger interface {
 	FillLedger
 	FinishLedger
-	// Cancel marks the run as cancelled: workers take up none of its chunks and store none that they are fetching.
+	// Cancel marks the run as cancelled: workers take up none of its chunks, stop fetching those that they have, and store
+	// none.
 	Cancel(ctx context.Context, runID uuid.UUID) error
-	// PendingPage is ReconcileLedger's.
-	PendingPage(ctx context.Context, runID uuid.UUID, attempt int, cursor uint64) (chunks []Chunk, next uint64, err error)
+	// The rest is LaunchLedger's and ReconcileLedger's.
+	TakeOver(ctx context.Context, runID uuid.UUID) (epoch int64, err error)
+	Seal(ctx context.Context, runID uuid.UUID, epoch int64) (finish bool, err error)
+	Abandon(ctx context.Context, runID uuid.UUID, epoch int64, result RunRecord) error
+	PlannedChunks(ctx context.Context, runID uuid.UUID, attempt int) (int, error)
+	PendingPage(ctx context.Context, runID uuid.UUID, attempt int, cursor uint64) (chunks []PendingChunk, next uint64, err error)
 }
 
 // Canceller ends runs before their time.
 type Canceller struct {
 	Ledger   CancelLedger
-	History  FillHistory
+	History  FinishHistory
 	Finisher *Finisher
 	// Name is this process in the outcomes that it writes.
 	Name   string
@@ -30,9 +36,8 @@ type Canceller struct {
 	Now    func() time.Time
 }
 
-// Cancel marks the run, then ends its pending chunks as cancelled and the run itself, so that no worker needs to be
-// there. A run that is still being planned is marked, and its chunks end as workers meet them. ErrUnknownRun and
-// ErrFinished tell that there is nothing to cancel.
+// Cancel marks the run, then ends its pending chunks as cancelled and the run itself; no worker and no enqueuer needs to
+// be there. ErrUnknownRun and ErrFinished tell that there is nothing to cancel.
 func (c *Canceller) Cancel(ctx context.Context, runID uuid.UUID) error {
 	state, err := c.Ledger.State(ctx, runID)
 	if err != nil {
@@ -45,8 +50,40 @@ func (c *Canceller) Cancel(ctx context.Context, runID uuid.UUID) error {
 		return fmt.Errorf("cancel run %s: %w", runID, err)
 	}
 	if state.Phase == PhasePlanning {
-		return nil
+		ended, err := c.endPlanning(ctx, state)
+		if err != nil || ended {
+			return err
+		}
 	}
+	return c.EndPending(ctx, state)
+}
+
+// endPlanning takes the run from the process that plans it. A plan that is whole is sealed, so that its chunks can end as
+// cancelled; otherwise none of its tasks exists yet, and the run ends here.
+func (c *Canceller) endPlanning(ctx context.Context, state LedgerState) (ended bool, err error) {
+	runID := state.Run.ID()
+	epoch, err := c.Ledger.TakeOver(ctx, runID)
+	if err != nil {
+		return false, fmt.Errorf("take run %s over: %w", runID, err)
+	}
+	planned, err := c.Ledger.PlannedChunks(ctx, runID, state.Run.Attempt)
+	if err != nil {
+		return false, fmt.Errorf("count the plan of run %s: %w", runID, err)
+	}
+	if planned == state.AttemptChunks {
+		_, err := c.Ledger.Seal(ctx, runID, epoch)
+		return false, err
+	}
+	record := RunRecord{
+		Run: state.Run, Status: StatusCancelled, CompletedAt: c.Now().UTC(), CancelledChunks: state.AttemptChunks,
+		ErrorMessage: "cancelled while it was being planned",
+	}
+	return true, abandonWith(ctx, c.Ledger, c.History, epoch, record)
+}
+
+// EndPending ends the pending chunks of a cancelled run as cancelled, then the run.
+func (c *Canceller) EndPending(ctx context.Context, state LedgerState) error {
+	runID := state.Run.ID()
 	for cursor := uint64(0); ; {
 		chunks, next, err := c.Ledger.PendingPage(ctx, runID, state.Run.Attempt, cursor)
 		if err != nil {
@@ -56,21 +93,27 @@ func (c *Canceller) Cancel(ctx context.Context, runID uuid.UUID) error {
 			return err
 		}
 		if next == 0 {
-			return c.Finisher.Finish(ctx, runID, state.Run.Attempt)
+			break
 		}
 		cursor = next
 	}
+	err := c.Finisher.Finish(ctx, runID, state.Run.Attempt)
+	if errors.Is(err, ErrNotDone) {
+		return nil // Redis may skip what moved during the scan: workers or the reconciler end the rest
+	}
+	return err
 }
 
 // end records the chunks as cancelled. A chunk that a worker is storing right now may still end in success: that ranks
 // higher.
-func (c *Canceller) end(ctx context.Context, state LedgerState, chunks []Chunk) error {
+func (c *Canceller) end(ctx context.Context, state LedgerState, chunks []PendingChunk) error {
 	if len(chunks) == 0 {
 		return nil
 	}
 	now := c.Now().UTC()
 	outcomes := make([]Outcome, 0, len(chunks))
-	for _, chunk := range chunks {
+	for _, pending := range chunks {
+		chunk := pending.Chunk
 		outcomes = append(outcomes, Outcome{
 			ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Status: OutcomeCancelled, Error: "run cancelled",
 			Source: state.Run.Manifest.Source, Worker: c.Name, Version: state.Run.Manifest.ScriptVersion, StartedAt: now, EndedAt: now,

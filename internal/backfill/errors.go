@@ -29,6 +29,8 @@ const (
 	ClassStore Class = "store"
 	// ClassCrash: workers died of this chunk: the chunk fails after a limit.
 	ClassCrash Class = "crash"
+	// ClassHeld: another execution has the chunk: look again later.
+	ClassHeld Class = "held"
 	// ClassInterrupted: the worker stops: the chunk goes back to the queue.
 	ClassInterrupted Class = "interrupted"
 )

@@ -34,22 +34,45 @@ func (f *Filler) Fill(ctx context.Context, run Run, chunk Chunk, executions int,
 		return outcome, fmt.Errorf("fetch %s %s %s from %s: %w", chunk.Token, chunk.Interval, chunk.Range, f.Source.Name(), err)
 	}
 	f.sift(fetched, run, chunk, &write, &outcome.Stats)
-	wanted, err := stillWanted(ctx)
-	if err != nil {
-		return outcome, fmt.Errorf("ask whether chunk %s is still wanted: %w", chunk.ID, err)
-	}
-	if !wanted {
-		return outcome, ErrUnwanted
-	}
 	outcome.Status = OutcomeSuccess
-	outcome.EndedAt = f.Now().UTC()
-	write.Outcome = outcome
-	recorded, err := f.Store.WriteChunk(ctx, write)
-	if err != nil {
-		return outcome, fmt.Errorf("store chunk %s: %w", chunk.ID, err)
+	for tries := 1; ; tries++ {
+		wanted, err := stillWanted(ctx)
+		if err != nil {
+			return outcome, fmt.Errorf("ask whether chunk %s is still wanted: %w", chunk.ID, err)
+		}
+		if !wanted {
+			return outcome, ErrUnwanted
+		}
+		outcome.EndedAt = f.Now().UTC()
+		write.Outcome = outcome
+		recorded, err := f.Store.WriteChunk(ctx, write)
+		if err == nil {
+			outcome.Unrecorded = !recorded
+			return outcome, nil
+		}
+		if ClassOf(err) != ClassStore || tries == storeTries || !pause(ctx, storePause) {
+			return outcome, fmt.Errorf("store chunk %s: %w", chunk.ID, err)
+		}
 	}
-	outcome.Unrecorded = !recorded
-	return outcome, nil
+}
+
+// What was fetched has been paid for, so it is kept in hand while ClickHouse is away, for about ten minutes: fetching it
+// again would cost calls, and a worker that waits asks the source for nothing that it could not store.
+const (
+	storeTries = 120
+	storePause = 5 * time.Second
+)
+
+// pause waits, and reports whether it did to the end.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 // Unfilled is the outcome of a chunk that ends without candles.

@@ -41,7 +41,7 @@ func (f *Finisher) Finish(ctx context.Context, runID uuid.UUID, attempt int) err
 	if err != nil {
 		return err
 	}
-	if err := f.archive(ctx, state, tally); err != nil {
+	if err := f.archive(ctx, tally); err != nil {
 		f.Logger.WarnContext(ctx, "run history not writable, the end of the run will be written later",
 			"run_id", runID, "attempt", attempt, "status", tally.record.Status, "err", err)
 	}
@@ -62,12 +62,25 @@ func (f *Finisher) settle(ctx context.Context, state LedgerState, attempt int) (
 	err = f.Ledger.Settle(ctx, runID, tally.record)
 	switch {
 	case errors.Is(err, ErrFinished):
+		return tally, f.takeSettled(ctx, tally)
 	case err != nil:
 		return nil, fmt.Errorf("settle run %s: %w", runID, err)
 	default:
 		f.announce(ctx, tally.record)
 	}
 	return tally, nil
+}
+
+// takeSettled replaces the record by the one that another finisher settled first: a run has one end.
+func (f *Finisher) takeSettled(ctx context.Context, t *tally) error {
+	state, err := f.Ledger.State(ctx, t.record.ID())
+	if err != nil {
+		return fmt.Errorf("read the result of run %s: %w", t.record.ID(), err)
+	}
+	if state.Result != nil && state.Result.Attempt == t.record.Attempt {
+		t.record = *state.Result
+	}
+	return nil
 }
 
 func (f *Finisher) announce(ctx context.Context, record RunRecord) {
@@ -82,18 +95,14 @@ func (f *Finisher) announce(ctx context.Context, record RunRecord) {
 
 // archive writes what the history lacks and lets go of the run. The end of the run comes last: once the history says
 // that the run is over, it has everything else.
-func (f *Finisher) archive(ctx context.Context, state LedgerState, t *tally) error {
+func (f *Finisher) archive(ctx context.Context, t *tally) error {
 	run := t.record.Run
 	for batch := range slices.Chunk(t.unrecorded, unrecordedBatch) {
 		if err := f.History.RecordOutcomes(ctx, run, batch); err != nil {
 			return fmt.Errorf("write outcomes of run %s: %w", run.ID(), err)
 		}
 	}
-	record := t.record
-	if state.Result != nil {
-		record = *state.Result // the one that was settled first
-	}
-	if err := f.History.Finished(ctx, record); err != nil {
+	if err := f.History.Finished(ctx, t.record); err != nil {
 		return fmt.Errorf("write the end of run %s: %w", run.ID(), err)
 	}
 	if err := f.Ledger.Archive(ctx, run.ID(), run.Attempt); err != nil {
@@ -118,7 +127,7 @@ func (f *Finisher) addUp(ctx context.Context, state LedgerState) (*tally, error)
 			return nil, fmt.Errorf("read outcomes of attempt %d: %w", attempt, err)
 		}
 	}
-	t.close(state.Cancelled)
+	t.close(state)
 	return t, nil
 }
 
@@ -184,11 +193,16 @@ func FailureReason(o Outcome) string {
 	return reason
 }
 
-func (t *tally) close(cancelled bool) {
+func (t *tally) close(state LedgerState) {
 	t.record.TokensProcessed = len(t.tokens)
 	t.record.ErrorMessage = t.errorMessage()
 	switch {
-	case cancelled && t.record.CancelledChunks > 0:
+	case state.Halted != "" && t.record.CancelledChunks > 0:
+		t.record.Status = StatusFailed
+		halted := fmt.Sprintf("halted: %s candles rejected, above the limit of %g%%",
+			state.Halted, 100*state.Run.Manifest.HaltRejectionRate)
+		t.record.ErrorMessage = strings.TrimSuffix(halted+"; "+t.record.ErrorMessage, "; ")
+	case state.Cancelled && t.record.CancelledChunks > 0:
 		t.record.Status = StatusCancelled
 	case t.record.FailedChunks > 0:
 		t.record.Status = StatusFailed

@@ -21,7 +21,7 @@ func TestTallyAddsUp(t *testing.T) {
 		tally.add(Outcome{Status: OutcomeSuccess, Token: testToken, Stats: Stats{Fetched: 5, Inserted: 3, Rejected: 1, Deduplicated: 1}})
 	}
 	tally.add(Outcome{Status: OutcomeSuccess, Token: testToken, Unrecorded: true})
-	tally.close(false)
+	tally.close(LedgerState{})
 	require.Equal(t, StatusCompleted, tally.record.Status)
 	require.Equal(t, Stats{Fetched: 10, Inserted: 6, Rejected: 2, Deduplicated: 2}, tally.record.Stats)
 	require.Equal(t, 1, tally.record.TokensProcessed)
@@ -35,7 +35,7 @@ func TestTallyGroupsFailures(t *testing.T) {
 	for _, o := range []Outcome{failed("b", "HTTP 500"), failed("a", "HTTP 500"), failed("c", "HTTP 404"), {Status: OutcomeSuccess}} {
 		tally.add(o)
 	}
-	tally.close(false)
+	tally.close(LedgerState{})
 	require.Equal(t, StatusFailed, tally.record.Status)
 	require.Equal(t, 3, tally.record.FailedChunks)
 	require.Equal(t, "2 chunks failed (solana:a and others): HTTP 500; 1 chunk failed (solana:c): HTTP 404", tally.record.ErrorMessage)
@@ -57,7 +57,7 @@ func TestCancelCountsOnlyWhenItCameInTime(t *testing.T) {
 			for _, o := range test.outcomes {
 				tally.add(o)
 			}
-			tally.close(true)
+			tally.close(LedgerState{Cancelled: true})
 			require.Equal(t, test.want, tally.record.Status)
 		})
 	}

@@ -45,6 +45,8 @@ type ReconcileHistory interface {
 	PlannedCount(ctx context.Context, runID uuid.UUID, attempt int) (int, error)
 	// AttemptChunks calls yield for each chunk of the attempt in batches, with its outcome if it has one.
 	AttemptChunks(ctx context.Context, runID uuid.UUID, attempt int, yield func([]HistoryChunk) error) error
+	// SuccessesBefore calls yield with the chunks' successes in attempts before this one, each chunk once.
+	SuccessesBefore(ctx context.Context, runID uuid.UUID, attempt int, yield func([]Outcome) error) error
 }
 
 // HistoryChunk is a chunk as the history has it.

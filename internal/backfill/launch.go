@@ -35,14 +35,29 @@ type Launcher struct {
 }
 
 // Launch makes the run durable, then enqueues its chunks, then seals it. If it dies on the way, the reconciler finishes
-// the job or fails the run. A *DuplicateInputError tells that the same input is running, unless force.
+// the job or fails the run. A *DuplicateInputError tells that the same input is running, unless force; ErrStale that another
+// process took the run over and goes on with it.
 func (l *Launcher) Launch(ctx context.Context, run Run, chunks []Chunk, force bool) error {
 	epoch, err := l.Ledger.Open(ctx, run, force)
 	if err != nil {
 		return fmt.Errorf("open run %s: %w", run.ID(), err)
 	}
-	return l.Continue(ctx, run, epoch, chunks)
+	err = l.Continue(ctx, run, epoch, chunks)
+	for tries := 0; errors.Is(err, ErrUnknownRun) && tries < maxRelaunches; tries++ {
+		l.Logger.WarnContext(ctx, "ledger lost the run that is being launched, launching it again", "run_id", run.ID())
+		epoch, err = l.Ledger.Rebuild(ctx, run)
+		if errors.Is(err, ErrFinished) {
+			return ErrStale // a reconciler was faster and goes on with it
+		}
+		if err == nil {
+			err = l.Continue(ctx, run, epoch, chunks)
+		}
+	}
+	return err
 }
+
+// maxRelaunches bounds how often a launch begins again because Redis was emptied under it.
+const maxRelaunches = 3
 
 // Continue does what is left of a launch after the run was opened, taken over or rebuilt under the epoch. Every step may
 // have been done before.
@@ -50,19 +65,25 @@ func (l *Launcher) Continue(ctx context.Context, run Run, epoch int64, chunks []
 	ctx, stop := l.keepAlive(ctx, run.ID(), epoch)
 	defer stop()
 	behind := l.writeHistory(ctx, run, chunks)
-	if err := l.Ledger.SetHistoryBehind(ctx, run.ID(), behind); err != nil {
-		return fmt.Errorf("note the history's state of run %s: %w", run.ID(), err)
+	err := insist(ctx, func() error { return l.Ledger.SetHistoryBehind(ctx, run.ID(), behind) })
+	if err != nil {
+		return fmt.Errorf("note the history's state of run %s: %w", run.ID(), launchError(ctx, err))
 	}
 	// The whole plan is stored before the first task is enqueued: from here on anybody can go on with it (R1).
 	for batch := range slices.Chunk(chunks, launchBatch) {
-		if err := l.Ledger.StorePlan(ctx, run.ID(), epoch, batch); err != nil {
+		err := insist(ctx, func() error { return l.Ledger.StorePlan(ctx, run.ID(), epoch, batch) })
+		if err != nil {
 			return fmt.Errorf("store the plan of run %s: %w", run.ID(), launchError(ctx, err))
 		}
 	}
 	if err := l.enqueue(ctx, run, chunks); err != nil {
 		return launchError(ctx, err)
 	}
-	finish, err := l.Ledger.Seal(ctx, run.ID(), epoch)
+	finish := false
+	err = insist(ctx, func() (err error) {
+		finish, err = l.Ledger.Seal(ctx, run.ID(), epoch)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("seal run %s: %w", run.ID(), launchError(ctx, err))
 	}
@@ -89,7 +110,7 @@ func (l *Launcher) writeHistory(ctx context.Context, run Run, chunks []Chunk) (b
 func (l *Launcher) enqueue(ctx context.Context, run Run, chunks []Chunk) error {
 	done := 0
 	for batch := range slices.Chunk(chunks, launchBatch) {
-		if err := l.Queue.EnqueueChunks(ctx, run, batch); err != nil {
+		if err := insist(ctx, func() error { return l.Queue.EnqueueChunks(ctx, run, batch) }); err != nil {
 			return fmt.Errorf("enqueue chunks of run %s: %w", run.ID(), err)
 		}
 		done += len(batch)
@@ -98,6 +119,27 @@ func (l *Launcher) enqueue(ctx context.Context, run Run, chunks []Chunk) error {
 		}
 	}
 	return nil
+}
+
+// The launch is asked for again while our own stores do not answer: a restart of Redis takes seconds. What it asks for is
+// harmless when it is done twice.
+const (
+	insistTimes = 30
+	insistPause = time.Second
+)
+
+// insist repeats what fails because a store does not answer.
+func insist(ctx context.Context, do func() error) error {
+	for tries := 1; ; tries++ {
+		err := do()
+		lost := errors.Is(err, ErrUnknownRun) || errors.Is(err, ErrStale)
+		if err == nil || lost || ClassOf(err) != ClassStore || tries == insistTimes {
+			return err
+		}
+		if !pause(ctx, insistPause) {
+			return err
+		}
+	}
 }
 
 // keepAlive sends heartbeats until stop is called, which waits for the last one. When the run was taken over, the

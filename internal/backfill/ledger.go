@@ -42,6 +42,8 @@ type LedgerState struct {
 	Progress     Progress
 	// HistoryBehind says that the history lacks the run's start or its planned chunks (R7).
 	HistoryBehind bool
+	// Halted is "R of F" when the share of rejected candles passed the run's limit; the run is Cancelled then.
+	Halted string
 	// Result is set from PhaseFinished on.
 	Result *RunRecord
 }
@@ -54,6 +56,7 @@ type Progress struct {
 	Cancelled int64
 	Fetched   int64
 	Inserted  int64
+	Rejected  int64
 }
 
 // Done is how many chunks have an outcome.
@@ -69,10 +72,27 @@ type LaunchLedger interface {
 	// StorePlan adds chunks to the plan and marks those without an outcome in this attempt as pending. Repeating it is
 	// harmless.
 	StorePlan(ctx context.Context, runID uuid.UUID, epoch int64, chunks []Chunk) error
+	// Rebuild creates a lost run again in PhasePlanning under a new epoch. It answers ErrFinished if the run is there.
+	Rebuild(ctx context.Context, run Run) (epoch int64, err error)
 	// Seal ends PhasePlanning. finish is true when nothing is pending.
 	Seal(ctx context.Context, runID uuid.UUID, epoch int64) (finish bool, err error)
 	// SetHistoryBehind remembers whether the history lacks the run's start or plan.
 	SetHistoryBehind(ctx context.Context, runID uuid.UUID, behind bool) error
+}
+
+// LeaseTime is for how long a worker has a chunk without renewing, and LeaseRenewal how often it renews: four missed
+// renewals cost it the chunk. Both are by Redis' clock, so clocks of hosts do not matter.
+const (
+	LeaseTime    = 10 * time.Second
+	LeaseRenewal = 2 * time.Second
+)
+
+// Execution is one take-up of a chunk by a worker. Its number is what it shows to keep the chunk: whoever takes the chunk
+// up after it has a higher one.
+type Execution struct {
+	Task   Task
+	Epoch  int64
+	Number int
 }
 
 // Admission answers a worker that takes up a chunk.
@@ -102,6 +122,8 @@ const (
 	RunCancelled
 	// RunMissing: the ledger lost the run: try again later, the reconciler rebuilds it from the history.
 	RunMissing
+	// Held: another execution has the chunk and shows that it lives: look again later.
+	Held
 )
 
 // Recorded answers a worker that recorded an outcome.
@@ -111,19 +133,28 @@ type Recorded struct {
 	Kept bool
 	// Finish is true when nothing is pending: the worker that hears it enqueues the finish task.
 	Finish bool
+	// Halted is true for the one whose outcome raised the share of rejected candles above the run's limit.
+	Halted bool
 }
 
 // FillLedger is what a worker needs.
 type FillLedger interface {
-	// Admit counts the execution and answers whether to go on.
+	// Admit counts the execution, leases the chunk to it and answers whether to go on.
 	Admit(ctx context.Context, task Task) (Admission, error)
-	// StillWanted reports, just before the insert, whether the attempt is still going on and not cancelled.
-	StillWanted(ctx context.Context, task Task, epoch int64) (bool, error)
+	// StillWanted reports, just before the insert, whether the attempt is still going on, not cancelled, and the chunk still
+	// this execution's.
+	StillWanted(ctx context.Context, e Execution) (bool, error)
 	// HandBack notes an orderly end without an outcome and returns how often the chunk met this class in this attempt.
-	HandBack(ctx context.Context, task Task, class Class) (count int, err error)
+	HandBack(ctx context.Context, e Execution, class Class) (count int, err error)
 	// Record puts the outcome by compare-and-set. ErrStale tells that the run was rebuilt meanwhile; ErrUnknownRun that
 	// the ledger lost it.
 	Record(ctx context.Context, task Task, epoch int64, outcome Outcome) (Recorded, error)
+}
+
+// LeaseLedger is what Leases needs.
+type LeaseLedger interface {
+	// Renew keeps the leases of executions that are running and returns those that are no longer wanted.
+	Renew(ctx context.Context, executions []Execution) (lost []Execution, err error)
 }
 
 // FinishLedger is what Finish needs.
@@ -158,14 +189,53 @@ type ReconcileLedger interface {
 	// Abandon ends an attempt in PhasePlanning whose plan is not whole, with the result as given: none of its tasks was
 	// enqueued, so there is nothing to add up. ErrFinished when it has a result; an error when the plan is whole by now.
 	Abandon(ctx context.Context, runID uuid.UUID, epoch int64, result RunRecord) error
-	// Rebuild creates a lost run again in PhasePlanning under a new epoch. It answers ErrFinished if the run is there.
-	Rebuild(ctx context.Context, run Run) (epoch int64, err error)
-	// PendingPage returns some pending chunks with their plan, and the cursor to go on with; a cursor of 0 ends the scan.
-	PendingPage(ctx context.Context, runID uuid.UUID, attempt int, cursor uint64) (chunks []Chunk, next uint64, err error)
-	// IsPending reports whether the chunk still has no outcome.
-	IsPending(ctx context.Context, task Task) (bool, error)
+	// RestoreOutcomes puts successes that the history has into the current or an earlier attempt. Repeating is harmless.
+	RestoreOutcomes(ctx context.Context, runID uuid.UUID, epoch int64, attempt int, outcomes []Outcome) error
+	// PendingPage returns some pending chunks, and the cursor to go on with; a cursor of 0 ends the scan.
+	PendingPage(ctx context.Context, runID uuid.UUID, attempt int, cursor uint64) (chunks []PendingChunk, next uint64, err error)
+	// Expired lists some pending chunks whose lease ran out.
+	Expired(ctx context.Context, runID uuid.UUID, attempt int) ([]ExpiredLease, error)
+	// PlannedChunk returns a chunk of the plan.
+	PlannedChunk(ctx context.Context, task Task) (Chunk, error)
+	// Regenerate lets a pending chunk that nobody is filling have a new task, of the next generation. ok is false when the
+	// chunk has an outcome, a live lease or a newer task, or its attempt is over.
+	Regenerate(ctx context.Context, task Task, generation int) (next int, ok bool, err error)
+	// Count adds to what reconcilers did, for people to see.
+	Count(ctx context.Context, runID uuid.UUID, action RepairAction, n int) error
 	// PlannedChunks returns how many chunks of this attempt the ledger's plan holds.
 	PlannedChunks(ctx context.Context, runID uuid.UUID, attempt int) (int, error)
 	// Plan calls yield for each batch of chunks of this attempt's plan.
 	Plan(ctx context.Context, runID uuid.UUID, attempt int, yield func([]Chunk) error) error
 }
+
+// PendingChunk is a chunk without an outcome.
+type PendingChunk struct {
+	Chunk Chunk
+	// Generation counts the tasks that the chunk had before its present one.
+	Generation int
+	// Held says that a living execution has it.
+	Held bool
+}
+
+// ExpiredLease is a chunk that an execution stopped showing to be alive.
+type ExpiredLease struct {
+	Task       Task
+	Execution  int
+	Generation int
+}
+
+// RepairAction is something that a reconciler does; the words appear in logs and counters.
+type RepairAction string
+
+// The actions.
+const (
+	RepairOrphan   RepairAction = "orphan_reassigned"    // a worker died or stands still: its chunk gets a new task
+	RepairLostTask RepairAction = "lost_task_enqueued"   // a task was deleted or forgotten: the chunk gets a new one
+	RepairArchived RepairAction = "archived_task_failed" // the queue gave the task up: the chunk fails
+	RepairResumed  RepairAction = "launch_resumed"       // the enqueuer died: its plan goes on
+	RepairAbandon  RepairAction = "launch_abandoned"     // the enqueuer died before its plan was whole: the run fails
+	RepairFinished RepairAction = "run_finished"         // nobody finished the attempt
+	RepairRebuilt  RepairAction = "run_rebuilt"          // the ledger lost the run
+	RepairCancel   RepairAction = "cancel_completed"     // chunks of a cancelled run were left pending
+	RepairHistory  RepairAction = "history_caught_up"    // the history had missed the start or the plan
+)

@@ -28,12 +28,12 @@ type Task struct {
 
 // Queue hands tasks to workers. A task may run more than once; the ledger makes that harmless.
 type Queue interface {
-	// EnqueueChunks enqueues a task for each chunk, in parallel. A task that exists already is left alone.
+	// EnqueueChunks enqueues the first task of each chunk, in parallel. A task that exists already is left alone.
 	EnqueueChunks(ctx context.Context, run Run, chunks []Chunk) error
+	// EnqueueAgain enqueues a task of a later generation for a chunk whose task is lost or whose worker died.
+	EnqueueAgain(ctx context.Context, run Run, chunk Chunk, generation int) error
 	// EnqueueFinish asks a worker to finish the attempt. Asking twice is harmless.
 	EnqueueFinish(ctx context.Context, runID uuid.UUID, attempt int) error
-	// TaskState looks a task up; lastErr is the text of its last error, if any.
-	TaskState(ctx context.Context, task Task) (state TaskState, lastErr string, err error)
-	// Forget deletes a task that is dead or completed, so that its id can be used again.
-	Forget(ctx context.Context, task Task) error
+	// TaskState looks up the chunk's task of this generation; lastErr is the text of its last error, if any.
+	TaskState(ctx context.Context, task Task, generation int) (state TaskState, lastErr string, err error)
 }

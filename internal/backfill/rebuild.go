@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/google/uuid"
 )
 
 // rebuildLost brings runs back that the history calls running and the ledger does not know: Redis was emptied (R9). The
@@ -26,8 +28,20 @@ func (r *Reconciler) rebuildLost(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Rebuild creates the ledger of a run again from the history: outcomes that are recorded there stand, the rest is
-// planned again. What succeeded before is not fetched again.
+// Resume goes on with a run by hand: it is rebuilt when the ledger does not have it, and repaired otherwise.
+func (r *Reconciler) Resume(ctx context.Context, run Run) error {
+	state, err := r.Ledger.State(ctx, run.ID())
+	if errors.Is(err, ErrUnknownRun) {
+		return r.Rebuild(ctx, run)
+	}
+	if err != nil {
+		return err
+	}
+	return r.repair(ctx, state)
+}
+
+// Rebuild creates the ledger of a run again from the history: successes that are recorded there stand, the rest is
+// planned again. A run that was being cancelled when it was lost is cancelled again.
 func (r *Reconciler) Rebuild(ctx context.Context, run Run) error {
 	epoch, err := r.Ledger.Rebuild(ctx, run)
 	if errors.Is(err, ErrFinished) {
@@ -36,48 +50,95 @@ func (r *Reconciler) Rebuild(ctx context.Context, run Run) error {
 	if err != nil {
 		return fmt.Errorf("rebuild the ledger: %w", err)
 	}
-	var chunks []Chunk
-	var outcomes []Outcome
-	err = r.History.AttemptChunks(ctx, run.ID(), run.Attempt, func(batch []HistoryChunk) error {
-		for _, c := range batch {
-			chunks = append(chunks, c.Chunk)
-			if c.Outcome != nil && c.Outcome.Status == OutcomeSuccess {
-				outcomes = append(outcomes, *c.Outcome)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read the plan from the history: %w", err)
-	}
-	if len(chunks) != run.AttemptChunks() {
-		return r.abandon(ctx, run, epoch)
-	}
-	r.Logger.WarnContext(ctx, "ledger lost, run rebuilt from the history",
-		"run_id", run.ID(), "attempt", run.Attempt, "chunks", len(chunks), "done", len(outcomes))
-	return r.restore(ctx, run, epoch, chunks, outcomes)
-}
-
-func (r *Reconciler) restore(ctx context.Context, run Run, epoch int64, chunks []Chunk, outcomes []Outcome) error {
 	// A hundred thousand outcomes take longer to restore than a heartbeat stays fresh.
 	ctx, stop := r.Launcher.keepAlive(ctx, run.ID(), epoch)
 	defer stop()
-	if err := r.Ledger.StorePlan(ctx, run.ID(), epoch, chunks); err != nil {
-		return fmt.Errorf("store the plan: %w", err)
+	left, err := r.restorer().restore(ctx, run, epoch)
+	if err != nil {
+		return err
 	}
-	done := make(map[ChunkID]struct{}, len(outcomes))
-	for _, o := range outcomes {
-		task := Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: o.ChunkID}
-		if _, err := r.Ledger.Record(ctx, task, epoch, o); err != nil {
-			return fmt.Errorf("restore the outcome of chunk %s: %w", o.ChunkID, err)
-		}
-		done[o.ChunkID] = struct{}{}
+	if left.total != run.AttemptChunks() {
+		return r.abandon(ctx, run, epoch)
 	}
-	left := make([]Chunk, 0, len(chunks)-len(done))
-	for _, c := range chunks {
-		if _, ok := done[c.ID]; !ok {
-			left = append(left, c)
+	r.Logger.WarnContext(ctx, "ledger lost, run rebuilt from the history",
+		"run_id", run.ID(), "attempt", run.Attempt, "chunks", left.total, "done", left.total-len(left.chunks))
+	r.count(ctx, run.ID(), RepairRebuilt, 1)
+	if left.cancelled {
+		if err := r.Ledger.Cancel(ctx, run.ID()); err != nil {
+			return fmt.Errorf("cancel the rebuilt run: %w", err)
 		}
 	}
-	return r.Launcher.Continue(ctx, run, epoch, left)
+	return r.Launcher.Continue(ctx, run, epoch, left.chunks)
+}
+
+func (r *Reconciler) restorer() restorer { return restorer{ledger: r.Ledger, history: r.History} }
+
+// restorer brings what the history has of a run into the ledger.
+type restorer struct {
+	ledger interface {
+		StorePlan(ctx context.Context, runID uuid.UUID, epoch int64, chunks []Chunk) error
+		RestoreOutcomes(ctx context.Context, runID uuid.UUID, epoch int64, attempt int, outcomes []Outcome) error
+	}
+	history interface {
+		SuccessesBefore(ctx context.Context, runID uuid.UUID, attempt int, yield func([]Outcome) error) error
+		AttemptChunks(ctx context.Context, runID uuid.UUID, attempt int, yield func([]HistoryChunk) error) error
+	}
+}
+
+// remainder is what is left to do of an attempt.
+type remainder struct {
+	chunks    []Chunk
+	total     int
+	cancelled bool
+}
+
+// restore puts the plan and the successes of the attempt, and of those before it, into the ledger, batch by batch.
+func (r restorer) restore(ctx context.Context, run Run, epoch int64) (left remainder, err error) {
+	if err := r.restoreEarlier(ctx, run, epoch); err != nil {
+		return left, err
+	}
+	err = r.history.AttemptChunks(ctx, run.ID(), run.Attempt, func(batch []HistoryChunk) error {
+		return r.restoreBatch(ctx, run, epoch, batch, &left)
+	})
+	if err != nil {
+		return left, fmt.Errorf("restore attempt %d from the history: %w", run.Attempt, err)
+	}
+	return left, nil
+}
+
+// restoreBatch puts the outcomes first: a chunk that has one is never pending.
+func (r restorer) restoreBatch(ctx context.Context, run Run, epoch int64, batch []HistoryChunk, left *remainder) error {
+	chunks := make([]Chunk, 0, len(batch))
+	var done []Outcome
+	for _, c := range batch {
+		chunks = append(chunks, c.Chunk)
+		switch {
+		case c.Outcome != nil && c.Outcome.Status == OutcomeSuccess:
+			done = append(done, *c.Outcome)
+			continue
+		case c.Outcome != nil && c.Outcome.Status == OutcomeCancelled:
+			left.cancelled = true
+		}
+		left.chunks = append(left.chunks, c.Chunk)
+	}
+	left.total += len(batch)
+	if err := r.ledger.RestoreOutcomes(ctx, run.ID(), epoch, run.Attempt, done); err != nil {
+		return fmt.Errorf("restore outcomes: %w", err)
+	}
+	return r.ledger.StorePlan(ctx, run.ID(), epoch, chunks)
+}
+
+// restoreEarlier puts the successes of earlier attempts where Finish adds them up. The latest attempt before this one
+// holds them all: which of them they came from does not matter any more.
+func (r restorer) restoreEarlier(ctx context.Context, run Run, epoch int64) error {
+	if run.Attempt == 1 {
+		return nil
+	}
+	err := r.history.SuccessesBefore(ctx, run.ID(), run.Attempt, func(outcomes []Outcome) error {
+		return r.ledger.RestoreOutcomes(ctx, run.ID(), epoch, run.Attempt-1, outcomes)
+	})
+	if err != nil {
+		return fmt.Errorf("restore the attempts before %d from the history: %w", run.Attempt, err)
+	}
+	return nil
 }

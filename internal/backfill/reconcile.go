@@ -10,11 +10,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// ReconcileEvery is the pause between two rounds of the reconciler. Its lease outlives three of them, so a slow round
-// does not let a second reconciler in; two at once would be harmless, only wasteful.
+// OrphansEvery is the pause between two looks of the reconciler at the workers' leases, and a full round comes with every
+// fifth. The reconciler's own lease outlives a few looks; when its holder dies, another goes on soon. Two at once would be
+// harmless, only wasteful.
 const (
-	ReconcileEvery = 15 * time.Second
-	reconcileLease = 3 * ReconcileEvery
+	OrphansEvery   = 3 * time.Second
+	looksPerRound  = 5
+	reconcileLease = 10 * time.Second
 )
 
 // reconcileBudget is how many pending chunks of one run are looked up per round; the next round goes on behind them. At
@@ -29,6 +31,7 @@ type Reconciler struct {
 		FillLedger
 		FinishLedger
 		ReconcileLedger
+		CancelLedger
 	}
 	History interface {
 		LaunchHistory
@@ -45,14 +48,20 @@ type Reconciler struct {
 
 	// cursors remember where the scan of a run's pending chunks stopped.
 	cursors map[uuid.UUID]uint64
+	// suspects are the leases that had run out at the last look.
+	suspects map[ExpiredLease]struct{}
 }
 
-// Run reconciles every ReconcileEvery until the context ends.
+// Run reconciles until the context ends.
 func (r *Reconciler) Run(ctx context.Context) {
-	ticker := time.NewTicker(ReconcileEvery)
+	ticker := time.NewTicker(OrphansEvery)
 	defer ticker.Stop()
-	for {
-		if err := r.Round(ctx); err != nil && ctx.Err() == nil {
+	for look := 0; ; look++ {
+		work := r.Look
+		if look%looksPerRound == 0 {
+			work = r.Round
+		}
+		if err := work(ctx); err != nil && ctx.Err() == nil {
 			r.Logger.WarnContext(ctx, "reconciler round incomplete", "err", err)
 		}
 		select {
@@ -76,6 +85,18 @@ func (r *Reconciler) release(ctx context.Context) {
 // Round looks once at every run that is not over and repairs what it can. Trouble with one run does not keep it from the
 // others; all errors are joined.
 func (r *Reconciler) Round(ctx context.Context) error {
+	return r.leased(ctx, func() error {
+		return errors.Join(r.rebuildLost(ctx), r.eachActive(ctx, r.repair), r.lookForOrphans(ctx))
+	})
+}
+
+// Look only looks for chunks whose worker died: cheap enough to be done often.
+func (r *Reconciler) Look(ctx context.Context) error {
+	return r.leased(ctx, func() error { return r.lookForOrphans(ctx) })
+}
+
+// leased does the work if no other reconciler has the lease.
+func (r *Reconciler) leased(ctx context.Context, work func() error) error {
 	held, err := r.Ledger.Lease(ctx, r.Name, reconcileLease)
 	if err != nil {
 		return fmt.Errorf("take the reconciler's lease: %w", err)
@@ -83,13 +104,24 @@ func (r *Reconciler) Round(ctx context.Context) error {
 	if !held {
 		return nil
 	}
-	errs := []error{r.rebuildLost(ctx)}
+	return work()
+}
+
+func (r *Reconciler) eachActive(ctx context.Context, work func(context.Context, LedgerState) error) error {
 	active, err := r.Ledger.ActiveRuns(ctx)
 	if err != nil {
-		errs = append(errs, fmt.Errorf("list the active runs: %w", err))
+		return fmt.Errorf("list the active runs: %w", err)
 	}
+	var errs []error
 	for _, runID := range active {
-		if err := r.repair(ctx, runID); err != nil {
+		state, err := r.Ledger.State(ctx, runID)
+		switch {
+		case errors.Is(err, ErrUnknownRun):
+			err = r.forget(ctx, runID)
+		case err == nil:
+			err = work(ctx, state)
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("repair run %s: %w", runID, err))
 		}
 	}
@@ -97,14 +129,7 @@ func (r *Reconciler) Round(ctx context.Context) error {
 }
 
 // repair does what the phase of the run asks for.
-func (r *Reconciler) repair(ctx context.Context, runID uuid.UUID) error {
-	state, err := r.Ledger.State(ctx, runID)
-	if errors.Is(err, ErrUnknownRun) {
-		return r.forget(ctx, runID)
-	}
-	if err != nil {
-		return err
-	}
+func (r *Reconciler) repair(ctx context.Context, state LedgerState) error {
 	if state.HistoryBehind && state.Phase != PhasePlanning {
 		r.catchUp(ctx, state)
 	}
@@ -115,14 +140,33 @@ func (r *Reconciler) repair(ctx context.Context, runID uuid.UUID) error {
 		}
 		return nil
 	case PhaseRunning:
-		if state.Pending > 0 {
+		switch {
+		case state.Pending > 0 && state.Cancelled:
+			r.count(ctx, state.Run.ID(), RepairCancel, state.Pending)
+			return r.canceller().EndPending(ctx, state)
+		case state.Pending > 0:
 			return r.repairPending(ctx, state)
 		}
-		fallthrough
 	case PhaseFinishing, PhaseFinished:
-		return r.Finisher.Finish(ctx, runID, state.Run.Attempt)
+	default:
+		return fmt.Errorf("unknown phase %q", state.Phase)
 	}
-	return fmt.Errorf("unknown phase %q", state.Phase)
+	if err := r.Finisher.Finish(ctx, state.Run.ID(), state.Run.Attempt); err != nil {
+		return err
+	}
+	r.count(ctx, state.Run.ID(), RepairFinished, 1)
+	return nil
+}
+
+func (r *Reconciler) canceller() *Canceller {
+	return &Canceller{Ledger: r.Ledger, History: r.History, Finisher: r.Finisher, Name: r.Name, Logger: r.Logger, Now: r.Now}
+}
+
+// count keeps what was repaired for people to see; a count that is not written costs nothing else.
+func (r *Reconciler) count(ctx context.Context, runID uuid.UUID, action RepairAction, n int) {
+	if err := r.Ledger.Count(ctx, runID, action, n); err != nil && !errors.Is(err, ErrUnknownRun) {
+		r.Logger.WarnContext(ctx, "repair not counted", "run_id", runID, "action", action, "err", err)
+	}
 }
 
 // forget drops a run of which only the name in the active set is left: the history rebuilds it if it was not over.
@@ -150,68 +194,5 @@ func (r *Reconciler) catchUp(ctx context.Context, state LedgerState) {
 		return
 	}
 	r.Logger.InfoContext(ctx, "run history caught up", "run_id", state.Run.ID())
-}
-
-// resume goes on with a launch whose process died: from the ledger's plan or the history's, whichever is whole. When
-// neither is, nobody knows what the run was to fetch, and it fails.
-func (r *Reconciler) resume(ctx context.Context, state LedgerState) error {
-	run := state.Run
-	chunks, err := r.wholePlan(ctx, run)
-	if err != nil {
-		return err
-	}
-	epoch, err := r.Ledger.TakeOver(ctx, run.ID())
-	if err != nil {
-		return fmt.Errorf("take over: %w", err)
-	}
-	if chunks == nil && run.AttemptChunks() > 0 {
-		return r.abandon(ctx, run, epoch)
-	}
-	r.Logger.WarnContext(ctx, "enqueuer died, going on with its plan", "run_id", run.ID(), "chunks", len(chunks))
-	return r.Launcher.Continue(ctx, run, epoch, chunks)
-}
-
-// wholePlan returns all chunks of the attempt, or nil when neither store has them all.
-func (r *Reconciler) wholePlan(ctx context.Context, run Run) ([]Chunk, error) {
-	planned, err := r.Ledger.PlannedChunks(ctx, run.ID(), run.Attempt)
-	if err != nil {
-		return nil, fmt.Errorf("count the ledger's plan: %w", err)
-	}
-	chunks := make([]Chunk, 0, run.AttemptChunks())
-	if planned == run.AttemptChunks() {
-		err := r.Ledger.Plan(ctx, run.ID(), run.Attempt, func(batch []Chunk) error {
-			chunks = append(chunks, batch...)
-			return nil
-		})
-		return chunks, err
-	}
-	rows, err := r.History.PlannedCount(ctx, run.ID(), run.Attempt)
-	if err != nil {
-		return nil, fmt.Errorf("count the history's plan: %w", err)
-	}
-	if rows != run.AttemptChunks() {
-		return nil, nil
-	}
-	err = r.History.AttemptChunks(ctx, run.ID(), run.Attempt, func(batch []HistoryChunk) error {
-		for _, c := range batch {
-			chunks = append(chunks, c.Chunk)
-		}
-		return nil
-	})
-	return chunks, err
-}
-
-// diedPlanning is the error of a run whose plan was lost with its enqueuer.
-const diedPlanning = "enqueuer died while planning"
-
-func (r *Reconciler) abandon(ctx context.Context, run Run, epoch int64) error {
-	r.Logger.ErrorContext(ctx, "enqueuer died while planning, the run fails", "run_id", run.ID())
-	record := RunRecord{Run: run, Status: StatusFailed, CompletedAt: r.Now().UTC(), ErrorMessage: diedPlanning}
-	if err := r.Ledger.Abandon(ctx, run.ID(), epoch, record); err != nil && !errors.Is(err, ErrFinished) {
-		return fmt.Errorf("abandon the run: %w", err)
-	}
-	if err := r.History.Finished(ctx, record); err != nil {
-		return fmt.Errorf("write the end of the abandoned run: %w", err)
-	}
-	return r.Ledger.Archive(ctx, run.ID(), run.Attempt)
+	r.count(ctx, state.Run.ID(), RepairHistory, 1)
 }

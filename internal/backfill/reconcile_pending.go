@@ -8,8 +8,65 @@ import (
 	"github.com/google/uuid"
 )
 
-// repairPending looks up the tasks of some pending chunks: a chunk whose task is dead has failed, one whose task is gone
-// is enqueued again.
+// lookForOrphans gives chunks whose worker stopped showing that it lives to others, long before the queue itself would.
+// A lease counts as given up only when it had run out at two looks in a row: after an outage of Redis all leases have,
+// and the workers need a moment to renew them.
+func (r *Reconciler) lookForOrphans(ctx context.Context) error {
+	seen := make(map[ExpiredLease]struct{})
+	err := r.eachActive(ctx, func(ctx context.Context, state LedgerState) error {
+		if state.Phase != PhasePlanning && state.Phase != PhaseRunning {
+			return nil
+		}
+		expired, err := r.Ledger.Expired(ctx, state.Run.ID(), state.Run.Attempt)
+		if err != nil {
+			return fmt.Errorf("look for expired leases: %w", err)
+		}
+		for _, lease := range expired {
+			if _, suspect := r.suspects[lease]; !suspect {
+				seen[lease] = struct{}{}
+				continue
+			}
+			if err := r.reassign(ctx, state.Run, lease); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.suspects = seen
+	return err
+}
+
+func (r *Reconciler) reassign(ctx context.Context, run Run, lease ExpiredLease) error {
+	chunk, err := r.Ledger.PlannedChunk(ctx, lease.Task)
+	if err != nil {
+		return fmt.Errorf("read chunk %s: %w", lease.Task.ChunkID, err)
+	}
+	replaced, err := r.replaceTask(ctx, run, chunk, lease.Generation)
+	if err != nil || !replaced {
+		return err
+	}
+	r.Logger.WarnContext(ctx, "worker of a chunk is gone, the chunk goes to another",
+		"run_id", run.ID(), "chunk_id", chunk.ID, "token", chunk.Token.String(), "execution", lease.Execution)
+	r.count(ctx, run.ID(), RepairOrphan, 1)
+	return nil
+}
+
+// replaceTask enqueues a new task for the chunk unless it has an outcome, a living worker or a newer task. Dying between
+// the two steps leaves a chunk whose task is gone, which the next round finds.
+func (r *Reconciler) replaceTask(ctx context.Context, run Run, chunk Chunk, generation int) (replaced bool, err error) {
+	task := Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID}
+	next, ok, err := r.Ledger.Regenerate(ctx, task, generation)
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := r.Queue.EnqueueAgain(ctx, run, chunk, next); err != nil {
+		return false, fmt.Errorf("enqueue chunk %s again: %w", chunk.ID, err)
+	}
+	return true, nil
+}
+
+// repairPending looks up the tasks of some pending chunks that nobody is filling: a chunk whose task is dead has failed,
+// one whose task is gone is enqueued again.
 func (r *Reconciler) repairPending(ctx context.Context, state LedgerState) error {
 	if r.cursors == nil {
 		r.cursors = make(map[uuid.UUID]uint64)
@@ -37,25 +94,38 @@ func (r *Reconciler) repairPending(ctx context.Context, state LedgerState) error
 	return nil
 }
 
-func (r *Reconciler) repairChunks(ctx context.Context, state LedgerState, chunks []Chunk) error {
-	var gone []Chunk
-	for _, chunk := range chunks {
-		task := Task{RunID: state.Run.ID(), Attempt: state.Run.Attempt, ChunkID: chunk.ID}
-		taskState, lastErr, err := r.Queue.TaskState(ctx, task)
+func (r *Reconciler) repairChunks(ctx context.Context, state LedgerState, chunks []PendingChunk) error {
+	lost := 0
+	for _, p := range chunks {
+		if p.Held {
+			continue
+		}
+		task := Task{RunID: state.Run.ID(), Attempt: state.Run.Attempt, ChunkID: p.Chunk.ID}
+		taskState, lastErr, err := r.Queue.TaskState(ctx, task, p.Generation)
 		if err != nil {
-			return fmt.Errorf("look up the task of chunk %s: %w", chunk.ID, err)
+			return fmt.Errorf("look up the task of chunk %s: %w", p.Chunk.ID, err)
 		}
 		switch taskState {
 		case TaskLive:
 		case TaskDead:
-			if err := r.fail(ctx, state, chunk, task, lastErr); err != nil {
+			if err := r.fail(ctx, state, p.Chunk, task, lastErr); err != nil {
 				return err
 			}
 		case TaskGone:
-			gone = append(gone, chunk)
+			replaced, err := r.replaceTask(ctx, state.Run, p.Chunk, p.Generation)
+			if err != nil {
+				return err
+			}
+			if replaced {
+				lost++
+			}
 		}
 	}
-	return r.enqueueGone(ctx, state, gone)
+	if lost > 0 {
+		r.Logger.WarnContext(ctx, "tasks of pending chunks are gone, enqueued new ones", "run_id", state.Run.ID(), "chunks", lost)
+		r.count(ctx, state.Run.ID(), RepairLostTask, lost)
+	}
+	return nil
 }
 
 // fail records a chunk whose task the queue has given up.
@@ -76,33 +146,9 @@ func (r *Reconciler) fail(ctx context.Context, state LedgerState, chunk Chunk, t
 	if err != nil {
 		return fmt.Errorf("record chunk %s as failed: %w", chunk.ID, err)
 	}
+	r.count(ctx, task.RunID, RepairArchived, 1)
 	if recorded.Finish {
 		return r.Finisher.Finish(ctx, task.RunID, task.Attempt)
 	}
 	return nil
-}
-
-// enqueueGone enqueues again what still has no outcome: a task is also gone because it ended between the scan and the
-// look-up, after its outcome was recorded.
-func (r *Reconciler) enqueueGone(ctx context.Context, state LedgerState, gone []Chunk) error {
-	var lost []Chunk
-	for _, chunk := range gone {
-		task := Task{RunID: state.Run.ID(), Attempt: state.Run.Attempt, ChunkID: chunk.ID}
-		pending, err := r.Ledger.IsPending(ctx, task)
-		if err != nil {
-			return fmt.Errorf("look chunk %s up again: %w", chunk.ID, err)
-		}
-		if !pending {
-			continue
-		}
-		if err := r.Queue.Forget(ctx, task); err != nil {
-			return fmt.Errorf("forget the ended task of chunk %s: %w", chunk.ID, err)
-		}
-		lost = append(lost, chunk)
-	}
-	if len(lost) == 0 {
-		return nil
-	}
-	r.Logger.WarnContext(ctx, "tasks of pending chunks are gone, enqueueing them again", "run_id", state.Run.ID(), "chunks", len(lost))
-	return r.Queue.EnqueueChunks(ctx, state.Run, lost)
 }

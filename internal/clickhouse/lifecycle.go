@@ -54,6 +54,7 @@ type lifecycleRow struct {
 	RangeTo         time.Time  `ch:"range_to"`
 	Validation      string     `ch:"validation"`
 	StartedBy       string     `ch:"started_by"`
+	HaltRejection   float64    `ch:"halt_rejection_rate"`
 }
 
 // Started writes that the attempt runs. Written late, it hides neither the attempt's end nor a later attempt.
@@ -127,6 +128,7 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 		RangeTo:         storableTime(m.Range.To),
 		Validation:      string(m.Validation),
 		StartedBy:       m.StartedBy,
+		HaltRejection:   m.HaltRejectionRate,
 	}, nil
 }
 

@@ -15,6 +15,12 @@ var (
 	//go:embed queries/insert_lifecycle.sql
 	insertLifecycleSQL string
 
+	//go:embed queries/successes_before.sql
+	successesBeforeSQL string
+	//go:embed queries/unsuccessful.sql
+	unsuccessfulSQL string
+	//go:embed queries/chunk_count.sql
+	chunkCountSQL string
 	//go:embed queries/success.sql
 	successSQL string
 	//go:embed queries/planned_count.sql

@@ -50,6 +50,7 @@ type RunRow struct {
 	RangeTo             time.Time       `json:"range_to"`
 	Validation          string          `json:"validation"`
 	StartedBy           string          `json:"started_by"`
+	HaltRejectionRate   float64         `json:"halt_rejection_rate"`
 }
 
 // columns are the scan destinations in the view's order.
@@ -60,7 +61,7 @@ func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 		&r.CandlesFetched, &r.CandlesInserted, &r.CandlesRejected, &r.CandlesDeduplicated,
 		&r.TokensProcessed, &r.ErrorsCount, &r.ErrorMessage, &r.ZeroVolumeCount, &r.DedupMode, &r.DedupCompletedAt,
 		&r.Attempt, &r.PlannedChunks, &r.RetriedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
-		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy,
+		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy, &r.HaltRejectionRate,
 	}
 }
 
@@ -118,8 +119,10 @@ func (r *RunRow) manifest() (manifest.Manifest, error) {
 		Interval:      interval,
 		Range:         candle.Range{From: r.RangeFrom.Unix(), To: r.RangeTo.Unix()},
 		Validation:    candle.Validation(r.Validation),
-		DedupMode:     manifest.DedupMode(r.DedupMode),
-		SourceTier:    candle.SourceTier(r.SourceTier),
+
+		HaltRejectionRate: r.HaltRejectionRate,
+		DedupMode:         manifest.DedupMode(r.DedupMode),
+		SourceTier:        candle.SourceTier(r.SourceTier),
 	}
 	if err := json.Unmarshal(r.CLIArgs, &m.CLIArgs); err != nil {
 		return manifest.Manifest{}, fmt.Errorf("decode cli_args: %w", err)

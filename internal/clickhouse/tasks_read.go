@@ -34,28 +34,58 @@ func (db *DB) PlannedCount(ctx context.Context, runID uuid.UUID, attempt int) (i
 	return int(count), db.storeError(fmt.Sprintf("count the plan of run %s", runID), err)
 }
 
+// SuccessesBefore calls yield with the chunks' successes in attempts before this one, each chunk once, in batches of up
+// to 1,000. It holds one batch in memory.
+func (db *DB) SuccessesBefore(ctx context.Context, runID uuid.UUID, attempt int, yield func([]backfill.Outcome) error) error {
+	return streamRows(ctx, db, fmt.Sprintf("read the successes of run %s", runID), successesBeforeSQL,
+		[]any{named("run_id", runID), named("attempt", attempt)},
+		func(row *taskRow) backfill.Outcome { return *row.outcome() }, yield)
+}
+
+// Unsuccessful calls yield with the chunks of the run that no attempt filled, in batches of up to 1,000, and returns how
+// many chunks the run has on record.
+func (db *DB) Unsuccessful(ctx context.Context, runID uuid.UUID, yield func([]backfill.Chunk) error) (total int, err error) {
+	countCtx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var count uint64
+	if err := db.conn.QueryRow(countCtx, chunkCountSQL, named("run_id", runID)).Scan(&count); err != nil {
+		return 0, db.storeError(fmt.Sprintf("count the chunks of run %s", runID), err)
+	}
+	return int(count), streamRows(ctx, db, fmt.Sprintf("read the chunks of run %s", runID), unsuccessfulSQL,
+		[]any{named("run_id", runID)}, (*taskRow).chunk, yield)
+}
+
 // attemptChunksPerBatch: large enough that a pipeline to Redis pays, small enough to stay in the cache.
 const attemptChunksPerBatch = 1000
 
 // AttemptChunks calls yield for the chunks of the attempt in batches of up to 1,000, in the order of their ids. It holds
 // one batch in memory. The slice belongs to yield; an error of yield ends the reading and is returned as it is.
 func (db *DB) AttemptChunks(ctx context.Context, runID uuid.UUID, attempt int, yield func([]backfill.HistoryChunk) error) error {
+	return streamRows(ctx, db, fmt.Sprintf("read the chunks of run %s", runID), attemptChunksSQL,
+		[]any{named("run_id", runID), named("attempt", attempt)},
+		func(row *taskRow) backfill.HistoryChunk {
+			return backfill.HistoryChunk{Chunk: row.chunk(), Outcome: row.outcome()}
+		}, yield)
+}
+
+// streamRows calls yield for what convert makes of each row, in batches. An error of yield ends the reading and is
+// returned as it is.
+func streamRows[T any](ctx context.Context, db *DB, did, query string, args []any, convert func(*taskRow) T, yield func([]T) error) error {
 	var yieldErr error
-	batches := batcher[backfill.HistoryChunk]{size: attemptChunksPerBatch, yield: yield}
-	err := db.rows(ctx, streamTimeout, attemptChunksSQL, []any{named("run_id", runID), named("attempt", attempt)},
-		func(rows chdriver.Rows) error {
-			var row taskRow
-			if err := rows.ScanStruct(&row); err != nil {
-				return err
-			}
-			yieldErr = batches.add(backfill.HistoryChunk{Chunk: row.chunk(), Outcome: row.outcome()})
-			return yieldErr
-		})
+	batches := batcher[T]{size: attemptChunksPerBatch, yield: yield}
+	err := db.rows(ctx, streamTimeout, query, args, func(rows chdriver.Rows) error {
+		var row taskRow
+		if err := rows.ScanStruct(&row); err != nil {
+			return err
+		}
+		yieldErr = batches.add(convert(&row))
+		return yieldErr
+	})
 	if yieldErr != nil {
 		return yieldErr
 	}
 	if err != nil {
-		return db.storeError(fmt.Sprintf("read the chunks of run %s", runID), err)
+		return db.storeError(did, err)
 	}
 	return batches.flush()
 }

@@ -5,24 +5,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
 )
 
-// Admit counts the execution and answers whether to go on. The Run it returns is shared: read it only.
+// Admit counts the execution, leases the chunk to it and answers whether to go on. The Run it returns is shared: read it
+// only. When the answer is lost and the client asks again, the chunk is Held until the lease that nobody renews runs out.
 func (l *Ledger) Admit(ctx context.Context, task backfill.Task) (backfill.Admission, error) {
 	run, known := l.runs.lookup(task.RunID, task.Attempt)
 	k := keysOf(task.RunID)
-	keys := []string{k.meta(), k.pending(task.Attempt), k.outcome(task.Attempt), k.tries(task.Attempt)}
-	r, err := l.run(ctx, admitScript, keys, task.Attempt, string(task.ChunkID), flag(!known))
+	keys := []string{k.meta(), k.pending(task.Attempt), k.outcome(task.Attempt), k.tries(task.Attempt), k.lease(task.Attempt)}
+	r, err := l.run(ctx, admitScript, keys, task.Attempt, string(task.ChunkID), flag(!known), backfill.LeaseTime.Microseconds())
 	if err != nil {
 		return backfill.Admission{}, err
 	}
 	admission := backfill.Admission{Verdict: admissionVerdict(r.status())}
-	if admission.Verdict == backfill.RunMissing || admission.Verdict == backfill.AlreadyDone {
+	if admission.Verdict != backfill.Proceed && admission.Verdict != backfill.RunCancelled {
 		return admission, nil
 	}
 	if !known {
@@ -47,47 +47,78 @@ func admissionVerdict(status string) backfill.AdmissionVerdict {
 		return backfill.RunCancelled
 	case "done":
 		return backfill.AlreadyDone
+	case "held":
+		return backfill.Held
 	}
 	return backfill.RunMissing
 }
 
-// StillWanted reports whether the attempt is still going on and not cancelled. False means that nobody wants the candles
-// any more; ErrUnknownRun and ErrStale, with ClassStore, mean that the ledger was lost or rebuilt and the chunk must be
-// taken up again.
-func (l *Ledger) StillWanted(ctx context.Context, task backfill.Task, epoch int64) (bool, error) {
-	values, err := l.client.HMGet(ctx, keysOf(task.RunID).meta(), "attempt", "phase", "cancelled", "born").Result()
+// StillWanted reports, just before the insert, whether the execution's candles are. False means that nobody wants them any
+// more; ErrUnknownRun and ErrStale, with ClassStore, mean that the ledger was lost or rebuilt and the chunk must be taken
+// up again.
+func (l *Ledger) StillWanted(ctx context.Context, e backfill.Execution) (bool, error) {
+	k := keysOf(e.Task.RunID)
+	attempt := e.Task.Attempt
+	keys := []string{k.meta(), k.pending(attempt), k.outcome(attempt), k.tries(attempt)}
+	r, err := l.run(ctx, wantedScript, keys, attempt, formatEpoch(e.Epoch), string(e.Task.ChunkID), e.Number)
+	if errors.Is(err, backfill.ErrUnknownRun) || errors.Is(err, backfill.ErrStale) {
+		return false, backfill.WithClass(backfill.ClassStore, err)
+	}
 	if err != nil {
-		return false, redisError("read the run's phase", err)
+		return false, err
 	}
-	if values[0] == nil {
-		return false, backfill.WithClass(backfill.ClassStore, backfill.ErrUnknownRun)
-	}
-	meta := reply(values)
-	phase := backfill.Phase(meta.text(1))
-	if meta.text(0) != strconv.Itoa(task.Attempt) || (phase != backfill.PhasePlanning && phase != backfill.PhaseRunning) {
-		return false, nil
-	}
-	born, err := strconv.ParseInt(meta.text(3), 10, 64)
-	if err != nil {
-		return false, fmt.Errorf("decode the epoch of run %s: %w", task.RunID, err)
-	}
-	if epoch < born {
-		return false, backfill.WithClass(backfill.ClassStore, backfill.ErrStale)
-	}
-	return meta.text(2) != flag(true), nil
+	return r.number(1) == 1, nil
 }
 
-// HandBack notes an orderly end without an outcome and returns how often the chunk met this class in this attempt; 0 when
-// the chunk has an outcome or its attempt is over.
-func (l *Ledger) HandBack(ctx context.Context, task backfill.Task, class backfill.Class) (count int, err error) {
-	k := keysOf(task.RunID)
-	keys := []string{k.meta(), k.pending(task.Attempt), k.tries(task.Attempt)}
-	r, err := l.run(ctx, handBackScript, keys, task.Attempt, string(task.ChunkID), string(class))
+// Renew keeps the leases of executions that this process is running, and returns those that are no longer wanted: their
+// run is gone, cancelled, rebuilt or over, their chunk has its outcome, or another execution has taken it.
+func (l *Ledger) Renew(ctx context.Context, executions []backfill.Execution) (lost []backfill.Execution, err error) {
+	type group struct {
+		runID   uuid.UUID
+		attempt int
+		epoch   int64
+	}
+	groups := make(map[group][]backfill.Execution)
+	for _, e := range executions {
+		g := group{e.Task.RunID, e.Task.Attempt, e.Epoch}
+		groups[g] = append(groups[g], e)
+	}
+	for g, members := range groups {
+		k := keysOf(g.runID)
+		args := []any{g.attempt, formatEpoch(g.epoch), backfill.LeaseTime.Microseconds()}
+		for _, e := range members {
+			args = append(args, string(e.Task.ChunkID), e.Number)
+		}
+		keys := []string{k.meta(), k.pending(g.attempt), k.tries(g.attempt), k.lease(g.attempt)}
+		r, err := l.run(ctx, renewScript, keys, args...)
+		if err != nil {
+			return nil, err
+		}
+		for i, e := range members {
+			if r.number(1+i) == 0 {
+				lost = append(lost, e)
+			}
+		}
+	}
+	return lost, nil
+}
+
+// HandBack notes an orderly end without an outcome, ends the lease and returns how often the chunk met this class in this
+// attempt; 0 when the chunk has an outcome or its attempt is over.
+func (l *Ledger) HandBack(ctx context.Context, e backfill.Execution, class backfill.Class) (count int, err error) {
+	k := keysOf(e.Task.RunID)
+	attempt := e.Task.Attempt
+	keys := []string{k.meta(), k.pending(attempt), k.tries(attempt), k.lease(attempt)}
+	r, err := l.run(ctx, handBackScript, keys, attempt, string(e.Task.ChunkID), string(class), e.Number)
 	if err != nil {
 		return 0, err
 	}
 	return int(r.number(1)), nil
 }
+
+// haltFloor is how many candles a run must have fetched before the share of rejected ones can halt it: the first few
+// prove nothing.
+const haltFloor = 1_000
 
 // Record puts the outcome by compare-and-set. Finish is true for everybody who records while nothing is pending.
 // ErrStale tells that the run was rebuilt meanwhile; ErrUnknownRun that the ledger lost it. A chunk that the attempt does
@@ -104,9 +135,10 @@ func (l *Ledger) Record(ctx context.Context, task backfill.Task, epoch int64, ou
 	k := keysOf(task.RunID)
 	keys := []string{
 		k.meta(), k.pending(task.Attempt), k.outcome(task.Attempt), k.tries(task.Attempt), k.progress(task.Attempt), k.late(),
+		k.lease(task.Attempt),
 	}
 	r, err := l.run(ctx, recordScript, keys, task.Attempt, formatEpoch(epoch), string(task.ChunkID),
-		outcome.Status.Rank(), encoded, name, outcome.Stats.Fetched, outcome.Stats.Inserted)
+		outcome.Status.Rank(), encoded, name, outcome.Stats.Fetched, outcome.Stats.Inserted, outcome.Stats.Rejected, haltFloor)
 	if err != nil {
 		return backfill.Recorded{}, err
 	}
@@ -117,7 +149,7 @@ func (l *Ledger) Record(ctx context.Context, task backfill.Task, epoch int64, ou
 	case "over":
 		return backfill.Recorded{}, nil
 	}
-	return backfill.Recorded{Kept: r.status() == "kept", Finish: r.number(1) == 1}, nil
+	return backfill.Recorded{Kept: r.status() == "kept", Finish: r.number(1) == 1, Halted: r.number(2) == 1}, nil
 }
 
 // progressName is the field of the progress hash that counts the status.
@@ -131,13 +163,4 @@ func progressName(status backfill.OutcomeStatus) (string, error) {
 		return "cancelled", nil
 	}
 	return "", fmt.Errorf("unknown outcome status %q", status)
-}
-
-// IsPending reports whether the chunk still has no outcome.
-func (l *Ledger) IsPending(ctx context.Context, task backfill.Task) (bool, error) {
-	pending, err := l.client.SIsMember(ctx, keysOf(task.RunID).pending(task.Attempt), string(task.ChunkID)).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return false, redisError("read whether the chunk is pending", err)
-	}
-	return pending, nil
 }

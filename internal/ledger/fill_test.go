@@ -1,10 +1,12 @@
 package ledger_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
@@ -18,18 +20,33 @@ func admit(t testing.TB, l *ledger.Ledger, run backfill.Run, chunk backfill.Chun
 	return admission
 }
 
+func executionOf(run backfill.Run, chunk backfill.Chunk, epoch int64, number int) backfill.Execution {
+	return backfill.Execution{Task: taskOf(run, chunk), Epoch: epoch, Number: number}
+}
+
+// expire makes the chunk's lease run out, as time would.
+func expire(t testing.TB, client *redis.Client, run backfill.Run, chunk backfill.Chunk) {
+	t.Helper()
+	key := fmt.Sprintf("quantbot:{%s}:a%d:lease", run.ID(), run.Attempt)
+	changed, err := client.ZAddArgs(t.Context(), key, redis.ZAddArgs{XX: true, Ch: true, Members: []redis.Z{{Score: 1, Member: string(chunk.ID)}}}).Result()
+	require.NoError(t, err)
+	require.EqualValues(t, 1, changed, "there is a lease")
+}
+
 func TestAdmitCountsExecutionsAndCrashes(t *testing.T) {
 	t.Parallel()
-	l, _ := newLedger(t)
+	l, client := newLedger(t)
 	run, plan := newRun(2)
 	epoch := sealRun(t, l, run, plan)
 
 	want := backfill.Admission{Verdict: backfill.Proceed, Run: run, Epoch: epoch, Executions: 1}
 	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[0])))
+	require.Equal(t, backfill.Admission{Verdict: backfill.Held}, admit(t, l, run, plan[0]), "the first execution has its lease")
+	expire(t, client, run, plan[0])
 	want.Executions, want.Crashes = 2, 1
 	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[0])), "the first execution neither recorded nor handed back")
 
-	count, err := l.HandBack(t.Context(), taskOf(run, plan[0]), backfill.ClassUnavailable)
+	count, err := l.HandBack(t.Context(), executionOf(run, plan[0], epoch, 2), backfill.ClassUnavailable)
 	require.NoError(t, err)
 	require.Equal(t, 1, count)
 	want.Executions = 3
@@ -74,7 +91,7 @@ func TestAdmitVerdicts(t *testing.T) {
 
 func TestAdmitKnowsEachAttempt(t *testing.T) {
 	t.Parallel()
-	l, _ := newLedger(t)
+	l, client := newLedger(t)
 	run, plan := newRun(1)
 	epoch := sealRun(t, l, run, plan)
 	require.Equal(t, 1, admit(t, l, run, plan[0]).Run.Attempt)
@@ -82,74 +99,88 @@ func TestAdmitKnowsEachAttempt(t *testing.T) {
 	retry := run
 	retry.Attempt, retry.RetriedChunks = 2, 1
 	sealRun(t, l, retry, plan)
-	for range 2 { // read, then remembered
-		require.Empty(t, cmp.Diff(retry, admit(t, l, retry, plan[0]).Run))
-	}
+	require.Empty(t, cmp.Diff(retry, admit(t, l, retry, plan[0]).Run))
+	expire(t, client, retry, plan[0])
+	require.Empty(t, cmp.Diff(retry, admit(t, l, retry, plan[0]).Run), "remembered")
 }
 
 func TestStillWanted(t *testing.T) {
 	t.Parallel()
 	l, client := newLedger(t)
 	run, plan := newRun(1)
-	task := taskOf(run, plan[0])
-	ask := func(epoch int64) (bool, error) { return l.StillWanted(t.Context(), task, epoch) }
-	_, err := ask(1)
+	ask := func(epoch int64, number int) (bool, error) {
+		return l.StillWanted(t.Context(), executionOf(run, plan[0], epoch, number))
+	}
+	_, err := ask(1, 1)
 	require.ErrorIs(t, err, backfill.ErrUnknownRun)
+	require.Equal(t, backfill.ClassStore, backfill.ClassOf(err))
 
 	epoch := openRun(t, l, run, plan)
-	requireWanted := func(want bool, epoch int64) {
+	requireWanted := func(want bool, epoch int64, number int) {
 		t.Helper()
-		wanted, err := ask(epoch)
+		wanted, err := ask(epoch, number)
 		require.NoError(t, err)
 		require.Equal(t, want, wanted)
 	}
-	requireWanted(true, epoch)
+	admit(t, l, run, plan[0])
+	requireWanted(true, epoch, 1)
 	_, err = l.TakeOver(t.Context(), run.ID())
 	require.NoError(t, err)
-	requireWanted(true, epoch) // a new planner does not throw away what workers fetch
+	requireWanted(true, epoch, 1) // a new planner does not throw away what workers fetch
+	expire(t, client, run, plan[0])
+	requireWanted(true, epoch, 1) // nobody has taken the chunk
+	admit(t, l, run, plan[0])
+	requireWanted(false, epoch, 1) // somebody has
+	requireWanted(true, epoch, 2)
 	require.NoError(t, l.Cancel(t.Context(), run.ID()))
-	requireWanted(false, epoch)
+	requireWanted(false, epoch, 2)
 
 	require.NoError(t, client.FlushDB(t.Context()).Err())
 	epoch2, err := l.Rebuild(t.Context(), run)
 	require.NoError(t, err)
-	_, err = ask(epoch)
+	_, err = ask(epoch, 2)
 	require.ErrorIs(t, err, backfill.ErrStale)
 	require.NoError(t, l.StorePlan(t.Context(), run.ID(), epoch2, plan))
 	_, err = l.Seal(t.Context(), run.ID(), epoch2)
 	require.NoError(t, err)
-	requireWanted(true, epoch2)
+	admit(t, l, run, plan[0])
+	requireWanted(true, epoch2, 1)
 	record(t, l, run, epoch2, outcomeOf(plan[0], backfill.OutcomeFailed))
+	requireWanted(true, epoch2, 1) // a success ranks higher
+	record(t, l, run, epoch2, outcomeOf(plan[0], backfill.OutcomeSuccess))
+	requireWanted(false, epoch2, 1)
 	require.NoError(t, l.Freeze(t.Context(), run.ID(), 1))
-	requireWanted(false, epoch2)
-	task.Attempt = 2
-	requireWanted(false, epoch2)
+	requireWanted(false, epoch2, 1)
 }
 
 func TestHandBackCountsClasses(t *testing.T) {
 	t.Parallel()
 	l, client := newLedger(t)
 	run, plan := newRun(1)
-	task := taskOf(run, plan[0])
-	_, err := l.HandBack(t.Context(), task, backfill.ClassParked)
+	_, err := l.HandBack(t.Context(), executionOf(run, plan[0], 1, 1), backfill.ClassParked)
 	require.ErrorIs(t, err, backfill.ErrUnknownRun)
 	require.Empty(t, client.Keys(t.Context(), "*").Val())
 
 	epoch := sealRun(t, l, run, plan)
-	handBack := func(class backfill.Class, want int) {
+	handBack := func(class backfill.Class, number, want int) {
 		t.Helper()
-		count, err := l.HandBack(t.Context(), task, class)
+		count, err := l.HandBack(t.Context(), executionOf(run, plan[0], epoch, number), class)
 		require.NoError(t, err)
 		require.Equal(t, want, count)
 	}
-	handBack(backfill.ClassUnavailable, 1)
-	handBack(backfill.ClassRateLimited, 1)
-	handBack(backfill.ClassUnavailable, 2)
+	handBack(backfill.ClassUnavailable, 0, 1)
+	handBack(backfill.ClassRateLimited, 0, 1)
+	handBack(backfill.ClassUnavailable, 0, 2)
 	require.Zero(t, admit(t, l, run, plan[0]).Crashes, "handing back what was never admitted must not hide a crash")
+	expire(t, client, run, plan[0])
 	require.Equal(t, 1, admit(t, l, run, plan[0]).Crashes)
+	handBack(backfill.ClassStore, 1, 1)
+	require.Equal(t, backfill.Held, admit(t, l, run, plan[0]).Verdict, "an earlier execution does not end the lease of a later one")
+	handBack(backfill.ClassStore, 2, 2)
+	require.Equal(t, backfill.Proceed, admit(t, l, run, plan[0]).Verdict)
 
 	record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeFailed))
-	handBack(backfill.ClassUnavailable, 0)
+	handBack(backfill.ClassUnavailable, 3, 0)
 }
 
 func TestRecordByRank(t *testing.T) {
@@ -211,6 +242,7 @@ func recount(outcomes map[backfill.ChunkID]backfill.Outcome) backfill.Progress {
 		}
 		p.Fetched += o.Stats.Fetched
 		p.Inserted += o.Stats.Inserted
+		p.Rejected += o.Stats.Rejected
 	}
 	return p
 }
@@ -246,6 +278,7 @@ func TestRecordLate(t *testing.T) {
 	require.Zero(t, record(t, l, run, epoch, outcomeOf(plan[1], backfill.OutcomeSuccess)), "it is in the attempt already")
 	require.Zero(t, record(t, l, run, epoch, outcomeOf(plan[2], backfill.OutcomeFailed)), "nothing to adopt")
 	require.Equal(t, []string{string(plan[0].ID)}, late())
+	require.Empty(t, cmp.Diff(frozen, outcomesOf(t, l, run)))
 
 	require.NoError(t, l.Settle(t.Context(), run.ID(), resultOf(run)))
 	retry := run
@@ -253,7 +286,6 @@ func TestRecordLate(t *testing.T) {
 	sealRun(t, l, retry, []backfill.Chunk{plan[0], plan[2]})
 	require.Zero(t, record(t, l, run, epoch, outcomeOf(plan[2], backfill.OutcomeSuccess)), "of the older attempt")
 	require.ElementsMatch(t, []string{string(plan[0].ID), string(plan[2].ID)}, late())
-	require.Empty(t, cmp.Diff(frozen, outcomesOf(t, l, run)))
 	require.Equal(t, 2, stateOf(t, l, retry).Pending)
 }
 
@@ -319,19 +351,6 @@ func TestRecordForgetsTries(t *testing.T) {
 	require.Zero(t, client.Exists(t.Context(), "quantbot:{"+run.ID().String()+"}:a1:tries").Val())
 }
 
-func TestIsPending(t *testing.T) {
-	t.Parallel()
-	l, _ := newLedger(t)
-	run, plan := newRun(2)
-	epoch := sealRun(t, l, run, plan)
-	record(t, l, run, epoch, outcomeOf(plan[0], backfill.OutcomeFailed))
-	for i, want := range []bool{false, true} {
-		pending, err := l.IsPending(t.Context(), taskOf(run, plan[i]))
-		require.NoError(t, err)
-		require.Equal(t, want, pending)
-	}
-}
-
 func TestScriptsComeBackAfterFlush(t *testing.T) {
 	t.Parallel()
 	l, client := newLedger(t)
@@ -347,7 +366,7 @@ func TestTroubleWithRedisIsClassed(t *testing.T) {
 	run, plan := newRun(1)
 	_, err := l.Admit(t.Context(), taskOf(run, plan[0]))
 	require.Equal(t, backfill.ClassStore, backfill.ClassOf(err))
-	_, err = l.StillWanted(t.Context(), taskOf(run, plan[0]), 1)
+	_, err = l.StillWanted(t.Context(), executionOf(run, plan[0], 1, 1))
 	require.Equal(t, backfill.ClassStore, backfill.ClassOf(err))
 	_, err = l.ActiveRuns(t.Context())
 	require.Equal(t, backfill.ClassStore, backfill.ClassOf(err))

@@ -9,6 +9,8 @@ import (
 const (
 	activeKey = "quantbot:runs:active"
 	leaseKey  = "quantbot:lease:reconciler"
+	// actionsKey counts what reconcilers did, over all runs and for good.
+	actionsKey = "quantbot:reconciler:actions"
 )
 
 func inputKey(hash string) string { return "quantbot:input:" + hash }
@@ -26,16 +28,18 @@ func (k runKeys) pending(attempt int) string  { return k.of(attempt, "pending") 
 func (k runKeys) outcome(attempt int) string  { return k.of(attempt, "outcome") }
 func (k runKeys) tries(attempt int) string    { return k.of(attempt, "tries") }
 func (k runKeys) progress(attempt int) string { return k.of(attempt, "progress") }
+func (k runKeys) lease(attempt int) string    { return k.of(attempt, "lease") }
 
 func (k runKeys) of(attempt int, name string) string {
 	return k.prefix + "a" + strconv.Itoa(attempt) + ":" + name
 }
 
-// all lists every key that the run may have up to this attempt, meta first. A Redis Cluster wants scripts to name them.
+// all lists every key that the run may have up to this attempt, meta and late first. A Redis Cluster wants scripts to
+// name them.
 func (k runKeys) all(attempt int) []string {
-	keys := []string{k.meta(), k.plan(), k.late()}
+	keys := []string{k.meta(), k.late(), k.plan()}
 	for n := 1; n <= attempt; n++ {
-		keys = append(keys, k.pending(n), k.outcome(n), k.tries(n), k.progress(n))
+		keys = append(keys, k.pending(n), k.outcome(n), k.tries(n), k.progress(n), k.lease(n))
 	}
 	return keys
 }

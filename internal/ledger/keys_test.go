@@ -13,7 +13,7 @@ func TestKeysOfRunShareSlot(t *testing.T) {
 	t.Parallel()
 	runID := uuid.MustParse("01930000-0000-7000-8000-000000000001")
 	keys := keysOf(runID).all(12)
-	require.Len(t, keys, 3+12*4)
+	require.Len(t, keys, 3+12*5)
 	require.Equal(t, "quantbot:{"+runID.String()+"}:meta", keys[0])
 	require.Contains(t, keys, "quantbot:{"+runID.String()+"}:a12:pending")
 	for _, key := range keys {

@@ -1,9 +1,12 @@
 package ledger_test
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -91,7 +94,10 @@ func (m *model) admit(t *rapid.T) {
 		want = backfill.Admission{
 			Verdict: backfill.RunCancelled, Run: m.run, Epoch: m.epoch(), Executions: m.tries[task.ChunkID].runs, Rebuilt: m.rebuilt,
 		}
+	case m.leased[task.ChunkID]:
+		want.Verdict = backfill.Held
 	default:
+		m.leased[task.ChunkID] = true
 		n := m.tries[task.ChunkID]
 		want = backfill.Admission{
 			Verdict: backfill.Proceed, Run: m.run, Epoch: m.epoch(), Executions: n.runs + 1, Crashes: n.open, Rebuilt: m.rebuilt,
@@ -160,45 +166,110 @@ func (m *model) put(t *rapid.T, task backfill.Task, epoch int64) {
 		if kept {
 			m.current()[task.ChunkID] = outcome
 			delete(m.pending, task.ChunkID)
+			delete(m.leased, task.ChunkID)
+			delete(m.tries, task.ChunkID)
 		}
 		finish := m.phase == backfill.PhaseRunning && len(m.pending) == 0
 		require.Equal(t, backfill.Recorded{Kept: kept, Finish: finish}, got)
 	}
 }
 
-func (m *model) handBack(t *rapid.T) {
+// drawExecution is mostly the chunk's last one.
+func (m *model) drawExecution(t *rapid.T) backfill.Execution {
 	task := m.drawTask(t)
-	count, err := m.ledger.HandBack(m.ctx, task, backfill.ClassUnavailable)
+	number := m.tries[task.ChunkID].runs
+	if rare(t, "old execution") {
+		number = rapid.IntRange(0, number).Draw(t, "execution")
+	}
+	return backfill.Execution{Task: task, Epoch: m.drawEpoch(t), Number: number}
+}
+
+func (m *model) handBack(t *rapid.T) {
+	e := m.drawExecution(t)
+	id := e.Task.ChunkID
+	count, err := m.ledger.HandBack(m.ctx, e, backfill.ClassUnavailable)
 	if !m.there {
 		require.ErrorIs(t, err, backfill.ErrUnknownRun)
 		return
 	}
 	require.NoError(t, err)
-	if task.Attempt != m.run.Attempt || !m.pending[task.ChunkID] {
+	if e.Task.Attempt != m.run.Attempt || !m.pending[id] {
 		require.Zero(t, count)
 		return
 	}
-	n := m.tries[task.ChunkID]
+	n := m.tries[id]
+	if n.runs == e.Number && n.runs > 0 {
+		delete(m.leased, id)
+	}
 	n.open = max(0, n.open-1)
 	n.failures++
-	m.tries[task.ChunkID] = n
+	m.tries[id] = n
 	require.Equal(t, n.failures, count)
 }
 
+func (m *model) renew(t *rapid.T) {
+	e := m.drawExecution(t)
+	lost, err := m.ledger.Renew(m.ctx, []backfill.Execution{e})
+	require.NoError(t, err)
+	kept := m.there && e.Task.Attempt == m.run.Attempt && !m.frozen() && !m.cancelled && e.Epoch >= m.born &&
+		m.pending[e.Task.ChunkID] && e.Number > 0 && m.tries[e.Task.ChunkID].runs == e.Number
+	if !kept {
+		require.Equal(t, []backfill.Execution{e}, lost)
+		return
+	}
+	require.Empty(t, lost)
+	m.leased[e.Task.ChunkID] = true
+}
+
+// expire lets the time of a lease pass.
+func (m *model) expire(t *rapid.T) {
+	if !m.there || len(m.leased) == 0 {
+		t.Skip("no lease")
+	}
+	id := rapid.SampledFrom(slices.Sorted(maps.Keys(m.leased))).Draw(t, "chunk")
+	key := fmt.Sprintf("quantbot:{%s}:a%d:lease", m.run.ID(), m.run.Attempt)
+	require.NoError(t, m.client.ZAddXX(m.ctx, key, redis.Z{Score: 1, Member: string(id)}).Err())
+	m.leased[id] = false
+}
+
+func (m *model) regenerate(t *rapid.T) {
+	task := m.drawTask(t)
+	id := task.ChunkID
+	generation := m.tries[id].generation
+	if rare(t, "old generation") {
+		generation = rapid.IntRange(0, generation).Draw(t, "generation")
+	}
+	next, ok, err := m.ledger.Regenerate(m.ctx, task, generation)
+	require.NoError(t, err)
+	n := m.tries[id]
+	want := m.there && task.Attempt == m.run.Attempt && !m.frozen() && m.pending[id] && generation == n.generation && !m.leased[id]
+	require.Equal(t, want, ok)
+	if !want {
+		return
+	}
+	delete(m.leased, id)
+	n.generation++
+	m.tries[id] = n
+	require.Equal(t, n.generation, next)
+}
+
 func (m *model) stillWanted(t *rapid.T) {
-	task, epoch := m.drawTask(t), m.drawEpoch(t)
-	wanted, err := m.ledger.StillWanted(m.ctx, task, epoch)
+	e := m.drawExecution(t)
+	wanted, err := m.ledger.StillWanted(m.ctx, e)
 	switch {
 	case !m.there:
 		require.ErrorIs(t, err, backfill.ErrUnknownRun)
-	case task.Attempt != m.run.Attempt || m.frozen():
+	case e.Task.Attempt != m.run.Attempt || m.frozen():
 		require.NoError(t, err)
 		require.False(t, wanted)
-	case epoch < m.born:
+	case e.Epoch < m.born:
 		require.ErrorIs(t, err, backfill.ErrStale)
+	case m.pending[e.Task.ChunkID]:
+		require.NoError(t, err)
+		require.Equal(t, !m.cancelled && e.Number > 0 && m.tries[e.Task.ChunkID].runs == e.Number, wanted)
 	default:
 		require.NoError(t, err)
-		require.Equal(t, wanted, !m.cancelled)
+		require.Equal(t, !m.cancelled && m.current()[e.Task.ChunkID].Status.Rank() == 1, wanted)
 	}
 }
 

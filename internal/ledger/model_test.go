@@ -31,6 +31,9 @@ func TestLedgerMatchesModel(t *testing.T) {
 			"advance2": m.advance, // twice as often, so that the end of an attempt is reached
 			"advance3": m.advance,
 			"handBack": m.handBack,
+			"renew":    m.renew,
+			"expire":   m.expire,
+			"replace":  m.regenerate,
 			"wanted":   m.stillWanted,
 			"store":    m.store,
 			"seal":     m.seal,
@@ -47,7 +50,7 @@ func TestLedgerMatchesModel(t *testing.T) {
 	})
 }
 
-type tries struct{ runs, open, failures int }
+type tries struct{ runs, open, failures, generation int }
 
 // model is what the ledger should hold of one run, in plain maps.
 type model struct {
@@ -67,6 +70,7 @@ type model struct {
 	outcomes  map[int]map[backfill.ChunkID]backfill.Outcome // by attempt
 	late      map[backfill.ChunkID]bool
 	tries     map[backfill.ChunkID]tries
+	leased    map[backfill.ChunkID]bool // true = it has not run out
 }
 
 func newModel(ctx context.Context, l *ledger.Ledger, client *redis.Client, chunks int) *model {
@@ -80,6 +84,10 @@ func (m *model) begin(t *rapid.T, epoch int64, rebuilt bool) {
 	m.there, m.phase, m.cancelled, m.born, m.rebuilt = true, backfill.PhasePlanning, false, epoch, rebuilt
 	m.pending = make(map[backfill.ChunkID]bool)
 	m.tries = make(map[backfill.ChunkID]tries)
+	m.leased = make(map[backfill.ChunkID]bool)
+	if m.run.Attempt > 1 && m.outcomes != nil {
+		clear(m.outcomes) // they are restored from the history
+	}
 	if m.outcomes == nil {
 		m.outcomes = make(map[int]map[backfill.ChunkID]backfill.Outcome)
 		m.late = make(map[backfill.ChunkID]bool)
@@ -195,4 +203,22 @@ func (m *model) checkPlan(t *rapid.T) {
 	require.NoError(t, err)
 	require.Zero(t, next)
 	require.Len(t, chunks, len(m.pending))
+	for _, p := range chunks {
+		require.Equal(t, m.leased[p.Chunk.ID], p.Held)
+		require.Equal(t, m.tries[p.Chunk.ID].generation, p.Generation)
+	}
+	m.checkExpired(t)
+}
+
+func (m *model) checkExpired(t *rapid.T) {
+	var want []backfill.ExpiredLease
+	for id, live := range m.leased {
+		if !live {
+			task := backfill.Task{RunID: m.run.ID(), Attempt: m.run.Attempt, ChunkID: id}
+			want = append(want, backfill.ExpiredLease{Task: task, Execution: m.tries[id].runs, Generation: m.tries[id].generation})
+		}
+	}
+	got, err := m.ledger.Expired(m.ctx, m.run.ID(), m.run.Attempt)
+	require.NoError(t, err)
+	require.ElementsMatch(t, want, got)
 }

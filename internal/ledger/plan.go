@@ -94,33 +94,3 @@ func (l *Ledger) ofAttempt(ctx context.Context, k runKeys, attempt int, page []f
 	}
 	return chunks, nil
 }
-
-// PendingPage returns some pending chunks with their plan, and the cursor to go on with; a cursor of 0 starts and ends
-// the scan. A page may be empty, and a chunk may come twice.
-func (l *Ledger) PendingPage(ctx context.Context, runID uuid.UUID, attempt int, cursor uint64) (chunks []backfill.Chunk, next uint64, err error) {
-	k := keysOf(runID)
-	ids, next, err := l.client.SScan(ctx, k.pending(attempt), cursor, "", scanCount).Result()
-	if err != nil {
-		return nil, 0, redisError("scan the pending chunks", err)
-	}
-	if len(ids) == 0 {
-		return nil, next, nil
-	}
-	planned, err := l.client.HMGet(ctx, k.plan(), ids...).Result()
-	if err != nil {
-		return nil, 0, redisError("read the plan of pending chunks", err)
-	}
-	chunks = make([]backfill.Chunk, 0, len(ids))
-	for i, id := range ids {
-		encoded, ok := planned[i].(string)
-		if !ok {
-			return nil, 0, fmt.Errorf("pending chunk %s is not in the plan", id)
-		}
-		chunk, err := decodeChunk(id, encoded)
-		if err != nil {
-			return nil, 0, err
-		}
-		chunks = append(chunks, chunk)
-	}
-	return chunks, next, nil
-}

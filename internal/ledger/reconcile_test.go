@@ -143,8 +143,8 @@ func TestPendingPages(t *testing.T) {
 	for cursor := uint64(0); pages == 0 || cursor != 0; pages++ {
 		chunks, next, err := l.PendingPage(t.Context(), run.ID(), 1, cursor)
 		require.NoError(t, err)
-		for _, chunk := range chunks {
-			got[chunk.ID] = chunk
+		for _, p := range chunks {
+			got[p.Chunk.ID] = p.Chunk
 		}
 		cursor = next
 	}
@@ -178,7 +178,6 @@ func TestPlanOfEachAttempt(t *testing.T) {
 	epoch = sealRun(t, l, retry, plan[500:])
 	record(t, l, retry, epoch, outcomeOf(plan[500], backfill.OutcomeSuccess))
 	require.ElementsMatch(t, plan[500:], planOf(t, l, retry))
-	require.ElementsMatch(t, plan, planOf(t, l, run))
 	count, err := l.PlannedChunks(t.Context(), run.ID(), 2)
 	require.NoError(t, err)
 	require.Equal(t, 700, count)

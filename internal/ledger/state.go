@@ -37,6 +37,7 @@ func decodeState(r reply) (backfill.LedgerState, error) {
 		Epoch:         r.number(4),
 		HeartbeatAge:  time.Duration(r.number(5)) * time.Microsecond,
 		HistoryBehind: r.text(6) == flag(true),
+		Halted:        r.text(8),
 	}
 	if err := json.Unmarshal([]byte(r.text(1)), &state.Run); err != nil {
 		return backfill.LedgerState{}, err
@@ -65,6 +66,7 @@ func (l *Ledger) readProgress(ctx context.Context, state *backfill.LedgerState) 
 		Cancelled int64 `redis:"cancelled"`
 		Fetched   int64 `redis:"fetched"`
 		Inserted  int64 `redis:"inserted"`
+		Rejected  int64 `redis:"rejected"`
 	}
 	if err := counts.Scan(&progress); err != nil {
 		return fmt.Errorf("decode the progress: %w", err)

@@ -57,4 +57,6 @@ type Manifest struct {
 	Validation candle.Validation `json:"validation"`
 	DedupMode  DedupMode         `json:"dedup_mode"`
 	SourceTier candle.SourceTier `json:"source_tier"`
+	// HaltRejectionRate is the share of rejected candles, 0 to 1, above which the run halts; 0 = never.
+	HaltRejectionRate float64 `json:"halt_rejection_rate"`
 }

@@ -13,12 +13,16 @@ import (
 	"quantbot/internal/manifest"
 )
 
+// errHeld puts a task back whose chunk is in work elsewhere. The task stays, so that the chunk is never without one.
+var errHeld = backfill.WithClass(backfill.ClassHeld, errors.New("another worker has the chunk"))
+
 // lastWords bounds what a handler still writes to the ledger after its context has ended.
 const lastWords = 5 * time.Second
 
 // Handler runs tasks.
 type Handler struct {
 	Ledger   backfill.FillLedger
+	Leases   *backfill.Leases
 	History  backfill.FillHistory
 	Filler   *backfill.Filler
 	Finisher *backfill.Finisher
@@ -48,30 +52,53 @@ func (h *Handler) fill(ctx context.Context, payload []byte) error {
 	if err != nil {
 		return fmt.Errorf("admit chunk %s: %w", chunk.ID, err)
 	}
+	w := work{task: task, chunk: chunk, admission: admission}
 	switch admission.Verdict {
 	case backfill.AlreadyDone:
 		return nil
 	case backfill.RunMissing:
 		return h.missing(ctx, task)
+	case backfill.Held:
+		return errHeld
 	case backfill.RunCancelled:
-		return h.end(ctx, task, admission, h.Filler.Unfilled(chunk, admission.Executions, backfill.OutcomeCancelled, "", "run cancelled"))
+		return h.end(ctx, w, h.Filler.Unfilled(chunk, admission.Executions, backfill.OutcomeCancelled, "", "run cancelled"))
 	case backfill.Proceed:
 	}
-	ctx = manifest.NewContext(ctx, admission.Run.Manifest)
-	if admission.Crashes >= crashLimit {
-		text := fmt.Sprintf("%d workers died while fetching %s %s %s", admission.Crashes, chunk.Token, chunk.Interval, chunk.Range)
-		return h.end(ctx, task, admission, h.Filler.Unfilled(chunk, admission.Executions, backfill.OutcomeFailed, backfill.ClassCrash, text))
+	ctx, release := h.Leases.Hold(ctx, w.execution())
+	defer release()
+	return h.proceed(manifest.NewContext(ctx, admission.Run.Manifest), w)
+}
+
+// work is a chunk in the hands of this worker.
+type work struct {
+	task      backfill.Task
+	chunk     backfill.Chunk
+	admission backfill.Admission
+}
+
+func (w work) execution() backfill.Execution {
+	return backfill.Execution{Task: w.task, Epoch: w.admission.Epoch, Number: w.admission.Executions}
+}
+
+// proceed fills the chunk under its lease.
+func (h *Handler) proceed(ctx context.Context, w work) error {
+	if w.admission.Crashes >= crashLimit {
+		text := fmt.Sprintf("%d workers died while fetching %s %s %s", w.admission.Crashes, w.chunk.Token, w.chunk.Interval, w.chunk.Range)
+		return h.end(ctx, w, h.Filler.Unfilled(w.chunk, w.admission.Executions, backfill.OutcomeFailed, backfill.ClassCrash, text))
 	}
-	if outcome, found := h.adopt(ctx, task, admission); found {
-		return h.record(ctx, task, admission, outcome)
+	if outcome, found := h.adopt(ctx, w); found {
+		return h.record(ctx, w, outcome)
 	}
-	outcome, err := h.Filler.Fill(ctx, admission.Run, chunk, admission.Executions, func(ctx context.Context) (bool, error) {
-		return h.Ledger.StillWanted(ctx, task, admission.Epoch)
+	outcome, err := h.Filler.Fill(ctx, w.admission.Run, w.chunk, w.admission.Executions, func(ctx context.Context) (bool, error) {
+		return h.Ledger.StillWanted(ctx, w.execution())
 	})
 	if err != nil {
-		return h.unfilled(ctx, task, admission, chunk, outcome, err)
+		if cause := context.Cause(ctx); errors.Is(cause, backfill.ErrUnwanted) {
+			err = cause // the run was cancelled, or another execution has the chunk
+		}
+		return h.unfilled(ctx, w, outcome, err)
 	}
-	return h.record(ctx, task, admission, outcome)
+	return h.record(ctx, w, outcome)
 }
 
 // missing decides on a task whose run the ledger does not have. Redis was emptied and the reconciler is about to rebuild
@@ -91,71 +118,75 @@ func (h *Handler) missing(ctx context.Context, task backfill.Task) error {
 }
 
 // adopt looks for the outcome that an earlier execution made durable before it died, or before the ledger was lost.
-func (h *Handler) adopt(ctx context.Context, task backfill.Task, admission backfill.Admission) (backfill.Outcome, bool) {
-	if admission.Executions == 1 && !admission.Rebuilt {
+func (h *Handler) adopt(ctx context.Context, w work) (backfill.Outcome, bool) {
+	if w.admission.Executions == 1 && !w.admission.Rebuilt {
 		return backfill.Outcome{}, false
 	}
-	outcome, found, err := h.History.Success(ctx, task)
+	outcome, found, err := h.History.Success(ctx, w.task)
 	if err != nil {
 		h.Logger.WarnContext(ctx, "run history not readable, fetching the chunk again",
-			"run_id", task.RunID, "chunk_id", task.ChunkID, "err", err)
+			"run_id", w.task.RunID, "chunk_id", w.task.ChunkID, "err", err)
 		return backfill.Outcome{}, false
 	}
 	return outcome, found
 }
 
 // unfilled hands the chunk back for another try, or ends it when its class allows no more.
-func (h *Handler) unfilled(ctx context.Context, task backfill.Task, admission backfill.Admission, chunk backfill.Chunk, outcome backfill.Outcome, cause error) error {
+func (h *Handler) unfilled(ctx context.Context, w work, outcome backfill.Outcome, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	class := backfill.ClassOf(cause)
-	count, err := h.Ledger.HandBack(ctx, task, class)
+	count, err := h.Ledger.HandBack(ctx, w.execution(), class)
 	if err != nil {
-		h.Logger.WarnContext(ctx, "chunk not handed back to the ledger", "run_id", task.RunID, "chunk_id", task.ChunkID, "err", err)
+		h.Logger.WarnContext(ctx, "chunk not handed back to the ledger", "run_id", w.task.RunID, "chunk_id", w.task.ChunkID, "err", err)
 		return cause
 	}
 	if errors.Is(cause, backfill.ErrUnwanted) {
-		// Taken up again at once, the chunk is either acknowledged or ends as cancelled.
+		// Taken up again at once, the chunk is acknowledged, ends as cancelled, or is found in other hands.
 		return backfill.WithClass(backfill.ClassInterrupted, cause)
 	}
 	if limit, limited := classLimits[class]; !limited || count < limit {
 		return cause
 	}
-	failed := h.Filler.Unfilled(chunk, admission.Executions, backfill.OutcomeFailed, class, cause.Error())
+	failed := h.Filler.Unfilled(w.chunk, w.admission.Executions, backfill.OutcomeFailed, class, cause.Error())
 	failed.StartedAt = outcome.StartedAt
 	failed.Stats.APICalls, failed.Stats.Credits = outcome.Stats.APICalls, outcome.Stats.Credits
-	if err := h.end(ctx, task, admission, failed); err != nil {
+	if err := h.end(ctx, w, failed); err != nil {
 		return err
 	}
-	h.Logger.WarnContext(ctx, "chunk failed", "run_id", task.RunID, "chunk_id", task.ChunkID, "token", chunk.Token.String(),
+	h.Logger.WarnContext(ctx, "chunk failed", "run_id", w.task.RunID, "chunk_id", w.task.ChunkID, "token", w.chunk.Token.String(),
 		"class", class, "tries", count, "err", cause)
 	// The chunk is over; asynq keeps the task in its archive, where the operator's monitor shows the error.
 	return fmt.Errorf("%w: %w", asynq.SkipRetry, cause)
 }
 
 // end records an outcome without candles, writing its history row first.
-func (h *Handler) end(ctx context.Context, task backfill.Task, admission backfill.Admission, outcome backfill.Outcome) error {
-	if err := h.History.RecordOutcomes(ctx, admission.Run, []backfill.Outcome{outcome}); err != nil {
+func (h *Handler) end(ctx context.Context, w work, outcome backfill.Outcome) error {
+	if err := h.History.RecordOutcomes(ctx, w.admission.Run, []backfill.Outcome{outcome}); err != nil {
 		outcome.Unrecorded = true
-		h.Logger.WarnContext(ctx, "outcome row not written, Finish will write it", "run_id", task.RunID, "chunk_id", task.ChunkID, "err", err)
+		h.Logger.WarnContext(ctx, "outcome row not written, Finish will write it", "run_id", w.task.RunID, "chunk_id", w.task.ChunkID, "err", err)
 	}
-	return h.record(ctx, task, admission, outcome)
+	return h.record(ctx, w, outcome)
 }
 
-func (h *Handler) record(ctx context.Context, task backfill.Task, admission backfill.Admission, outcome backfill.Outcome) error {
-	recorded, err := h.Ledger.Record(ctx, task, admission.Epoch, outcome)
+func (h *Handler) record(ctx context.Context, w work, outcome backfill.Outcome) error {
+	recorded, err := h.Ledger.Record(ctx, w.task, w.admission.Epoch, outcome)
 	if errors.Is(err, backfill.ErrStale) || errors.Is(err, backfill.ErrUnknownRun) {
 		// The run was rebuilt or lost under our hands: run again under the epoch of the day.
-		return backfill.WithClass(backfill.ClassStore, fmt.Errorf("record chunk %s: %w", task.ChunkID, err))
+		return backfill.WithClass(backfill.ClassStore, fmt.Errorf("record chunk %s: %w", w.task.ChunkID, err))
 	}
 	if err != nil {
-		return fmt.Errorf("record chunk %s: %w", task.ChunkID, err)
+		return fmt.Errorf("record chunk %s: %w", w.task.ChunkID, err)
+	}
+	if recorded.Halted {
+		h.Logger.ErrorContext(ctx, "too many candles rejected, the run halts", "run_id", w.task.RunID,
+			"limit", w.admission.Run.Manifest.HaltRejectionRate)
 	}
 	if !recorded.Finish {
 		return nil
 	}
-	if err := h.Queue.EnqueueFinish(ctx, task.RunID, task.Attempt); err != nil {
-		h.Logger.WarnContext(ctx, "finish not enqueued, the reconciler will finish the run", "run_id", task.RunID, "err", err)
+	if err := h.Queue.EnqueueFinish(ctx, w.task.RunID, w.task.Attempt); err != nil {
+		h.Logger.WarnContext(ctx, "finish not enqueued, the reconciler will finish the run", "run_id", w.task.RunID, "err", err)
 	}
 	return nil
 }

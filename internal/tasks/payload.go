@@ -96,9 +96,13 @@ func decode(data []byte, payload any, version *int) error {
 	return nil
 }
 
-// fillTaskID holds run and attempt because the id of an archived task stays taken.
-func fillTaskID(t backfill.Task) string {
-	return t.RunID.String() + ":" + strconv.Itoa(t.Attempt) + ":" + string(t.ChunkID)
+// fillTaskID holds run and attempt because the id of an archived task stays taken. Generation 0 is the first task.
+func fillTaskID(t backfill.Task, generation int) string {
+	id := t.RunID.String() + ":" + strconv.Itoa(t.Attempt) + ":" + string(t.ChunkID)
+	if generation == 0 {
+		return id
+	}
+	return id + ":" + strconv.Itoa(generation)
 }
 
 func finishTaskID(runID uuid.UUID, attempt int) string {

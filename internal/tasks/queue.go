@@ -77,7 +77,7 @@ func (q *Queue) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []ba
 				chunk := chunks[0]
 				chunks = chunks[1:]
 				next.Unlock()
-				if err := enqueueChunk(ctx, client, run, chunk); err != nil {
+				if err := enqueueChunk(ctx, client, run, chunk, 0); err != nil {
 					return err
 				}
 			}
@@ -86,12 +86,21 @@ func (q *Queue) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []ba
 	return group.Wait()
 }
 
-func enqueueChunk(ctx context.Context, client *asynq.Client, run backfill.Run, chunk backfill.Chunk) error {
+// EnqueueAgain enqueues a later task of a chunk. Its id is its own: the earlier task may still be somewhere.
+func (q *Queue) EnqueueAgain(ctx context.Context, run backfill.Run, chunk backfill.Chunk, generation int) error {
+	client, err := q.registered(QueueIngest)
+	if err != nil {
+		return err
+	}
+	return enqueueChunk(ctx, client, run, chunk, generation)
+}
+
+func enqueueChunk(ctx context.Context, client *asynq.Client, run backfill.Run, chunk backfill.Chunk, generation int) error {
 	payload, err := encodeFill(run, chunk)
 	if err != nil {
 		return fmt.Errorf("encode the task of chunk %s: %w", chunk.ID, err)
 	}
-	id := fillTaskID(backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID})
+	id := fillTaskID(backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID}, generation)
 	_, err = client.EnqueueContext(ctx, asynq.NewTask(TypeFill, payload),
 		asynq.TaskID(id), asynq.Queue(QueueIngest), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
@@ -135,29 +144,21 @@ func (q *Queue) registered(queue string) (*asynq.Client, error) {
 	return q.client, nil
 }
 
-// TaskState looks up the task of a chunk.
-func (q *Queue) TaskState(_ context.Context, task backfill.Task) (state backfill.TaskState, lastErr string, err error) {
-	info, err := q.inspector.GetTaskInfo(QueueIngest, fillTaskID(task))
+// TaskState looks up the chunk's task of this generation.
+func (q *Queue) TaskState(_ context.Context, task backfill.Task, generation int) (state backfill.TaskState, lastErr string, err error) {
+	id := fillTaskID(task, generation)
+	info, err := q.inspector.GetTaskInfo(QueueIngest, id)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
 		return backfill.TaskGone, "", nil
 	case err != nil:
-		return 0, "", backfill.WithClass(backfill.ClassStore, fmt.Errorf("look up task %s: %w", fillTaskID(task), err))
+		return 0, "", backfill.WithClass(backfill.ClassStore, fmt.Errorf("look up task %s: %w", id, err))
 	case info.State == asynq.TaskStateArchived:
 		return backfill.TaskDead, info.LastErr, nil
 	case info.State == asynq.TaskStateCompleted:
 		return backfill.TaskGone, "", nil
 	}
 	return backfill.TaskLive, info.LastErr, nil
-}
-
-// Forget deletes a task that is no longer alive. A task that is not there is fine.
-func (q *Queue) Forget(_ context.Context, task backfill.Task) error {
-	err := q.inspector.DeleteTask(QueueIngest, fillTaskID(task))
-	if err == nil || errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
-		return nil
-	}
-	return backfill.WithClass(backfill.ClassStore, fmt.Errorf("delete task %s: %w", fillTaskID(task), err))
 }
 
 // Workers counts the worker processes that asynq has heard of lately.

@@ -28,6 +28,7 @@ const (
 	firstDelay       = time.Second
 	maxDelay         = time.Minute
 	storeDelay       = 5 * time.Second
+	heldDelay        = backfill.LeaseTime // when its holder dies, its lease has run out by then
 	rateLimitedDelay = 10 * time.Second
 	parkedDelay      = 15 * time.Minute
 )
@@ -38,7 +39,7 @@ func isFailure(err error) bool {
 		return false
 	}
 	switch backfill.ClassOf(err) {
-	case backfill.ClassRateLimited, backfill.ClassParked, backfill.ClassStore, backfill.ClassInterrupted:
+	case backfill.ClassRateLimited, backfill.ClassParked, backfill.ClassStore, backfill.ClassInterrupted, backfill.ClassHeld:
 		return false
 	default:
 		return true
@@ -58,6 +59,8 @@ func retryDelay(tries int, err error, _ *asynq.Task) time.Duration {
 		return firstDelay
 	case backfill.ClassStore:
 		return jitter(storeDelay)
+	case backfill.ClassHeld:
+		return jitter(heldDelay)
 	case backfill.ClassRateLimited:
 		return jitter(rateLimitedDelay)
 	case backfill.ClassParked:

@@ -61,10 +61,7 @@ func setup(t *testing.T) *world {
 	require.NoError(t, err)
 	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn}
 	t.Cleanup(func() { require.NoError(t, w.inspector.Close()) })
-	w.reconciler = &backfill.Reconciler{
-		Ledger: stores.Ledger, History: stores.History, Queue: stores.Queue, Launcher: w.launcher,
-		Finisher: stores.Finisher(logger, time.Now), Name: "test", Logger: logger, Now: time.Now,
-	}
+	w.reconciler = stores.Reconciler("test", logger, time.Now)
 	return w
 }
 
@@ -95,6 +92,7 @@ func (w *world) workUntil(t *testing.T, wait func()) {
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	handler := &tasks.Handler{
 		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: logger, Finisher: w.Finisher(logger, time.Now),
+		Leases: &backfill.Leases{Ledger: w.Ledger, Logger: logger},
 		Filler: &backfill.Filler{Source: oneCandle{}, Store: w.History, Worker: "w", Version: "v", Now: time.Now},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -317,9 +315,7 @@ func TestCancelNeedsNoWorker(t *testing.T) {
 	w := setup(t)
 	run, chunks := newRun(t, 4)
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
-	c := &backfill.Canceller{
-		Ledger: w.Ledger, History: w.History, Finisher: w.reconciler.Finisher, Name: "test", Logger: w.reconciler.Logger, Now: time.Now,
-	}
+	c := w.Canceller("test", w.reconciler.Logger, time.Now)
 	require.NoError(t, c.Cancel(t.Context(), run.ID()))
 	record := w.ended(t, run)
 	require.Equal(t, backfill.StatusCancelled, record.Status)

@@ -108,3 +108,25 @@ func (s *Stores) Launcher(logger *slog.Logger, now func() time.Time) *backfill.L
 		Ledger: s.Ledger, History: s.History, Queue: s.Queue, Finisher: s.Finisher(logger, now), Logger: logger,
 	}
 }
+
+// Reconciler repairs runs; name is this process in leases and outcomes.
+func (s *Stores) Reconciler(name string, logger *slog.Logger, now func() time.Time) *backfill.Reconciler {
+	return &backfill.Reconciler{
+		Ledger: s.Ledger, History: s.History, Queue: s.Queue, Launcher: s.Launcher(logger, now),
+		Finisher: s.Finisher(logger, now), Name: name, Logger: logger, Now: now,
+	}
+}
+
+// Retrier starts further attempts of runs.
+func (s *Stores) Retrier(logger *slog.Logger, now func() time.Time) *backfill.Retrier {
+	return &backfill.Retrier{
+		Ledger: s.Ledger, History: s.History, Launcher: s.Launcher(logger, now), Finisher: s.Finisher(logger, now), Logger: logger,
+	}
+}
+
+// Canceller ends runs before their time.
+func (s *Stores) Canceller(name string, logger *slog.Logger, now func() time.Time) *backfill.Canceller {
+	return &backfill.Canceller{
+		Ledger: s.Ledger, History: s.History, Finisher: s.Finisher(logger, now), Name: name, Logger: logger, Now: now,
+	}
+}

@@ -50,20 +50,22 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	}
 	name := workerName()
 	logger := cfg.Logger.With("worker", name)
+	leases := &backfill.Leases{Ledger: stores.Ledger, Logger: logger}
 	handler := &tasks.Handler{
-		Ledger: stores.Ledger, History: stores.History, Queue: stores.Queue, Logger: logger,
+		Ledger: stores.Ledger, Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
 		Finisher: stores.Finisher(logger, cfg.Now),
 		Filler:   &backfill.Filler{Source: source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
 	}
-	reconciler := &backfill.Reconciler{
-		Ledger: stores.Ledger, History: stores.History, Queue: stores.Queue, Launcher: stores.Launcher(logger, cfg.Now),
-		Finisher: stores.Finisher(logger, cfg.Now), Name: name, Logger: logger, Now: cfg.Now,
-	}
-	var reconciling sync.WaitGroup
+	reconciler := stores.Reconciler(name, logger, cfg.Now)
+	var background sync.WaitGroup
+	defer background.Wait()
 	reconcileCtx, stopReconciling := context.WithCancel(ctx)
-	reconciling.Go(func() { reconciler.Run(reconcileCtx) })
-	defer reconciling.Wait()
 	defer stopReconciling()
+	background.Go(func() { reconciler.Run(reconcileCtx) })
+	// Leases are kept until the last task has ended, which is after ctx has.
+	leaseCtx, stopLeases := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLeases()
+	background.Go(func() { leases.Run(leaseCtx) })
 	logger.InfoContext(ctx, "worker started", "concurrency", cfg.Concurrency, "version", cfg.Build.Version)
 	err = tasks.Serve(ctx, tasks.ServerConfig{
 		RedisURL: cfg.Config.RedisURL.Reveal(), Concurrency: cfg.Concurrency,

@@ -1,4 +1,4 @@
--- Each chunk's latest attempt, as in tasks.sql. Samples are the smallest chunks in reading order, so that the same
+-- The rows are chosen as in tasks.sql. Samples are the smallest chunks in reading order, so that the same
 -- question gives the same answer.
 SELECT
     error_message,
@@ -11,7 +11,7 @@ FROM
     SELECT *
     FROM ohlcv_ingestion_tasks FINAL
     WHERE run_id = {run_id:UUID}
-    ORDER BY chunk_id, attempt DESC
+    ORDER BY chunk_id, status = 'success' DESC, attempt DESC
     LIMIT 1 BY chunk_id
 )
 WHERE status = 'failed'

@@ -1,12 +1,13 @@
--- Each chunk's latest attempt, which is what the run's stats describe. The status is tested after that choice: a chunk
--- that failed and was retried with success is not a failed one. An empty list means every status.
+-- Each chunk's success if it ever had one, else its latest attempt: what the run's stats describe, or will after the next
+-- retry when the success came late. The status is tested after that choice: a chunk that failed and was retried with
+-- success is not a failed one. An empty list means every status.
 SELECT *
 FROM
 (
     SELECT *
     FROM ohlcv_ingestion_tasks FINAL
     WHERE run_id = {run_id:UUID}
-    ORDER BY chunk_id, attempt DESC
+    ORDER BY chunk_id, status = 'success' DESC, attempt DESC
     LIMIT 1 BY chunk_id
 )
 WHERE empty({statuses:Array(String)}) OR has({statuses:Array(String)}, toString(status))

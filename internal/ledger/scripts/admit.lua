@@ -1,18 +1,20 @@
--- admit answers a worker that takes up a chunk, and counts the execution.
+-- admit answers a worker that takes up a chunk, counts the execution and leases the chunk to it.
 --
 -- KEYS[1]  meta
 -- KEYS[2]  a<N>:pending
 -- KEYS[3]  a<N>:outcome
 -- KEYS[4]  a<N>:tries
+-- KEYS[5]  a<N>:lease      chunk id → when its lease ends, in µs of Redis' clock: clocks of hosts differ by minutes
 -- ARGV[1]  attempt of the task
 -- ARGV[2]  chunk id
 -- ARGV[3]  "1" when the worker does not know the run yet and wants its JSON
+-- ARGV[4]  for how many µs the chunk is leased
 --
--- Returns {"missing"}, {"done"}, or {"cancelled" or "proceed", epoch, executions, crashes, rebuilt, run}; run is "" unless
--- it was wanted.
+-- Returns {"missing"}, {"done"}, {"held"} while another execution has the lease, or {"cancelled" or "proceed", epoch,
+-- executions, crashes, rebuilt, run}; run is "" unless it was wanted.
 --
--- tries "<chunk>|open" counts executions that neither recorded nor handed back: what is left of them when the next one
--- starts are crashes.
+-- tries "<chunk>|run" counts executions; the last one's number is what it shows to keep its lease. "<chunk>|open" counts
+-- those that neither recorded nor handed back: what is left of them when the next one starts are crashes.
 local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'cancelled', 'epoch', 'rebuilt')
 local attempt, phase, cancelled, epoch, rebuilt = unpack(meta)
 if not attempt then
@@ -36,6 +38,13 @@ if cancelled == '1' then
   local executions = tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '|run') or '0')
   return {'cancelled', tonumber(epoch), executions, 0, rebuilt, run}
 end
+local now = redis.call('TIME')
+local now_us = tonumber(now[1]) * 1000000 + tonumber(now[2])
+local leased_until = redis.call('ZSCORE', KEYS[5], ARGV[2])
+if leased_until and tonumber(leased_until) > now_us then
+  return {'held'}
+end
+redis.call('ZADD', KEYS[5], string.format('%.0f', now_us + tonumber(ARGV[4])), ARGV[2])
 local executions = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|run', 1)
 local open = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|open', 1)
 return {'proceed', tonumber(epoch), executions, open - 1, rebuilt, run}

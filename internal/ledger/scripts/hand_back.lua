@@ -1,11 +1,13 @@
--- hand_back notes that an execution ended in order but without an outcome.
+-- hand_back notes that an execution ended in order but without an outcome, and ends its lease.
 --
 -- KEYS[1]  meta
 -- KEYS[2]  a<N>:pending
 -- KEYS[3]  a<N>:tries
+-- KEYS[4]  a<N>:lease
 -- ARGV[1]  attempt of the task
 -- ARGV[2]  chunk id
 -- ARGV[3]  class of the error
+-- ARGV[4]  number of the execution
 --
 -- Returns {"ok", how often the chunk met the class} or {"unknown"}. For a chunk that is no longer pending in the current
 -- attempt the count is 0 and nothing is written: keys of a run that is over must not come back.
@@ -15,6 +17,9 @@ if not attempt then
 end
 if attempt ~= ARGV[1] or redis.call('SISMEMBER', KEYS[2], ARGV[2]) == 0 then
   return {'ok', 0}
+end
+if redis.call('HGET', KEYS[3], ARGV[2] .. '|run') == ARGV[4] then -- else another execution has the lease
+  redis.call('ZREM', KEYS[4], ARGV[2])
 end
 local open = tonumber(redis.call('HGET', KEYS[3], ARGV[2] .. '|open') or '0')
 if open > 0 then -- a rebuilt ledger has not seen the execution begin

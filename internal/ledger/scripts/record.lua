@@ -6,6 +6,7 @@
 -- KEYS[4]  a<N>:tries
 -- KEYS[5]  a<N>:progress
 -- KEYS[6]  late            chunk id → JSON
+-- KEYS[7]  a<N>:lease
 -- ARGV[1]  attempt of the task
 -- ARGV[2]  the epoch that the worker was admitted under
 -- ARGV[3]  chunk id
@@ -14,11 +15,15 @@
 -- ARGV[6]  its name in progress: succeeded, failed or cancelled
 -- ARGV[7]  candles fetched
 -- ARGV[8]  candles inserted
+-- ARGV[9]  candles rejected
+-- ARGV[10] from how many fetched candles on the share of rejected ones is judged
 --
--- Returns {"kept", finish}, {"present", finish}, {"over"}, {"unknown"}, {"stale"} or {"foreign", chunk}; finish is 1 when
--- the attempt is sealed and nothing is pending. It is said again to whoever asks again: the first may have died of it.
-local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'born')
-local attempt, phase, born = unpack(meta)
+-- Returns {"kept", finish, halted}, {"present", finish, 0}, {"over"}, {"unknown"}, {"stale"} or {"foreign", chunk}; finish
+-- is 1 when the attempt is sealed and nothing is pending. It is said again to whoever asks again: the first may have died
+-- of it. halted is 1 for the one whose outcome raised the share of rejected candles above the run's limit: from then on
+-- the run is cancelled.
+local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'born', 'halt_rate', 'halted')
+local attempt, phase, born, halt_rate, halted = unpack(meta)
 if not attempt then
   return {'unknown'}
 end
@@ -46,24 +51,32 @@ if not before and redis.call('SISMEMBER', KEYS[2], ARGV[3]) == 0 then
   return {'foreign', ARGV[3]}
 end
 
-local verdict = 'present'
+local verdict, halts = 'present', 0
 if rank > rank_before then
   verdict = 'kept'
   redis.call('HSET', KEYS[3], ARGV[3], ARGV[4] .. ARGV[5])
   redis.call('SREM', KEYS[2], ARGV[3])
-  redis.call('HDEL', KEYS[4], ARGV[3] .. '|run', ARGV[3] .. '|open') -- admit does not ask for them any more
+  redis.call('ZREM', KEYS[7], ARGV[3])
+  redis.call('HDEL', KEYS[4], ARGV[3] .. '|run', ARGV[3] .. '|open', ARGV[3] .. '|gen') -- nobody asks for them any more
   if before then -- rare: a failed chunk succeeds after all; its old counts leave the progress
     local old = cjson.decode(string.sub(before, 2))
     redis.call('HINCRBY', KEYS[5], old.status == 'cancelled' and 'cancelled' or 'failed', -1)
     -- "0 - x", because "-x" of zero is written "-0", which HINCRBY does not take.
     redis.call('HINCRBY', KEYS[5], 'fetched', string.format('%.0f', 0 - old.stats.fetched))
     redis.call('HINCRBY', KEYS[5], 'inserted', string.format('%.0f', 0 - old.stats.inserted))
+    redis.call('HINCRBY', KEYS[5], 'rejected', string.format('%.0f', 0 - old.stats.rejected))
   end
   redis.call('HINCRBY', KEYS[5], ARGV[6], 1)
-  redis.call('HINCRBY', KEYS[5], 'fetched', ARGV[7])
+  local fetched = redis.call('HINCRBY', KEYS[5], 'fetched', ARGV[7])
   redis.call('HINCRBY', KEYS[5], 'inserted', ARGV[8])
+  local rejected = redis.call('HINCRBY', KEYS[5], 'rejected', ARGV[9])
+  local limit = tonumber(halt_rate or '0')
+  if limit > 0 and not halted and fetched >= tonumber(ARGV[10]) and rejected / fetched > limit then
+    halts = 1
+    redis.call('HSET', KEYS[1], 'cancelled', '1', 'halted', string.format('%.0f of %.0f', rejected, fetched))
+  end
 end
 if phase == 'running' and redis.call('SCARD', KEYS[2]) == 0 then
-  return {verdict, 1}
+  return {verdict, 1, halts}
 end
-return {verdict, 0}
+return {verdict, 0, halts}
