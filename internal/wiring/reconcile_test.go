@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,18 +24,31 @@ import (
 
 func TestMain(m *testing.M) { localtest.Main(m) }
 
-// oneCandle is a source that has one candle at the begin of every range.
-type oneCandle struct{}
+// oneCandle is a source that has one candle at the begin of every range, and counts how often it was asked for each.
+type oneCandle struct {
+	mu    sync.Mutex
+	asked map[candle.Range]int
+}
 
-func (oneCandle) Name() string                                 { return "one" }
-func (oneCandle) PageSize() int                                { return 5_000 }
-func (oneCandle) SettleDelay() time.Duration                   { return 0 }
-func (oneCandle) Supports(candle.Chain, candle.Interval) error { return nil }
-func (oneCandle) Candles(_ context.Context, _ candle.Token, _ candle.Interval, r candle.Range) iter.Seq2[backfill.Page, error] {
+func (*oneCandle) Name() string                                 { return "one" }
+func (*oneCandle) PageSize() int                                { return 5_000 }
+func (*oneCandle) SettleDelay() time.Duration                   { return 0 }
+func (*oneCandle) Supports(candle.Chain, candle.Interval) error { return nil }
+func (o *oneCandle) Candles(_ context.Context, _ candle.Token, _ candle.Interval, r candle.Range) iter.Seq2[backfill.Page, error] {
 	return func(yield func(backfill.Page, error) bool) {
+		o.mu.Lock()
+		o.asked[r]++
+		o.mu.Unlock()
 		c := candle.Candle{OpenTime: r.From, Open: 1, High: 1, Low: 1, Close: 1, Volume: 1}
 		yield(backfill.Page{Candles: []candle.Candle{c}, APICalls: 1}, nil)
 	}
+}
+
+// times is how often the source was asked for the range.
+func (o *oneCandle) times(r candle.Range) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.asked[r]
 }
 
 // world is one test's stores and the processes over them, without any worker running.
@@ -45,6 +59,8 @@ type world struct {
 	launcher   *backfill.Launcher
 	inspector  *asynq.Inspector
 	conn       asynq.RedisConnOpt
+	source     *oneCandle
+	logger     *slog.Logger
 }
 
 func setup(t *testing.T) *world {
@@ -59,7 +75,8 @@ func setup(t *testing.T) *world {
 	t.Cleanup(func() { require.NoError(t, stores.Close()) })
 	conn, err := asynq.ParseRedisURI(env.RedisURL)
 	require.NoError(t, err)
-	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn}
+	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn,
+		source: &oneCandle{asked: make(map[candle.Range]int)}, logger: logger}
 	t.Cleanup(func() { require.NoError(t, w.inspector.Close()) })
 	w.reconciler = stores.Reconciler("test", logger, time.Now)
 	return w
@@ -87,14 +104,18 @@ func (w *world) work(t *testing.T, run backfill.Run) (record backfill.RunRecord)
 	return record
 }
 
+// handler is a worker's.
+func (w *world) handler() *tasks.Handler {
+	return &tasks.Handler{
+		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: w.logger, Finisher: w.Finisher(w.logger, time.Now),
+		Leases: &backfill.Leases{Ledger: w.Ledger, Logger: w.logger},
+		Filler: &backfill.Filler{Source: w.source, Store: w.History, Worker: "w", Version: "v", Now: time.Now},
+	}
+}
+
 func (w *world) workUntil(t *testing.T, wait func()) {
 	t.Helper()
-	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	handler := &tasks.Handler{
-		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: logger, Finisher: w.Finisher(logger, time.Now),
-		Leases: &backfill.Leases{Ledger: w.Ledger, Logger: logger},
-		Filler: &backfill.Filler{Source: oneCandle{}, Store: w.History, Worker: "w", Version: "v", Now: time.Now},
-	}
+	handler := w.handler()
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
