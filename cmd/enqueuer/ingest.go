@@ -236,7 +236,7 @@ func (a *app) openSource(name string) (backfill.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wiring.OpenSource(name, cfg, manifest.CurrentBuild().Version, 1, a.now)
+	return wiring.OpenSource(name, cfg, manifest.CurrentBuild().Version, 1, a.logger(), a.now)
 }
 
 func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, error) {

@@ -252,6 +252,11 @@ func spoil(candles []candle.Candle, q question, f *Fault) []candle.Candle {
 		stranger := candles[0]
 		stranger.OpenTime = q.window.From - 10*q.interval.Seconds()
 		return slices.Insert(candles, 0, stranger)
+	case "garbage": // every other candle has its high below its low
+		candles = slices.Clone(candles)
+		for i := 0; i < len(candles); i += 2 {
+			candles[i].High = candles[i].Low / 2
+		}
 	}
 	return candles
 }

@@ -39,7 +39,8 @@ func isFailure(err error) bool {
 		return false
 	}
 	switch backfill.ClassOf(err) {
-	case backfill.ClassRateLimited, backfill.ClassParked, backfill.ClassStore, backfill.ClassInterrupted, backfill.ClassHeld:
+	case backfill.ClassRateLimited, backfill.ClassParked, backfill.ClassStore, backfill.ClassInterrupted,
+		backfill.ClassHeld, backfill.ClassSourceDown:
 		return false
 	default:
 		return true
@@ -57,6 +58,8 @@ func retryDelay(tries int, err error, _ *asynq.Task) time.Duration {
 	switch backfill.ClassOf(err) {
 	case backfill.ClassInterrupted:
 		return firstDelay
+	case backfill.ClassSourceDown:
+		return jitter(firstDelay) // the next try waits inside the source's breaker
 	case backfill.ClassStore:
 		return jitter(storeDelay)
 	case backfill.ClassHeld:

@@ -28,6 +28,8 @@ func TestRetryPolicy(t *testing.T) {
 		"stopped":              {fmt.Errorf("x: %w", context.Canceled), 3, false, time.Second},
 		"asked to wait":        {limited, 0, false, 40 * time.Second},
 		"asked to slow down":   {wrap(backfill.ClassRateLimited), 0, false, 10 * time.Second},
+		"source down for all":  {wrap(backfill.ClassSourceDown), 3, false, time.Second},
+		"in other hands":       {errHeld, 3, false, 10 * time.Second},
 		"quota gone":           {wrap(backfill.ClassParked), 0, false, 15 * time.Minute},
 		"our stores away":      {wrap(backfill.ClassStore), 9, false, 5 * time.Second},
 		"source down, first":   {wrap(backfill.ClassUnavailable), 0, true, time.Second},

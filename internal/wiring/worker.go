@@ -44,7 +44,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	if cfg.Config.Birdeye.APIKey == "" {
 		cfg.Logger.WarnContext(ctx, "no API key: set BIRDEYE_API_KEY, or every chunk from birdeye fails")
 	}
-	source, err := OpenSource(birdeye.Name, cfg.Config, cfg.Build.Version, cfg.Concurrency, cfg.Now)
+	source, err := OpenSource(birdeye.Name, cfg.Config, cfg.Build.Version, cfg.Concurrency, cfg.Logger, cfg.Now)
 	if err != nil {
 		return err
 	}

@@ -169,6 +169,16 @@ func (s *Source) page(ctx context.Context, token candle.Token, interval candle.I
 	return page, len(page.Candles), nil
 }
 
+// wrappedSOL has traded in every minute for years.
+var wrappedSOL = candle.Token{Chain: candle.Solana, Address: "So11111111111111111111111111111111111111112"}
+
+// Probe asks for five minutes of wrapped SOL, which costs 60 compute units. An answer without candles is an answer.
+func (s *Source) Probe(ctx context.Context) error {
+	to := candle.Interval1m.Truncate(s.now().Add(-time.Hour).Unix())
+	_, _, err := s.page(ctx, wrappedSOL, candle.Interval1m, candle.Range{From: to - 300, To: to})
+	return err
+}
+
 func (s *Source) request(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) (*http.Request, error) {
 	query := url.Values{
 		"address": {token.Address}, "type": {intervalNames[interval]}, "currency": {"usd"}, "ui_amount_mode": {"raw"},
