@@ -1,0 +1,173 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/simmarket"
+)
+
+// settle waits until nothing is going on any more, then ends the workers.
+func (w *world) settle(t *testing.T) {
+	t.Helper()
+	eventually(t, "a run is still running", func() bool {
+		running, err := w.tryQuery("quantbot", "SELECT count() FROM ohlcv_ingestion_runs WHERE status = 'running'")
+		return err == nil && running[0] == "0"
+	})
+	eventually(t, "a run is still active in the ledger", func() bool {
+		active, err := w.redis.SCard(t.Context(), "quantbot:runs:active").Result()
+		return err == nil && active == 0
+	})
+	eventually(t, "the queue still has tasks", func() bool {
+		info, err := w.inspector.GetQueueInfo(ingest)
+		return err == nil && info.Pending+info.Active+info.Scheduled+info.Retry == 0
+	})
+	for _, p := range w.workers {
+		p.signal(syscall.SIGTERM)
+	}
+	for _, p := range w.workers {
+		select {
+		case <-p.ended:
+			require.Zero(t, p.cmd.ProcessState.ExitCode(), "a worker that was asked to end")
+		case <-time.After(time.Minute):
+			t.Fatal("a worker does not end")
+		}
+	}
+}
+
+func (w *world) check(t *testing.T) {
+	t.Helper()
+	reference := w.reference(t)
+	w.checkCandles(t, reference)
+	w.checkRuns(t, reference)
+	w.checkLedger(t)
+	w.checkFetches(t)
+	w.checkSecrets(t)
+}
+
+// reference backfills the same inputs without faults, into a database of its own, and returns its name.
+func (w *world) reference(t *testing.T) string {
+	t.Helper()
+	const database = "reference"
+	market := simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(w.plan.seed), Faults: w.ofTokens(), Now: time.Now})
+	vars := make(map[string]string)
+	for name, value := range w.vars {
+		vars[name] = value
+	}
+	vars["BIRDEYE_BASE_URL"], vars["CLICKHOUSE_DATABASE"] = w.serve(t, market), database
+	vars["REDIS_URL"] = strings.TrimSuffix(vars["REDIS_URL"], "/0") + "/1"
+	worker := w.start(t, "reference-worker", programs.worker, vars, "--concurrency", "8")
+	for input := range int(w.tally.inputs.Load()) {
+		p := w.start(t, "reference", programs.quantbot, vars, ingestArgs(w.tokenFile(t, input))...)
+		<-p.ended
+		_, stderr := p.output(t)
+		require.Zero(t, p.cmd.ProcessState.ExitCode(), stderr)
+	}
+	worker.signal(syscall.SIGTERM)
+	<-worker.ended
+	return database
+}
+
+// checkCandles: every candle is there exactly once, with its values; those of the fault-free run are those of the market.
+func (w *world) checkCandles(t *testing.T, reference string) {
+	t.Helper()
+	const digest = `SELECT count(), uniqExact(chain, token_address, interval_seconds, timestamp),
+		sum(cityHash64(chain, token_address, interval_seconds, timestamp, open, high, low, close, volume, volume_usd)) FROM ohlcv_candles`
+	want, got := w.query(t, reference, digest), w.query(t, "quantbot", digest)
+	require.Equal(t, want, got, "candles served after chaos differ from those of a fault-free run")
+	require.Equal(t, got[0], got[1], "a candle is served twice")
+
+	market := simmarket.NewMarket(w.plan.seed)
+	var total int64
+	spoiled := simmarket.Tokens(3)[2] // its garbage is rejected
+	for input := range int(w.tally.inputs.Load()) {
+		for _, token := range tokensOf(input) {
+			if token != spoiled {
+				total += int64(len(market.Candles(token, 60, day)))
+			}
+		}
+	}
+	require.Equal(t, total, w.number(t, "quantbot", "SELECT count() FROM ohlcv_candles WHERE token_address != '"+spoiled.Address+"'"),
+		"candles served differ from what the market has")
+	w.tally.candles = total
+}
+
+// numbers are the columns of a run that must not depend on what happened to its processes.
+const numbers = `planned_chunks, candles_fetched, candles_inserted, candles_rejected, candles_deduplicated, zero_volume_count,
+	candles_dropped, tokens_processed, errors_count, cancelled_chunks`
+
+func (w *world) checkRuns(t *testing.T, reference string) {
+	t.Helper()
+	want := w.query(t, reference, "SELECT DISTINCT concatWithSeparator(';', input_hash, "+columns()+") AS n FROM ohlcv_ingestion_runs ORDER BY n")
+	got := w.query(t, "quantbot", "SELECT DISTINCT concatWithSeparator(';', input_hash, "+columns()+") AS n FROM ohlcv_ingestion_runs WHERE status = 'completed' ORDER BY n")
+	require.Equal(t, want, got, "numbers of completed runs differ from those of fault-free runs (%s)", numbers)
+	w.none(t, "a run breaks the identity", `SELECT run_id FROM ohlcv_ingestion_runs
+		WHERE candles_fetched != candles_inserted + candles_rejected + candles_deduplicated`)
+	w.none(t, "a chunk breaks the identity", `SELECT chunk_id FROM ohlcv_ingestion_tasks FINAL
+		WHERE candles_fetched != candles_inserted + candles_rejected + candles_deduplicated`)
+	w.none(t, "an attempt has two ends", `SELECT run_id FROM (SELECT DISTINCT * EXCEPT recorded_at FROM ohlcv_run_lifecycle WHERE phase = 'ended')
+		GROUP BY run_id, attempt HAVING count() > 1`)
+	w.none(t, "a chunk of a completed run has no success", `SELECT chunk_id FROM ohlcv_ingestion_tasks FINAL
+		WHERE run_id IN (SELECT run_id FROM ohlcv_ingestion_runs WHERE status = 'completed')
+		GROUP BY run_id, chunk_id HAVING countIf(status = 'success') = 0`)
+	w.tally.chunks = w.number(t, "quantbot", "SELECT sum(planned_chunks) FROM ohlcv_ingestion_runs")
+}
+
+// columns makes text of the numbers.
+func columns() string {
+	var parts []string
+	for name := range strings.SplitSeq(numbers, ",") {
+		parts = append(parts, fmt.Sprintf("toString(%s)", strings.TrimSpace(name)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (w *world) none(t *testing.T, what, sql string) {
+	t.Helper()
+	require.Empty(t, w.query(t, "quantbot", sql), what)
+}
+
+func (w *world) checkLedger(t *testing.T) {
+	t.Helper()
+	for _, pattern := range []string{"quantbot:*:pending", "quantbot:*:lease", "quantbot:input:*"} {
+		left, err := w.redis.Keys(t.Context(), pattern).Result()
+		require.NoError(t, err)
+		require.Empty(t, left, "the ledger still has chunks or inputs in hand")
+	}
+}
+
+// checkFetches: what had succeeded when Redis was emptied was not fetched again. An input that an operator started twice
+// is fetched twice, so only inputs with one run tell.
+func (w *world) checkFetches(t *testing.T) {
+	t.Helper()
+	once := make(map[string]bool)
+	for _, token := range w.query(t, "quantbot", `SELECT token_address FROM ohlcv_ingestion_tasks GROUP BY token_address HAVING uniqExact(run_id) = 1`) {
+		once[token] = true
+	}
+	now := w.market.Stats().ByToken
+	for _, f := range w.flushed {
+		for token, asked := range f.asked {
+			if once[token] {
+				require.Equal(t, asked, now[token], "%s had succeeded before FLUSHALL and was fetched again", token)
+			}
+		}
+	}
+}
+
+func (w *world) checkSecrets(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(w.dir, "*"))
+	require.NoError(t, err)
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NotContains(t, string(text), apiKey, path)
+	}
+}

@@ -1,0 +1,284 @@
+package chaos
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/simmarket"
+)
+
+// ingest is the name of the queue of chunks, as an operator's monitor shows it.
+const ingest = "ingest"
+
+// unleash runs the schedule while operators launch one input after another, and returns when both have ended.
+func (w *world) unleash(t *testing.T) {
+	t.Helper()
+	var operators, lasting sync.WaitGroup
+	for n := range 2 {
+		operators.Go(func() {
+			for input := n; !w.over.Load() || input < 4; input += 2 {
+				w.backfill(t, input)
+			}
+		})
+	}
+	began := time.Now()
+	for _, a := range w.plan.actions {
+		if t.Failed() {
+			break
+		}
+		time.Sleep(time.Until(began.Add(a.at))) // this is the schedule itself
+		lasting.Go(func() { w.do(t, a) })
+	}
+	lasting.Wait()
+	w.over.Store(true)
+	operators.Wait()
+}
+
+func (w *world) do(t *testing.T, a action) {
+	switch a.kind {
+	case killWorker:
+		w.replaceWorker(t, a, syscall.SIGKILL)
+	case endWorker:
+		w.replaceWorker(t, a, syscall.SIGTERM)
+	case stopWorker:
+		w.freeze(a, w.pickWorker(a))
+	case killAllWorkers:
+		w.killAllWorkers(t, a)
+	case killEnqueuer:
+		if p := w.pickEnqueuer(a); p != nil {
+			p.signal(syscall.SIGKILL)
+			w.tally.enqueuerDeaths.Add(1)
+		}
+	case stopEnqueuer:
+		w.freeze(a, w.pickEnqueuer(a))
+	case killRedis:
+		_ = syscall.Kill(w.enginePID(t, "redis_pid"), syscall.SIGKILL)
+		w.tally.outages.Add(1)
+	case emptyRedis:
+		w.emptyRedis(t)
+	case killClickHouse:
+		_ = syscall.Kill(w.enginePID(t, "clickhouse_pid"), syscall.SIGKILL)
+		w.tally.outages.Add(1)
+	case stopClickHouse:
+		pid := w.enginePID(t, "clickhouse_pid")
+		_ = syscall.Kill(pid, syscall.SIGSTOP)
+		time.Sleep(a.lasts)
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+		w.tally.outages.Add(1)
+	case breakSource:
+		w.market.SetFaults([]simmarket.Fault{{Kind: "500"}})
+		time.Sleep(a.lasts)
+		w.market.SetFaults(w.everyday())
+		w.tally.outages.Add(1)
+	default:
+		w.meddle(t, a)
+	}
+}
+
+// meddle does what a person or a wrong clock does to the queue and to runs.
+func (w *world) meddle(t *testing.T, a action) {
+	done := false
+	switch a.kind {
+	case deleteTask:
+		id := w.pickTask(a)
+		done = id != "" && w.inspector.DeleteTask(ingest, id) == nil
+	case archiveTask:
+		id := w.pickTask(a)
+		done = id != "" && w.inspector.ArchiveTask(ingest, id) == nil
+	case skewClock:
+		done = w.skew()
+	case cancelSomeRun:
+		done = w.onSomeRun(t, a, "runs-cancel")
+	case reconcileByHand:
+		done = w.onSomeRun(t, a, "runs-resume")
+	default:
+		t.Errorf("unknown fault %q", a.kind)
+	}
+	if done {
+		w.tally.outages.Add(1)
+	} else {
+		w.tally.skipped.Add(1)
+	}
+}
+
+func (w *world) pickWorker(a action) *process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.workers[a.pick%uint64(len(w.workers))]
+}
+
+// replaceWorker signals a worker and starts another in its place after a pause.
+func (w *world) replaceWorker(t *testing.T, a action, s syscall.Signal) {
+	victim := w.pickWorker(a)
+	victim.signal(s)
+	<-victim.ended
+	switch code := victim.cmd.ProcessState.ExitCode(); {
+	case s == syscall.SIGKILL:
+		w.tally.kills.Add(1)
+	case code != 0 && code != -1: // another action may have killed it meanwhile
+		t.Errorf("a worker that was asked to end answered %d", code)
+	}
+	time.Sleep(time.Duration(a.pick%1000) * time.Millisecond)
+	w.replace(t, victim)
+}
+
+func (w *world) replace(t *testing.T, gone *process) {
+	w.mu.Lock()
+	index := -1
+	for i, p := range w.workers {
+		if p == gone {
+			index = i
+		}
+	}
+	w.mu.Unlock()
+	if index < 0 {
+		return // another action has replaced it
+	}
+	fresh := w.startWorker(t)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.workers[index] = fresh
+}
+
+func (w *world) killAllWorkers(t *testing.T, a action) {
+	w.mu.Lock()
+	victims := append([]*process(nil), w.workers...)
+	w.mu.Unlock()
+	for _, p := range victims {
+		p.signal(syscall.SIGKILL)
+		w.tally.kills.Add(1)
+	}
+	time.Sleep(a.lasts)
+	for _, p := range victims {
+		w.replace(t, p)
+	}
+	w.tally.outages.Add(1)
+}
+
+// freeze stops a process and lets it go on, as a zombie if others have taken its work by then.
+func (w *world) freeze(a action, p *process) {
+	if p == nil {
+		w.tally.skipped.Add(1)
+		return
+	}
+	p.signal(syscall.SIGSTOP)
+	time.Sleep(a.lasts)
+	p.signal(syscall.SIGCONT)
+	w.tally.outages.Add(1)
+}
+
+// pickEnqueuer waits for one for a while: between two inputs there is none.
+func (w *world) pickEnqueuer(a action) *process {
+	for range 100 {
+		w.mu.Lock()
+		alive := w.enqueuers[:0:0]
+		for _, p := range w.enqueuers {
+			if p.alive() {
+				alive = append(alive, p)
+			}
+		}
+		w.mu.Unlock()
+		if len(alive) > 0 {
+			time.Sleep(time.Duration(a.pick%300) * time.Millisecond) // also before and while it plans
+			return alive[a.pick%uint64(len(alive))]
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	w.tally.skipped.Add(1)
+	return nil
+}
+
+// flush is what had succeeded when Redis was emptied, by token, with how often the market was asked for it until then.
+type flush struct{ asked map[string]int64 }
+
+func (w *world) emptyRedis(t *testing.T) {
+	done, err := w.tryQuery("quantbot", "SELECT DISTINCT token_address FROM ohlcv_ingestion_tasks FINAL WHERE status = 'success'")
+	stats := w.market.Stats()
+	if w.redis.FlushAll(t.Context()).Err() != nil {
+		w.tally.skipped.Add(1) // Redis is away as well
+		return
+	}
+	w.tally.outages.Add(1)
+	if err != nil {
+		return // ClickHouse is away as well
+	}
+	f := flush{asked: make(map[string]int64)}
+	for _, token := range done {
+		f.asked[token] = stats.ByToken[token]
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flushed = append(w.flushed, f)
+}
+
+func (w *world) pickTask(a action) string {
+	pending, err := w.inspector.ListPendingTasks(ingest, asynq.PageSize(100))
+	if err != nil || len(pending) == 0 {
+		return ""
+	}
+	return pending[a.pick%uint64(len(pending))].ID
+}
+
+// skew sets the leases of active tasks a minute back: what a worker whose clock is ahead takes them for. The next worker
+// that starts looks for such leases at once.
+func (w *world) skew() bool {
+	ctx, key := w.redisContext()
+	active, err := w.redis.ZRange(ctx, key, 0, -1).Result()
+	if err != nil || len(active) == 0 {
+		return false
+	}
+	for _, id := range active {
+		past := redis.Z{Score: float64(time.Now().Add(-time.Minute).Unix()), Member: id}
+		if w.redis.ZAddXX(ctx, key, past).Err() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// onSomeRun runs a command on a run that is going on. Any of them may be refused: the run may just have ended.
+func (w *world) onSomeRun(t *testing.T, a action, command string) bool {
+	running, err := w.tryQuery("quantbot", "SELECT run_id FROM ohlcv_ingestion_runs WHERE status = 'running' ORDER BY run_id")
+	if err != nil || len(running) == 0 {
+		return false
+	}
+	p := w.start(t, command, programs.quantbot, w.vars, "ohlcv", command, running[a.pick%uint64(len(running))])
+	<-p.ended
+	return p.cmd.ProcessState.ExitCode() == 0
+}
+
+var client = http.Client{Timeout: 20 * time.Second}
+
+func (w *world) tryQuery(database, sql string) ([]string, error) {
+	address := fmt.Sprintf("http://127.0.0.1:%s/?database=%s", w.vars["CLICKHOUSE_HTTP_PORT"], url.QueryEscape(database))
+	response, err := client.Post(address, "text/plain", strings.NewReader(sql))
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", response.Status, body)
+	}
+	return strings.Fields(string(body)), nil
+}
+
+// eventually fails the test when the condition does not come to hold.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	require.Eventually(t, holds, settleWithin, 100*time.Millisecond, what)
+}
