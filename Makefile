@@ -53,7 +53,13 @@ lint: ## Run go vet and golangci-lint
 .PHONY: verify
 verify: ## Check that go.mod is tidy and everything is formatted
 	go mod tidy -diff
-	@test -z "$$(gofmt -l cmd internal deploy)" || { gofmt -l cmd internal deploy; exit 1; }
+	@test -z "$$(gofmt -l cmd internal deploy test)" || { gofmt -l cmd internal deploy test; exit 1; }
+
+.PHONY: chaos
+CHAOS_SEEDS ?= 1,2,3,4,5
+CHAOS_KILLS ?= 100
+chaos: setup ## Kill and starve real programs by schedule (CHAOS_SEEDS, CHAOS_KILLS), and check that nothing is lost
+	go test ./test/chaos -run TestChaos -v -count=1 -timeout 120m -parallel 2 -chaos.seeds=$(CHAOS_SEEDS) -chaos.kills=$(CHAOS_KILLS)
 
 .PHONY: bench
 bench: setup ## Run the benchmarks

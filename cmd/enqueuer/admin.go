@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 )
@@ -22,7 +23,7 @@ func (a *app) migrateCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			return a.withServer(ctx, func(history *clickhouse.DB) error {
+			return a.withHistory(ctx, func(_ config.Config, history *clickhouse.DB) error {
 				if !status {
 					applied, err := history.Migrate(ctx)
 					for _, name := range applied {

@@ -9,11 +9,6 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// withServer runs f with a ClickHouse that may have no tables yet.
-func (a *app) withServer(ctx context.Context, f func(*clickhouse.DB) error) error {
-	return a.withHistory(ctx, f)
-}
-
 // examine looks at every dependency; one that is broken does not keep it from the others.
 func (a *app) examine(ctx context.Context) ([]clickhouse.Finding, error) {
 	cfg, release, err := a.configure(ctx)

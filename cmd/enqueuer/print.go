@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,6 +147,12 @@ func (a *app) printDetails(d runDetails) {
 		fmt.Fprintln(a.stdout, "\nRejected candles by rule")
 		for _, rejected := range d.Rejected {
 			fmt.Fprintf(a.stdout, "  %8d  %s\n", rejected.Candles, rejected.Rule)
+		}
+	}
+	if len(d.Repairs) > 0 {
+		fmt.Fprintln(a.stdout, "\nRepaired by the reconciler")
+		for _, action := range slices.Sorted(maps.Keys(d.Repairs)) {
+			fmt.Fprintf(a.stdout, "  %8d  %s\n", d.Repairs[action], action)
 		}
 	}
 	a.printTasks(d.Tasks)

@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
 	"quantbot/internal/worklist"
 )
 
@@ -51,7 +52,7 @@ func (a *app) queryCommand() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			return a.withHistory(cmd.Context(), func(history *clickhouse.DB) error {
+			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
 				candles := []printedCandle{}
 				err := history.Candles(cmd.Context(), token, interval, rng, func(batch []candle.Candle) error {
 					for _, c := range batch[:min(len(batch), limit-len(candles))] {

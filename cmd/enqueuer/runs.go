@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ func (a *app) ohlcvCommand() *cobra.Command {
 }
 
 // withHistory runs f with the history alone: reading commands need no Redis.
-func (a *app) withHistory(ctx context.Context, f func(*clickhouse.DB) error) (err error) {
+func (a *app) withHistory(ctx context.Context, f func(config.Config, *clickhouse.DB) error) (err error) {
 	a.begin()
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
@@ -36,7 +37,7 @@ func (a *app) withHistory(ctx context.Context, f func(*clickhouse.DB) error) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, history.Close()) }()
-	return f(history)
+	return f(cfg, history)
 }
 
 var runStatuses = []string{"running", "completed", "failed", "cancelled", "rolled_back"}
@@ -67,7 +68,7 @@ func (a *app) runsListCommand() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			return a.withHistory(cmd.Context(), func(history *clickhouse.DB) error {
+			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
 				rows, err := history.Runs(cmd.Context(), filter)
 				if err != nil {
 					return err
@@ -96,11 +97,12 @@ func (a *app) runsDetailsCommand() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			return a.withHistory(cmd.Context(), func(history *clickhouse.DB) error {
+			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
 				d, err := readDetails(cmd.Context(), history, args[0], tasks, failed)
 				if err != nil {
 					return err
 				}
+				d.Repairs = repairs(cmd.Context(), cfg, d.RunID)
 				if format == "json" {
 					return a.printJSON(d)
 				}
@@ -122,6 +124,27 @@ type runDetails struct {
 	Failures      []clickhouse.FailedGroup   `json:"failures"`
 	Rejected      []clickhouse.RejectedCount `json:"rejected_by_rule"`
 	Tasks         []clickhouse.Task          `json:"tasks,omitempty"`
+	// Repairs is what reconcilers did for the run, as long as Redis has it.
+	Repairs map[backfill.RepairAction]int64 `json:"repairs,omitempty"`
+}
+
+// repairsWithin keeps a Redis that is away from delaying what the history tells.
+const repairsWithin = time.Second
+
+// repairs are nice to know, so a Redis that does not answer is no error.
+func repairs(ctx context.Context, cfg config.Config, runID uuid.UUID) map[backfill.RepairAction]int64 {
+	ctx, cancel := context.WithTimeout(ctx, repairsWithin)
+	defer cancel()
+	stores, err := wiring.OpenRedis(ctx, cfg)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = stores.Close() }() // it was only read from
+	done, err := stores.Ledger.Repairs(ctx, runID)
+	if err != nil {
+		return nil
+	}
+	return done
 }
 
 // shownTasks bounds what --tasks lists.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -111,4 +112,61 @@ func TestFillGoesOnWithoutTheHistory(t *testing.T) {
 	outcome, err := filler(pages{}, &shelf{recorded: false}, 10_000).Fill(t.Context(), lenient, hour, 1, yes)
 	require.NoError(t, err)
 	require.True(t, outcome.Unrecorded)
+}
+
+// flaky fails a number of times, then keeps what it is given.
+type flaky struct {
+	shelf
+	fails int
+	cause error
+}
+
+func (s *flaky) WriteChunk(ctx context.Context, w ChunkWrite) (bool, error) {
+	if s.writes < s.fails {
+		s.writes++
+		return false, s.cause
+	}
+	return s.shelf.WriteChunk(ctx, w)
+}
+
+func TestFillKeepsWhatItFetchedWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	away := WithClass(ClassStore, errors.New("connection refused"))
+	for name, test := range map[string]struct {
+		fails  int
+		cause  error
+		writes int
+	}{
+		"for some minutes":   {60, away, 61},
+		"for very long":      {1_000, away, storeTries},
+		"not by its absence": {1_000, WithClass(ClassPermanent, errors.New("bad value")), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := &flaky{shelf: shelf{recorded: true}, fails: test.fails, cause: test.cause}
+				_, err := filler(pages{}, store, 10_000).Fill(t.Context(), lenient, hour, 1, yes)
+				require.Equal(t, test.writes, store.writes)
+				if test.fails >= test.writes {
+					require.ErrorIs(t, err, test.cause)
+				} else {
+					require.NoError(t, err)
+				}
+			})
+		})
+	}
+}
+
+func TestFillStopsWaitingForTheStoreWhenItIsUnwanted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &flaky{fails: 1_000, cause: WithClass(ClassStore, errors.New("connection refused"))}
+		asked := 0
+		_, err := filler(pages{}, store, 10_000).Fill(t.Context(), lenient, hour, 1, func(context.Context) (bool, error) {
+			asked++
+			return asked < 3, nil
+		})
+		require.ErrorIs(t, err, ErrUnwanted)
+		require.Equal(t, 2, store.writes)
+	})
 }

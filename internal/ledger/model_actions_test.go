@@ -266,10 +266,12 @@ func (m *model) stillWanted(t *rapid.T) {
 		require.ErrorIs(t, err, backfill.ErrStale)
 	case m.pending[e.Task.ChunkID]:
 		require.NoError(t, err)
-		require.Equal(t, !m.cancelled && e.Number > 0 && m.tries[e.Task.ChunkID].runs == e.Number, wanted)
+		want := !m.cancelled && e.Number > 0 && m.tries[e.Task.ChunkID].runs == e.Number
+		require.Equal(t, want, wanted)
 	default:
 		require.NoError(t, err)
-		require.Equal(t, !m.cancelled && m.current()[e.Task.ChunkID].Status.Rank() == 1, wanted)
+		want := !m.cancelled && m.current()[e.Task.ChunkID].Status.Rank() == 1
+		require.Equal(t, want, wanted)
 	}
 }
 

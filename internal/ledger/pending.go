@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -85,7 +86,7 @@ func (l *Ledger) Expired(ctx context.Context, runID uuid.UUID, attempt int) ([]b
 // PlannedChunk returns a chunk by its id; ErrUnknownRun when the plan does not have it.
 func (l *Ledger) PlannedChunk(ctx context.Context, task backfill.Task) (backfill.Chunk, error) {
 	encoded, err := l.client.HGet(ctx, keysOf(task.RunID).plan(), string(task.ChunkID)).Result()
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return backfill.Chunk{}, backfill.ErrUnknownRun
 	}
 	if err != nil {

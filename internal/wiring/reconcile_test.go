@@ -65,7 +65,11 @@ type world struct {
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	env := localtest.New(t)
+	return setupOn(t, localtest.New(t))
+}
+
+func setupOn(t *testing.T, env *localtest.Env) *world {
+	t.Helper()
 	vars := env.Vars()
 	cfg, err := config.Load(func(name string) string { return vars[name] })
 	require.NoError(t, err)

@@ -91,7 +91,7 @@ func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
 func newWorld(t *testing.T, plan schedule) *world {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "quantbot-chaos-logs-")
+	dir, err := os.MkdirTemp("", "quantbot-chaos-logs-") //nolint:usetesting // -chaos.keep keeps it
 	require.NoError(t, err)
 	w := &world{plan: plan, dir: dir}
 	t.Cleanup(func() { w.showLogs(t) })
