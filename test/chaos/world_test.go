@@ -97,7 +97,11 @@ func newWorld(t *testing.T, plan schedule) *world {
 	t.Cleanup(func() { w.showLogs(t) })
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	w.engines, err = local.Start(ctx, local.Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	// No TempDir: a Redis that was killed may leave a child that is still rewriting the log when the directory goes.
+	data, err := os.MkdirTemp("", "quantbot-chaos-data-") //nolint:usetesting // see above
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(data) })
+	w.engines, err = local.Start(ctx, local.Options{Dir: data, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
