@@ -29,9 +29,11 @@ func (w *world) settle(t *testing.T) {
 		info, err := w.inspector.GetQueueInfo(ingest)
 		return err == nil && info.Pending+info.Active+info.Scheduled+info.Retry == 0
 	})
+	w.retired.Store(true)
 	for _, p := range w.workers {
 		p.signal(syscall.SIGTERM)
 	}
+	w.supervisors.Wait()
 	for _, p := range w.workers {
 		select {
 		case <-p.ended:

@@ -48,6 +48,10 @@ type world struct {
 	history   *clickhouse.DB
 	tally     tally
 
+	// supervisors start ended workers again, until retired is set; idle holds them back.
+	supervisors   sync.WaitGroup
+	retired, idle atomic.Bool
+
 	mu      sync.Mutex
 	workers []*process
 	// enqueuers are the commands that launch or watch runs right now.
@@ -113,8 +117,10 @@ func newWorld(t *testing.T, plan schedule) *world {
 	w.vars = w.engines.Vars()
 	w.vars["BIRDEYE_BASE_URL"], w.vars["BIRDEYE_API_KEY"], w.vars["BIRDEYE_RPS"] = w.serve(t, w.market), apiKey, "200"
 	w.connect(t)
-	for range workers {
-		w.workers = append(w.workers, w.startWorker(t))
+	w.workers = make([]*process, workers)
+	for slot := range workers {
+		w.workers[slot] = w.startWorker(t)
+		w.supervisors.Go(func() { w.supervise(t, slot) })
 	}
 	return w
 }
@@ -202,6 +208,28 @@ func (w *world) start(t *testing.T, name, program string, vars map[string]string
 func (w *world) startWorker(t *testing.T) *process {
 	t.Helper()
 	return w.start(t, "worker", programs.worker, w.vars, "--concurrency", "4", "--shutdown-timeout", "20s")
+}
+
+// supervise starts the worker of a slot again whenever it has ended: also one that ended because a store was away when
+// it started, as any service manager would.
+func (w *world) supervise(t *testing.T, slot int) {
+	for {
+		w.mu.Lock()
+		p := w.workers[slot]
+		w.mu.Unlock()
+		<-p.ended
+		for w.idle.Load() && !w.retired.Load() && !t.Failed() {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if w.retired.Load() || t.Failed() {
+			return
+		}
+		time.Sleep(500 * time.Millisecond)
+		fresh := w.startWorker(t)
+		w.mu.Lock()
+		w.workers[slot] = fresh
+		w.mu.Unlock()
+	}
 }
 
 func (p *process) output(t *testing.T) (stdout, stderr string) {
