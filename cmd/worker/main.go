@@ -48,6 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func newCommand(stderr io.Writer, started *bool) *cobra.Command {
 	var concurrency int
 	var shutdown time.Duration
+	var sweepCron string
 	build := manifest.CurrentBuild()
 	cmd := &cobra.Command{
 		Use:   "worker",
@@ -73,18 +74,32 @@ CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS. See .env.ex
 			if concurrency < 1 || concurrency > 1_000 {
 				return fmt.Errorf("--concurrency must be between 1 and 1000, not %d", concurrency)
 			}
+			if err := checkCron(sweepCron); err != nil {
+				return err
+			}
 			*started = true
 			ctx, stopNow, release := signals(cmd.Context())
 			defer release()
 			return wiring.RunWorker(ctx, wiring.WorkerConfig{
-				Config: cfg, Build: build, Concurrency: concurrency, ShutdownTimeout: shutdown, StopNow: stopNow,
+				Config: cfg, Build: build, Concurrency: concurrency, ShutdownTimeout: shutdown, StopNow: stopNow, SweepCron: sweepCron,
 				Logger: slog.New(manifest.LogHandler(slog.NewTextHandler(stderr, nil))), Now: time.Now,
 			})
 		},
 	}
 	cmd.Flags().IntVar(&concurrency, "concurrency", wiring.DefaultConcurrency, "tasks to run at once")
+	cmd.Flags().StringVar(&sweepCron, "sweep-cron", "", "when to sweep redundant versions, in UTC: `SPEC` of five fields, @daily and the like, or off (default $QUANTBOT_SWEEP_CRON, 30 3 * * *)")
 	cmd.Flags().DurationVar(&shutdown, "shutdown-timeout", 45*time.Second, "how long running tasks may go on after a stop signal")
 	return cmd
+}
+
+func checkCron(spec string) error {
+	if spec == "" || spec == "off" {
+		return nil
+	}
+	if err := config.CheckCron(spec); err != nil {
+		return fmt.Errorf("--sweep-cron: %w", err)
+	}
+	return nil
 }
 
 // signals ends the context at the first stop signal and closes now at the second.

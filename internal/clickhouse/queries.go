@@ -21,6 +21,34 @@ var (
 	unsuccessfulSQL string
 	//go:embed queries/chunk_count.sql
 	chunkCountSQL string
+	//go:embed queries/rollback_preview.sql
+	rollbackPreviewSQL string
+	//go:embed queries/versions_of_run.sql
+	versionsOfRunSQL string
+	//go:embed queries/removed_for.sql
+	removedForSQL string
+	//go:embed queries/last_visibility.sql
+	lastVisibilitySQL string
+	//go:embed queries/insert_visibility.sql
+	insertVisibilitySQL string
+	//go:embed queries/sweep_slices.sql
+	sweepSlicesSQL string
+	//go:embed queries/find_redundant.sql
+	findRedundantSQL string
+	//go:embed queries/count_redundant.sql
+	countRedundantSQL string
+	//go:embed queries/hidden_beneficiaries.sql
+	hiddenBeneficiariesSQL string
+	//go:embed queries/delete_redundant.sql
+	deleteRedundantSQL string
+	//go:embed queries/insert_maintenance.sql
+	insertMaintenanceSQL string
+	//go:embed queries/purgeable_runs.sql
+	purgeableRunsSQL string
+	//go:embed queries/versions_by_month.sql
+	versionsByMonthSQL string
+	//go:embed queries/delete_run_month.sql
+	deleteRunMonthSQL string
 	//go:embed queries/success.sql
 	successSQL string
 	//go:embed queries/planned_count.sql

@@ -113,15 +113,22 @@ func (r *reader) duration(name string, fallback time.Duration) time.Duration {
 
 func (r *reader) cron(name, fallback string) string {
 	value := r.text(name, fallback)
-	// The scheduler runs in UTC; the parser also panics on a zone without a schedule behind it.
-	if strings.Contains(value, "TZ=") {
-		r.problem(name, "%q names a time zone; schedules are in UTC", value)
-		return value
-	}
-	if _, err := cron.ParseStandard(value); err != nil {
-		r.problem(name, `%q is not a schedule such as "30 3 * * *" or @daily`, value)
+	if err := CheckCron(value); err != nil {
+		r.problem(name, "%v", err)
 	}
 	return value
+}
+
+// CheckCron tells what is wrong with a schedule. The scheduler runs in UTC; the parser also panics on a zone without a
+// schedule behind it.
+func CheckCron(spec string) error {
+	if strings.Contains(spec, "TZ=") {
+		return fmt.Errorf("%q names a time zone; schedules are in UTC", spec)
+	}
+	if _, err := cron.ParseStandard(spec); err != nil {
+		return fmt.Errorf(`%q is not a schedule such as "30 3 * * *" or @daily`, spec)
+	}
+	return nil
 }
 
 // httpURL returns the URL without a slash at its end. A user or password in it would reach error texts, so it is refused.

@@ -27,7 +27,9 @@ type Handler struct {
 	Filler   *backfill.Filler
 	Finisher *backfill.Finisher
 	Queue    backfill.Queue
-	Logger   *slog.Logger
+	// Sweep removes redundant versions.
+	Sweep  func(context.Context) error
+	Logger *slog.Logger
 }
 
 // ProcessTask implements asynq.Handler.
@@ -37,6 +39,8 @@ func (h *Handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		return h.fill(ctx, t.Payload())
 	case TypeFinish:
 		return h.finish(ctx, t.Payload())
+	case TypeSweep:
+		return h.Sweep(ctx)
 	}
 	return fmt.Errorf("unknown task type %q: %w", t.Type(), asynq.SkipRetry)
 }

@@ -16,6 +16,7 @@ import (
 const (
 	TypeFill   = "candles:fill"
 	TypeFinish = "run:finish"
+	TypeSweep  = "dedup:sweep"
 )
 
 // payloadVersion is raised when a payload changes in a way that older workers would misread; they then refuse the task,

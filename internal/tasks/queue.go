@@ -19,6 +19,8 @@ import (
 const (
 	QueueIngest = "ingest"
 	QueueFinish = "finish"
+	// QueueMaintenance has the sweeps.
+	QueueMaintenance = "maintenance"
 )
 
 // enqueueParallel is how many goroutines enqueue at once: asynq has no batch call, and one goroutine waits a round trip

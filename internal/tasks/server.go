@@ -51,7 +51,7 @@ func Serve(ctx context.Context, cfg ServerConfig, handler *Handler, stopNow <-ch
 	server := asynq.NewServer(conn, asynq.Config{
 		Concurrency:              cfg.Concurrency,
 		BaseContext:              func() context.Context { return tasksCtx },
-		Queues:                   map[string]int{QueueFinish: 3, QueueIngest: 6},
+		Queues:                   map[string]int{QueueFinish: 3, QueueIngest: 6, QueueMaintenance: 1},
 		TaskCheckInterval:        100 * time.Millisecond,
 		DelayedTaskCheckInterval: time.Second,
 		RetryDelayFunc:           retryDelay,

@@ -1,6 +1,7 @@
 package wiring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/source/birdeye"
@@ -27,6 +29,8 @@ type WorkerConfig struct {
 	Concurrency int
 	// ShutdownTimeout is how long running tasks may go on after ctx has ended; 0 = the server's default.
 	ShutdownTimeout time.Duration
+	// SweepCron says when redundant versions are swept, in UTC; empty = as configured, "off" = never by this worker.
+	SweepCron string
 	// StopNow, when closed, interrupts running tasks at once.
 	StopNow <-chan struct{}
 	Logger  *slog.Logger
@@ -53,7 +57,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	leases := &backfill.Leases{Ledger: stores.Ledger, Logger: logger}
 	handler := &tasks.Handler{
 		Ledger: stores.Ledger, Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
-		Finisher: stores.Finisher(logger, cfg.Now),
+		Finisher: stores.Finisher(logger, cfg.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger),
 		Filler:   &backfill.Filler{Source: source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
 	}
 	reconciler := stores.Reconciler(name, logger, cfg.Now)
@@ -66,6 +70,13 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	leaseCtx, stopLeases := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLeases()
 	background.Go(func() { leases.Run(leaseCtx) })
+	if spec := cmp.Or(cfg.SweepCron, cfg.Config.SweepCron); spec != "off" {
+		background.Go(func() {
+			if err := tasks.ScheduleSweeps(reconcileCtx, stores.Queue, spec, cfg.Now, logger); err != nil {
+				logger.ErrorContext(ctx, "sweeps are not scheduled", "err", err)
+			}
+		})
+	}
 	logger.InfoContext(ctx, "worker started", "concurrency", cfg.Concurrency, "version", cfg.Build.Version)
 	err = tasks.Serve(ctx, tasks.ServerConfig{
 		RedisURL: cfg.Config.RedisURL.Reveal(), Concurrency: cfg.Concurrency,
@@ -73,6 +84,25 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	}, handler, cfg.StopNow)
 	logger.InfoContext(ctx, "worker stopped")
 	return err
+}
+
+// MaintenanceLock keeps rollback, restore, sweep and purge apart.
+const MaintenanceLock = "maintenance"
+
+// sweeper removes redundant versions, one slice at a time under the lock.
+func sweeper(stores *Stores, window time.Duration, name string, logger *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		swept, err := stores.History.Sweep(ctx, clickhouse.Sweep{
+			Window: window, By: name,
+			Locked: func(ctx context.Context, step func(context.Context) error) error {
+				return stores.Ledger.WithLock(ctx, MaintenanceLock, step)
+			},
+		})
+		for _, m := range swept {
+			logger.InfoContext(ctx, "swept", "month", m.Month, "interval", m.Interval, "versions", m.Versions, "redundant", m.Redundant, "purged", m.Purged)
+		}
+		return err
+	}
 }
 
 // workerName is unique among living workers of one deployment: containers have host names of their own.

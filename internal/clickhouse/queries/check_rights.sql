@@ -1,2 +1,2 @@
 -- What the program needs on its own database, which the connection has chosen (* = all of its tables).
-CHECK GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW ON *
+CHECK GRANT SELECT, INSERT, ALTER, CREATE TABLE, CREATE VIEW ON *

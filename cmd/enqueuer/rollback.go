@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/wiring"
+)
+
+func (a *app) runsRollbackCommand() *cobra.Command {
+	var dryRun, yes, force bool
+	var reason, format string
+	cmd := &cobra.Command{
+		Use:   "runs-rollback RUN-ID",
+		Short: "Hide a run's candles: readers see at once what was there before",
+		Long: `Hide a run's candles from readers, at once and atomically: for each candle the best version of the other runs is served
+again. Nothing is deleted, so runs-restore takes it back until a sweep purges the run, one rollback window
+(QUANTBOT_ROLLBACK_WINDOW, 7 days) after the rollback.
+
+It first says what it would do, then asks. It refuses while the run is running, and where sweeps have removed versions
+that the undo would need.`,
+		Example: "  quantbot ohlcv runs-rollback 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --dry-run\n  quantbot ohlcv runs-rollback 0192f0c1 --yes --reason 'source was wrong'",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
+				ctx := cmd.Context()
+				runID, err := resolveRun(ctx, stores, args[0])
+				if err != nil {
+					return err
+				}
+				preview, err := a.previewRollback(ctx, stores, runID, dryRun, format)
+				if err != nil || dryRun {
+					return err
+				}
+				if len(preview.Removed) > 0 && !force {
+					return &exitError{exitRefused, &clickhouse.UndoImpossibleError{Removed: preview.Removed}}
+				}
+				if err := a.confirm(yes, fmt.Sprintf("Roll back run %s?", runID)); err != nil {
+					return err
+				}
+				return a.rollBack(ctx, stores, runID, reason, force)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would happen")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&force, "force", false, "roll back even where sweeps have removed what the undo would need")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json (of what would happen)")
+	return cmd
+}
+
+func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, dryRun bool, format string) (clickhouse.RollbackPreview, error) {
+	preview, err := stores.History.PreviewRollback(ctx, runID)
+	if err != nil {
+		return preview, err
+	}
+	if format == "json" {
+		return preview, a.printJSON(preview)
+	}
+	would := "rolling back"
+	if dryRun {
+		would = "would roll back"
+	}
+	fmt.Fprintf(a.stdout, "%s run %s (%s):\n", strings.ToUpper(would[:1])+would[1:], runID, preview.Status)
+	fmt.Fprintf(a.stdout, "  %d versions leave the readers' sight\n", preview.Versions)
+	fmt.Fprintf(a.stdout, "  %d candles disappear: no other run has them\n", preview.Disappearing)
+	for _, f := range preview.FallBacks {
+		fmt.Fprintf(a.stdout, "  %d candles fall back to run %s\n", f.Candles, f.RunID)
+	}
+	for _, m := range preview.Removed {
+		fmt.Fprintf(a.stdout, "  %d versions of %d-%02d that the undo would need were removed by a sweep\n", m.Versions, m.Month/100, m.Month%100)
+	}
+	return preview, nil
+}
+
+func (a *app) rollBack(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, reason string, force bool) error {
+	err := stores.Ledger.WithLock(ctx, wiring.MaintenanceLock, func(ctx context.Context) error {
+		return stores.History.RollBack(ctx, runID, clickhouse.Request{By: operator(), Reason: reason}, force)
+	})
+	if err := refusal(runID, err); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "Run %s is rolled back. Take it back with: %s ohlcv runs-restore %s\n", runID, programName(), runID)
+	return nil
+}
+
+// refusal turns what the state of the run forbids into exit code 3.
+func refusal(runID uuid.UUID, err error) error {
+	if _, impossible := errors.AsType[*clickhouse.UndoImpossibleError](err); impossible {
+		return &exitError{exitRefused, fmt.Errorf("run %s: %w", runID, err)}
+	}
+	for _, reason := range []error{clickhouse.ErrRunning, clickhouse.ErrRolledBack, clickhouse.ErrNotRolledBack, clickhouse.ErrPurging} {
+		if errors.Is(err, reason) {
+			return &exitError{exitRefused, fmt.Errorf("run %s: %w", runID, err)}
+		}
+	}
+	return err
+}
+
+func (a *app) runsRestoreCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:     "runs-restore RUN-ID",
+		Short:   "Take a rollback back: the run's candles are served again",
+		Long:    "Take a rollback back: the run's candles are served again, at once. It is refused once a sweep has begun to purge the run.",
+		Example: "  quantbot ohlcv runs-restore 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
+				runID, err := resolveRun(cmd.Context(), stores, args[0])
+				if err != nil {
+					return err
+				}
+				err = stores.Ledger.WithLock(cmd.Context(), wiring.MaintenanceLock, func(ctx context.Context) error {
+					return stores.History.Restore(ctx, runID, clickhouse.Request{By: operator(), Reason: reason})
+				})
+				if err := refusal(runID, err); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.stderr, "Run %s is served again.\n", runID)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	return cmd
+}
+
+// confirm asks a question unless yes was given. Without an answer nothing is done.
+func (a *app) confirm(yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
+	line, err := bufio.NewReader(a.stdin).ReadString('\n')
+	answer := strings.ToLower(strings.TrimSpace(line))
+	if answer == "y" || answer == "yes" {
+		return nil
+	}
+	if err != nil && answer == "" {
+		return &exitError{exitRefused, errors.New("nobody answered: nothing was done; give --yes to go on without being asked")}
+	}
+	return &exitError{exitRefused, errors.New("nothing was done")}
+}
+
+// operator is who acts, for the record.
+func operator() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}

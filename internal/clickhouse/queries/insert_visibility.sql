@@ -1,0 +1,1 @@
+INSERT INTO ohlcv_run_visibility (run_id, sequence, event, requested_by, reason)

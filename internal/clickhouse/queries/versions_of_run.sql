@@ -1,0 +1,6 @@
+-- Repeats of a version that are not merged yet count once.
+SELECT countDistinct(chain, token_address, interval_seconds, timestamp, rank)
+FROM ohlcv_candle_versions
+WHERE (chain, token_address) IN (SELECT chain, token_address FROM ohlcv_ingestion_tasks WHERE run_id = {run_id:UUID})
+  AND interval_seconds = {interval:UInt32}
+  AND ingestion_run_id = {run_id:UUID}

@@ -1,0 +1,123 @@
+package clickhouse
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+)
+
+// ranAndEnded writes a run's candles, its planned row and its end.
+func ranAndEnded(t testing.TB, db *DB, after int, candles []candle.Candle) backfill.Run {
+	t.Helper()
+	run := newRun(after)
+	mustWrite(t, db, newWrite(run, candles))
+	end(t, db, run)
+	return run
+}
+
+func end(t testing.TB, db *DB, run backfill.Run) {
+	t.Helper()
+	require.NoError(t, db.Started(t.Context(), run))
+	require.NoError(t, db.Finished(t.Context(), backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: time.Now().UTC()}))
+}
+
+var someone = Request{By: "ana@desk", Reason: "test"}
+
+func TestARollbackUncoversWhatWasThereBefore(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	old := ranAndEnded(t, db, 0, minutes(5, 1))
+	before := served(t, db)
+	bad := ranAndEnded(t, db, 1, minutes(8, 2))
+	later := ranAndEnded(t, db, 2, minutes(2, 3))
+	withAll := served(t, db)
+
+	preview, err := db.PreviewRollback(t.Context(), bad.ID())
+	require.NoError(t, err)
+	require.EqualValues(t, 8, preview.Versions)
+	require.EqualValues(t, 3, preview.Disappearing)
+	require.Equal(t, []FallBack{{RunID: old.ID(), Candles: 3}}, preview.FallBacks, "the first two are served by the later run")
+	require.Empty(t, preview.Removed)
+
+	require.NoError(t, db.RollBack(t.Context(), bad.ID(), someone, false))
+	require.Equal(t, append(minutes(2, 3), minutes(5, 1)[2:]...), served(t, db))
+	require.ErrorIs(t, db.RollBack(t.Context(), bad.ID(), someone, false), ErrRolledBack)
+	row, err := db.RunDetails(t.Context(), bad.ID())
+	require.NoError(t, err)
+	require.Equal(t, "rolled_back", row.Status)
+	require.NoError(t, db.RollBack(t.Context(), later.ID(), someone, false))
+	require.Equal(t, before, served(t, db))
+
+	require.NoError(t, db.Restore(t.Context(), later.ID(), someone))
+	require.NoError(t, db.Restore(t.Context(), bad.ID(), someone))
+	require.Equal(t, withAll, served(t, db))
+	require.ErrorIs(t, db.Restore(t.Context(), bad.ID(), someone), ErrNotRolledBack)
+}
+
+func TestARunningOrUnknownRunIsNotRolledBack(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	run := newRun(0)
+	require.NoError(t, db.Started(t.Context(), run))
+	require.ErrorIs(t, db.RollBack(t.Context(), run.ID(), someone, true), ErrRunning)
+	require.ErrorIs(t, db.RollBack(t.Context(), uuid.New(), someone, true), backfill.ErrUnknownRun)
+	require.ErrorIs(t, db.Restore(t.Context(), uuid.New(), someone), backfill.ErrUnknownRun)
+}
+
+func TestASweepRemovesOnlyWhatIsRedundant(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	old := ranAndEnded(t, db, 0, minutes(5, 1))
+	next := ranAndEnded(t, db, 1, minutes(3, 2))
+	running := newRun(2)
+	require.NoError(t, db.Started(t.Context(), running))
+	mustWrite(t, db, newWrite(running, minutes(2, 3)))
+	before := served(t, db)
+
+	young, err := db.Sweep(t.Context(), Sweep{Window: time.Hour})
+	require.NoError(t, err)
+	require.Equal(t, []SweptMonth{{Month: 202401, Interval: "1m", Versions: 10}}, young, "no run is settled yet")
+	dry, err := db.Sweep(t.Context(), Sweep{DryRun: true})
+	require.NoError(t, err)
+	require.Equal(t, []SweptMonth{{Month: 202401, Interval: "1m", Versions: 10, Redundant: 3}}, dry)
+	require.EqualValues(t, 10, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
+	swept, err := db.Sweep(t.Context(), Sweep{By: "cron"})
+	require.NoError(t, err)
+	require.Equal(t, dry, swept)
+	require.EqualValues(t, 7, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
+	require.Equal(t, before, served(t, db))
+	again, err := db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.Equal(t, []SweptMonth{{Month: 202401, Interval: "1m", Versions: 7}}, again)
+
+	refused := db.RollBack(t.Context(), next.ID(), someone, false)
+	require.ErrorContains(t, refused, "3 of 2024-01")
+	require.Equal(t, before, served(t, db))
+	require.NoError(t, db.RollBack(t.Context(), old.ID(), someone, false), "nothing was removed for its sake")
+	require.NoError(t, db.RollBack(t.Context(), next.ID(), someone, true))
+	require.Equal(t, minutes(2, 3), served(t, db))
+}
+
+func TestAPurgeEndsTheTimeForRestoring(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	run := ranAndEnded(t, db, 0, minutes(5, 1))
+	other := ranAndEnded(t, db, 1, minutes(2, 2))
+	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
+	_, err := db.Sweep(t.Context(), Sweep{Window: time.Hour})
+	require.NoError(t, err)
+	require.NoError(t, db.Restore(t.Context(), run.ID(), someone), "its time is not over")
+	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
+	swept, err := db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.EqualValues(t, 5, swept[0].Purged)
+	require.ErrorIs(t, db.Restore(t.Context(), run.ID(), someone), ErrPurging)
+	require.ErrorIs(t, db.RollBack(t.Context(), run.ID(), someone, false), ErrPurging)
+	require.EqualValues(t, 2, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
+	require.NoError(t, db.RollBack(t.Context(), other.ID(), someone, false))
+}
