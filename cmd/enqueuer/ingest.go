@@ -85,7 +85,7 @@ half-open: --to itself is outside. Candles that have not closed yet are left out
 	f.IntVar(&o.preWindow, "pre-window", 260, "`minutes` before each call")
 	f.IntVar(&o.postWindow, "post-window", 1440, "`minutes` after each call")
 	f.StringVar(&o.side, "side", "buy", "which calls, where the table tells; empty for all")
-	f.StringVar(&o.dedupMode, "dedup-mode", string(manifest.DedupNone), "none; inline and post-batch are not available yet")
+	f.StringVar(&o.dedupMode, "dedup-mode", string(manifest.DedupNone), "none, inline (skip what settled runs serve as well) or post-batch (count it at the end)")
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict (rejects candles without volume)")
 	f.Uint8Var(&o.sourceTier, "source-tier", uint8(candle.TierBackfillAPI), "how far the candles are trusted, 0 to 5")
 	f.Float64Var(&o.haltRate, "halt-rejection-rate", 0.5, "halt when more than this share of the candles is rejected, from 1000 candles on; 0 = never")
@@ -125,7 +125,10 @@ func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
 	if in.request.Validation, err = candle.ParseValidation(o.validation); err != nil {
 		return in, fmt.Errorf("--validation: %w", err)
 	}
-	in.request.DedupMode, in.request.Source = manifest.DedupMode(o.dedupMode), o.source
+	if in.request.DedupMode, err = manifest.ParseDedupMode(o.dedupMode); err != nil {
+		return in, fmt.Errorf("--dedup-mode: %w", err)
+	}
+	in.request.Source = o.source
 	in.request.SourceTier = candle.SourceTier(o.sourceTier)
 	return in, in.check()
 }
@@ -158,8 +161,6 @@ func (in *ingestion) check() error {
 		return errors.New("--calls-query needs --duckdb FILE")
 	case o.preWindow < 0 || o.postWindow < 0 || o.preWindow+o.postWindow == 0:
 		return errors.New("--pre-window and --post-window must not be negative, nor both 0")
-	case in.request.DedupMode != manifest.DedupNone:
-		return fmt.Errorf("--dedup-mode %q is not available; the only mode so far is none", o.dedupMode)
 	case !(o.haltRate >= 0 && o.haltRate <= 1):
 		return fmt.Errorf("--halt-rejection-rate must be between 0 and 1, not %g", o.haltRate)
 	case in.request.SourceTier > candle.MaxTier:

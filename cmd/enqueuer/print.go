@@ -225,6 +225,9 @@ func rowOf(record backfill.RunRecord) clickhouse.RunRow {
 		RangeFrom: time.Unix(m.Range.From, 0).UTC(), RangeTo: time.Unix(m.Range.To, 0).UTC(),
 		Validation: string(m.Validation), StartedBy: m.StartedBy, RetriedChunks: int64(record.RetriedChunks), HaltRejectionRate: m.HaltRejectionRate,
 	}
+	if !record.DedupCompletedAt.IsZero() {
+		row.DedupCompletedAt = &record.DedupCompletedAt
+	}
 	if !record.CompletedAt.IsZero() {
 		row.CompletedAt = &record.CompletedAt
 	}

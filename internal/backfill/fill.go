@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // ErrUnwanted tells that the run was cancelled, or its attempt ended, while the chunk was being fetched; nothing was stored.
@@ -34,6 +35,9 @@ func (f *Filler) Fill(ctx context.Context, run Run, chunk Chunk, executions int,
 		return outcome, fmt.Errorf("fetch %s %s %s from %s: %w", chunk.Token, chunk.Interval, chunk.Range, f.Source.Name(), err)
 	}
 	f.sift(fetched, run, chunk, &write, &outcome.Stats)
+	if run.Manifest.DedupMode == manifest.DedupInline {
+		f.deduplicate(ctx, &write, &outcome.Stats)
+	}
 	outcome.Status = OutcomeSuccess
 	for tries := 1; ; tries++ {
 		wanted, err := stillWanted(ctx)
@@ -73,6 +77,14 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
+}
+
+// deduplicate leaves out what other runs serve as well. What is stored in their shadow counts as deduplicated, too.
+func (f *Filler) deduplicate(ctx context.Context, write *ChunkWrite, stats *Stats) {
+	store, deduplicated := f.Store.Deduplicate(ctx, write.Run, write.Chunk, write.Candles)
+	write.Candles = store
+	stats.Inserted -= deduplicated
+	stats.Deduplicated += deduplicated
 }
 
 // Unfilled is the outcome of a chunk that ends without candles.

@@ -51,6 +51,11 @@ func (s *shelf) WriteChunk(_ context.Context, w ChunkWrite) (bool, error) {
 	return s.recorded, s.err
 }
 
+// Deduplicate finds nothing to leave out.
+func (s *shelf) Deduplicate(_ context.Context, _ Run, _ Chunk, candles []candle.Candle) ([]candle.Candle, int64) {
+	return candles, 0
+}
+
 func at(open int64, volume float64) candle.Candle {
 	return candle.Candle{OpenTime: open, Open: 1, High: 2, Low: 1, Close: 2, Volume: volume}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // unrecordedBatch is how many outcome rows are written to the history at a time.
@@ -128,7 +129,27 @@ func (f *Finisher) addUp(ctx context.Context, state LedgerState) (*tally, error)
 		}
 	}
 	t.close(state)
+	f.deduplicate(ctx, &t.record)
 	return t, nil
+}
+
+// deduplicate ends the comparison with other runs: inline dedup is over by now, post-batch happens here. A history that
+// cannot be read leaves the run without it (R7).
+func (f *Finisher) deduplicate(ctx context.Context, record *RunRecord) {
+	switch record.Manifest.DedupMode {
+	case manifest.DedupInline:
+	case manifest.DedupPostBatch:
+		shadowed, err := f.History.Shadowed(ctx, record.Run)
+		if err != nil {
+			f.Logger.WarnContext(ctx, "post-batch dedup not possible, the run ends without it", "run_id", record.ID(), "err", err)
+			return
+		}
+		record.Stats.Inserted -= shadowed
+		record.Stats.Deduplicated += shadowed
+	default:
+		return
+	}
+	record.DedupCompletedAt = f.Now().UTC()
 }
 
 // tally adds outcomes up to a run's record.

@@ -22,6 +22,8 @@ type FinishHistory interface {
 	RecordOutcomes(ctx context.Context, run Run, outcomes []Outcome) error
 	// Finished writes the attempt's end. Writing it again changes nothing.
 	Finished(ctx context.Context, record RunRecord) error
+	// Shadowed counts the run's candles that bring nothing over what other runs serve.
+	Shadowed(ctx context.Context, run Run) (int64, error)
 }
 
 // FillHistory is what a worker needs.

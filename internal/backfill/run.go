@@ -54,4 +54,6 @@ type RunRecord struct {
 	FailedChunks    int    `json:"failed_chunks"`
 	CancelledChunks int    `json:"cancelled_chunks"`
 	ErrorMessage    string `json:"error_message"`
+	// DedupCompletedAt is when this run's candles were compared with those of others; zero when they were not.
+	DedupCompletedAt time.Time `json:"dedup_completed_at"`
 }

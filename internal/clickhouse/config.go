@@ -74,6 +74,8 @@ type Config struct {
 	TLS *tls.Config `json:"-"`
 	// MaxConns bounds the pool.
 	MaxConns int
+	// RollbackWindow is how long a run must have been over before inline dedup skips candles for its sake.
+	RollbackWindow time.Duration
 }
 
 // options translates the configuration for the driver.

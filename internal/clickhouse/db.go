@@ -29,6 +29,7 @@ type DB struct {
 	addr     string
 	user     string
 	database string
+	window   time.Duration
 	log      *slog.Logger
 }
 
@@ -49,6 +50,7 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger) (*DB, error) {
 		addr:     options.Addr[0],
 		user:     options.Auth.Username,
 		database: options.Auth.Database,
+		window:   cfg.RollbackWindow,
 		log:      logger,
 	}
 	if err := db.Ping(ctx); err != nil {

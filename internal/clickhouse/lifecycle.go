@@ -42,6 +42,7 @@ type lifecycleRow struct {
 	ErrorMessage    string     `ch:"error_message"`
 	ZeroVolume      int64      `ch:"zero_volume_count"`
 	DedupMode       string     `ch:"dedup_mode"`
+	DedupCompleted  *time.Time `ch:"dedup_completed_at"`
 	PlannedChunks   int64      `ch:"planned_chunks"`
 	RetriedChunks   int64      `ch:"retried_chunks"`
 	CancelledChunks int64      `ch:"cancelled_chunks"`
@@ -116,6 +117,7 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 		ErrorMessage:    record.ErrorMessage,
 		ZeroVolume:      record.Stats.ZeroVolume,
 		DedupMode:       string(m.DedupMode),
+		DedupCompleted:  nullable(record.DedupCompletedAt),
 		PlannedChunks:   int64(record.PlannedChunks),
 		RetriedChunks:   int64(record.RetriedChunks),
 		CancelledChunks: int64(record.CancelledChunks),

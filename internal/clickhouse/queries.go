@@ -49,6 +49,12 @@ var (
 	versionsByMonthSQL string
 	//go:embed queries/delete_run_month.sql
 	deleteRunMonthSQL string
+	//go:embed queries/visible_others.sql
+	visibleOthersSQL string
+	//go:embed queries/hidden_runs.sql
+	hiddenRunsSQL string
+	//go:embed queries/shadowed.sql
+	shadowedSQL string
 	//go:embed queries/success.sql
 	successSQL string
 	//go:embed queries/planned_count.sql

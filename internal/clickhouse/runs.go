@@ -89,6 +89,8 @@ func (r *RunRow) Record() (backfill.RunRecord, error) {
 		FailedChunks:    int(r.ErrorsCount),
 		CancelledChunks: int(r.CancelledChunks),
 		ErrorMessage:    r.ErrorMessage,
+
+		DedupCompletedAt: orZero(r.DedupCompletedAt),
 	}, nil
 }
 

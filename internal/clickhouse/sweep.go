@@ -65,13 +65,12 @@ func (db *DB) Sweep(ctx context.Context, s Sweep) ([]SweptMonth, error) {
 	if err := db.purge(ctx, s, &result); err != nil {
 		return result.months, err
 	}
-	err := db.sweepSlices(ctx, s, uuid.Nil, operationSweep, &result)
+	err := db.sweepSlices(ctx, s, &result)
 	return result.months, err
 }
 
-// sweepSlices removes what is redundant among the tokens of a run, and of its versions only, or everywhere.
-func (db *DB) sweepSlices(ctx context.Context, s Sweep, onlyRun uuid.UUID, operation string, result *sweepResult) error {
-	slices, err := db.sweepPlan(ctx, s.Intervals, onlyRun)
+func (db *DB) sweepSlices(ctx context.Context, s Sweep, result *sweepResult) error {
+	slices, err := db.sweepPlan(ctx, s.Intervals)
 	if err != nil {
 		return err
 	}
@@ -79,9 +78,9 @@ func (db *DB) sweepSlices(ctx context.Context, s Sweep, onlyRun uuid.UUID, opera
 		month := result.of(slice.month, slice.interval)
 		month.Versions += slice.versions
 		err := s.Locked(ctx, func(ctx context.Context) error {
-			removed, err := db.sweepSlice(ctx, s, slice, onlyRun, operation)
+			removed, err := db.sweepSlice(ctx, s, slice)
 			if errors.Is(err, errHidden) { // its versions make nothing redundant any more
-				removed, err = db.sweepSlice(ctx, s, slice, onlyRun, operation)
+				removed, err = db.sweepSlice(ctx, s, slice)
 			}
 			month.Redundant += removed
 			result.removed += removed
@@ -98,7 +97,7 @@ func (db *DB) sweepSlices(ctx context.Context, s Sweep, onlyRun uuid.UUID, opera
 }
 
 // sweepPlan cuts the versions into slices along the key.
-func (db *DB) sweepPlan(ctx context.Context, intervals []candle.Interval, onlyRun uuid.UUID) ([]sweepSlice, error) {
+func (db *DB) sweepPlan(ctx context.Context, intervals []candle.Interval) ([]sweepSlice, error) {
 	type tokenRow struct {
 		Month    uint32 `ch:"month"`
 		Interval uint32 `ch:"interval_seconds"`
@@ -110,7 +109,7 @@ func (db *DB) sweepPlan(ctx context.Context, intervals []candle.Interval, onlyRu
 	for i, interval := range intervals {
 		seconds[i] = uint32(interval)
 	}
-	rows, err := selectStructs[tokenRow](ctx, db, sweepSlicesSQL, named("intervals", seconds), named("run_id", onlyRun))
+	rows, err := selectStructs[tokenRow](ctx, db, sweepSlicesSQL, named("intervals", seconds))
 	if err != nil {
 		return nil, db.storeError("plan the sweep", err)
 	}
@@ -131,10 +130,9 @@ func (db *DB) sweepPlan(ctx context.Context, intervals []candle.Interval, onlyRu
 
 // The operations in the record of what was removed.
 const (
-	operationSweep     = "sweep"
-	operationPurge     = "purge"
-	operationInline    = "inline"
-	operationPostBatch = "post-batch"
+	operationSweep  = "sweep"
+	operationPurge  = "purge"
+	operationInline = "inline"
 )
 
 // errHidden tells that a run was rolled back while versions were about to be removed for its sake.
@@ -143,17 +141,17 @@ var errHidden = errors.New("a run was rolled back meanwhile")
 // sweepSlice finds, writes down, looks again and removes, in this order: a rollback writes first and looks at what is
 // written down after that, so one of the two always sees the other. A death before the removal leaves a record that is
 // too high, which makes a rollback refuse rather than leave a gap.
-func (db *DB) sweepSlice(ctx context.Context, s Sweep, slice sweepSlice, onlyRun uuid.UUID, operation string) (int64, error) {
+func (db *DB) sweepSlice(ctx context.Context, s Sweep, slice sweepSlice) (int64, error) {
 	id := uuid.New()
 	err := db.exec(ctx, streamTimeout, findRedundantSQL,
-		named("operation_id", id), named("run_id", onlyRun), named("window", uint32(s.Window.Seconds())),
+		named("operation_id", id), named("window", uint32(s.Window.Seconds())),
 		named("month", slice.month), named("interval", slice.interval),
 		named("from_chain", string(slice.from.Chain)), named("from_token", slice.from.Address),
 		named("to_chain", string(slice.to.Chain)), named("to_token", slice.to.Address))
 	if err != nil {
 		return 0, db.storeError("find redundant versions", err)
 	}
-	record, removed, err := db.foundRedundant(ctx, id, slice, operation, s.By)
+	record, removed, err := db.foundRedundant(ctx, id, slice, s.By)
 	if err != nil || removed == 0 || s.DryRun {
 		return removed, err
 	}
@@ -187,7 +185,7 @@ type maintenanceRow struct {
 	HarmlessFrom time.Time `ch:"harmless_from"`
 }
 
-func (db *DB) foundRedundant(ctx context.Context, id uuid.UUID, slice sweepSlice, operation, by string) (record []maintenanceRow, total int64, err error) {
+func (db *DB) foundRedundant(ctx context.Context, id uuid.UUID, slice sweepSlice, by string) (record []maintenanceRow, total int64, err error) {
 	type foundRow struct {
 		Beneficiary  uuid.UUID `ch:"beneficiary_run_id"`
 		Removed      uuid.UUID `ch:"removed_run_id"`
@@ -201,7 +199,7 @@ func (db *DB) foundRedundant(ctx context.Context, id uuid.UUID, slice sweepSlice
 	for _, f := range found {
 		record = append(record, maintenanceRow{
 			Beneficiary: f.Beneficiary, Removed: f.Removed, Month: slice.month, Interval: slice.interval, OperationID: id,
-			Operation: operation, Versions: f.Versions, PerformedBy: by, HarmlessFrom: f.HarmlessFrom,
+			Operation: operationSweep, Versions: f.Versions, PerformedBy: by, HarmlessFrom: f.HarmlessFrom,
 		})
 		total += int64(f.Versions)
 	}

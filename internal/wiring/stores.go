@@ -79,6 +79,7 @@ func OpenHistory(ctx context.Context, cfg config.Config, logger *slog.Logger) (*
 	return clickhouse.Open(ctx, clickhouse.Config{
 		Host: cfg.ClickHouse.Host, Port: cfg.ClickHouse.Port, Database: cfg.ClickHouse.Database,
 		User: cfg.ClickHouse.User, Password: clickhouse.Secret(cfg.ClickHouse.Password), DSN: clickhouse.Secret(cfg.ClickHouse.DSN),
+		RollbackWindow: cfg.RollbackWindow,
 	}, logger)
 }
 

@@ -58,7 +58,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	handler := &tasks.Handler{
 		Ledger: stores.Ledger, Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
 		Finisher: stores.Finisher(logger, cfg.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger),
-		Filler:   &backfill.Filler{Source: source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
+		Filler: &backfill.Filler{Source: source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
 	}
 	reconciler := stores.Reconciler(name, logger, cfg.Now)
 	var background sync.WaitGroup

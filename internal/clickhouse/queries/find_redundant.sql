@@ -1,7 +1,7 @@
 -- The redundant versions of a slice. With the versions of a candle ordered by rank and run, everything behind the best
 -- version of a settled run is redundant to it: its quality is lower, or equal and its run older. The served version is
 -- never behind. (An older version that equals a newer one could go in either direction; only the older one goes.)
--- Grouping along the key keeps one candle in memory at a time. With a run, only its versions are looked for.
+-- Grouping along the key keeps one candle in memory at a time.
 INSERT INTO ohlcv_redundant_versions
     (operation_id, chain, token_address, interval_seconds, timestamp, rank, ingestion_run_id, beneficiary_run_id)
 SELECT {operation_id:UUID}, chain, token_address, interval_seconds, timestamp, version.1, version.2, best.2
@@ -13,8 +13,7 @@ FROM
         interval_seconds,
         timestamp,
         minIf((rank, ingestion_run_id), settled) AS best,
-        arrayFilter(x -> x > best AND ({run_id:UUID} = toUUID('00000000-0000-0000-0000-000000000000') OR x.2 = {run_id:UUID}),
-            groupUniqArray((rank, ingestion_run_id))) AS redundant
+        arrayFilter(x -> x > best, groupUniqArray((rank, ingestion_run_id))) AS redundant
     FROM
     (
         SELECT chain, token_address, interval_seconds, timestamp, rank, ingestion_run_id,

@@ -1,0 +1,372 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
+)
+
+// Everything that may happen to versions, in any order, against a model in plain maps: runs that overlap and differ in
+// values, quality and tier, in every dedup mode, chunks answered twice, ends, rollbacks, restores, sweeps, purges and
+// merges. After every step the served view equals the model; as-of reads of earlier moments give what was served of
+// ended runs then, or refuse because a sweep has removed it. rapid prints the seed of a failure.
+func TestVersionsEqualModelAfterEveryStep(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	var tokens atomic.Int64
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &auditModel{
+			t: rt, db: db, token: candle.Token{Chain: candle.Solana, Address: fmt.Sprintf("audit%d", tokens.Add(1))},
+			versions: map[versionKey]candle.Candle{}, removed: map[uuid.UUID]int{},
+		}
+		// What earlier sequences left must not be purged by this one.
+		mustExec(t, db, "TRUNCATE TABLE ohlcv_run_visibility")
+		mustExec(t, db, "TRUNCATE TABLE ohlcv_candle_versions")
+		for range rapid.IntRange(5, 25).Draw(rt, "steps") {
+			m.step()
+			m.check()
+		}
+	})
+}
+
+type auditModel struct {
+	t        *rapid.T
+	db       *DB
+	token    candle.Token
+	runs     []*modelRun
+	versions map[versionKey]candle.Candle
+	removed  map[uuid.UUID]int // versions removed or skipped for the sake of a run
+	moments  []moment
+	swept    int // the number of moments when something was last removed
+}
+
+type modelRun struct {
+	backfill.Run
+	ended, hidden, purged bool
+}
+
+// moment is what an as-of read must give.
+type moment struct {
+	at   string
+	want []candle.Candle
+}
+
+func (m *auditModel) step() {
+	steps := map[string]func(){
+		"start": m.start, "write": m.write, "write again": m.write, "end": m.end, "roll back": m.rollBack, "restore": m.restore,
+		"sweep": m.sweep, "merge": func() { m.exec("OPTIMIZE TABLE ohlcv_candle_versions FINAL") }, "look back": m.lookBack,
+	}
+	names := []string{"start", "write", "write", "write again", "end", "end", "roll back", "restore", "sweep", "merge", "look back"}
+	steps[rapid.SampledFrom(names).Draw(m.t, "step")]()
+}
+
+func (m *auditModel) start() {
+	run := newRun(rapid.IntRange(0, 3).Draw(m.t, "start"))
+	run.Manifest.RunID = uuid.New()
+	run.Manifest.SourceTier = candle.SourceTier(rapid.IntRange(2, 3).Draw(m.t, "tier"))
+	run.Manifest.DedupMode = rapid.SampledFrom([]manifest.DedupMode{manifest.DedupNone, manifest.DedupInline, manifest.DedupPostBatch}).Draw(m.t, "mode")
+	m.must(m.db.Started(context.Background(), run))
+	m.runs = append(m.runs, &modelRun{Run: run})
+}
+
+// pick draws a run in a state, or skips the step.
+func (m *auditModel) pick(wanted func(*modelRun) bool) *modelRun {
+	candidates := slices.DeleteFunc(slices.Clone(m.runs), func(r *modelRun) bool { return !wanted(r) })
+	if len(candidates) == 0 {
+		return nil
+	}
+	return rapid.SampledFrom(candidates).Draw(m.t, "run")
+}
+
+// monthEnd lets candles cross partitions.
+var monthEnd = time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC).Unix()
+
+// write stores an answer of a running run; the same chunk again may be answered differently.
+func (m *auditModel) write() {
+	run := m.pick(func(r *modelRun) bool { return !r.ended })
+	if run == nil {
+		return
+	}
+	w := newWrite(run.Run, nil)
+	w.Chunk = backfill.NewChunk(m.token, candle.Interval1m, candle.Range{From: monthEnd - 180, To: monthEnd + 180})
+	w.Outcome.Token = m.token
+	for i := range int64(6) {
+		if rapid.Bool().Draw(m.t, "has candle") {
+			price := float64(rapid.IntRange(1, 3).Draw(m.t, "price"))
+			w.Candles = append(w.Candles, priced(monthEnd+(i-3)*60, price, float64(rapid.IntRange(0, 1).Draw(m.t, "volume"))))
+		}
+	}
+	if run.Manifest.DedupMode == manifest.DedupInline {
+		wantStore, wantCount := m.inline(run, w.Candles)
+		store, count := m.db.Deduplicate(context.Background(), run.Run, w.Chunk, w.Candles)
+		if diff := gocmp.Diff(wantStore, store); diff != "" || wantCount != count {
+			m.t.Fatalf("inline dedup: %d instead of %d, stored (-want +got):\n%s", count, wantCount, diff)
+		}
+		w.Candles = store
+	}
+	for _, c := range w.Candles {
+		m.versions[m.key(run, c)] = c
+	}
+	if recorded, err := m.db.WriteChunk(context.Background(), w); err != nil || !recorded {
+		m.t.Fatalf("write: recorded %v, %v", recorded, err)
+	}
+}
+
+func (m *auditModel) key(run *modelRun, c candle.Candle) versionKey {
+	quality := candle.Quality(c, run.Manifest.SourceTier)
+	return versionKey{c.OpenTime, Rank(quality, run.Manifest.StartedAt), run.ID()}
+}
+
+// inline is the rule of judge, said once more over the model.
+func (m *auditModel) inline(run *modelRun, candles []candle.Candle) (store []candle.Candle, count int64) {
+	for _, c := range candles {
+		own := m.key(run, c)
+		others := slices.DeleteFunc(m.visible(c.OpenTime), func(k versionKey) bool { return k.run == run.ID() })
+		if len(others) == 0 {
+			store = append(store, c)
+			continue
+		}
+		best := others[0]
+		same := best.rank>>rankTimeBits == own.rank>>rankTimeBits && m.versions[best] == c
+		if same || compareKeys(best, own) < 0 {
+			count++
+		}
+		ended := slices.IndexFunc(others, func(k versionKey) bool { return m.run(k.run).ended && compareKeys(k, own) < 0 })
+		switch {
+		case same && m.run(best.run).ended:
+			m.removed[best.run]++
+		case ended >= 0:
+			m.removed[others[ended].run]++
+		default:
+			store = append(store, c)
+		}
+	}
+	if store == nil && len(candles) > 0 {
+		store = []candle.Candle{}
+	}
+	return store, count
+}
+
+func compareKeys(a, b versionKey) int {
+	return cmp.Or(cmp.Compare(a.openTime, b.openTime), cmp.Compare(a.rank, b.rank), compareRuns(a.run, b.run))
+}
+
+func (m *auditModel) run(id uuid.UUID) *modelRun {
+	return m.runs[slices.IndexFunc(m.runs, func(r *modelRun) bool { return r.ID() == id })]
+}
+
+// visible are the versions of a candle that readers may see, best first; of all candles for 0.
+func (m *auditModel) visible(openTime int64) (keys []versionKey) {
+	for key := range m.versions {
+		if !m.run(key.run).hidden && (openTime == 0 || key.openTime == openTime) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, compareKeys)
+	return keys
+}
+
+func (m *auditModel) end() {
+	run := m.pick(func(r *modelRun) bool { return !r.ended })
+	if run == nil {
+		return
+	}
+	if run.Manifest.DedupMode == manifest.DedupPostBatch {
+		m.checkShadowed(run)
+	}
+	run.ended = true
+	record := backfill.RunRecord{Run: run.Run, Status: backfill.StatusCompleted, CompletedAt: time.Now().UTC()}
+	m.must(m.db.Finished(context.Background(), record))
+	m.moments = append(m.moments, m.now())
+}
+
+func (m *auditModel) checkShadowed(run *modelRun) {
+	want := int64(0)
+	for i := range int64(6) {
+		at := monthEnd + (i-3)*60
+		var own, others []versionKey
+		for _, k := range m.visible(at) {
+			if k.run == run.ID() {
+				own = append(own, k)
+			} else {
+				others = append(others, k)
+			}
+		}
+		if len(own) == 0 || len(others) == 0 {
+			continue
+		}
+		same := own[0].rank>>rankTimeBits == others[0].rank>>rankTimeBits && m.versions[own[0]] == m.versions[others[0]]
+		if same || compareKeys(others[0], own[0]) < 0 {
+			want++
+		}
+	}
+	scope := run.Run
+	scope.Manifest.Range = candle.Range{From: monthEnd - 180, To: monthEnd + 180}
+	got, err := m.db.Shadowed(context.Background(), scope)
+	m.must(err)
+	if got != want {
+		m.t.Fatalf("post-batch dedup counts %d instead of %d", got, want)
+	}
+}
+
+func (m *auditModel) rollBack() {
+	run := m.pick(func(r *modelRun) bool { return r.ended && !r.hidden })
+	if run == nil {
+		return
+	}
+	err := m.db.RollBack(context.Background(), run.ID(), someone, false)
+	if _, refused := errors.AsType[*UndoImpossibleError](err); refused != (m.removed[run.ID()] > 0) || (err != nil && !refused) {
+		m.t.Fatalf("roll back with %d removed: %v", m.removed[run.ID()], err)
+	}
+	run.hidden = err == nil
+	m.moments = append(m.moments, m.now())
+}
+
+func (m *auditModel) restore() {
+	run := m.pick(func(r *modelRun) bool { return r.hidden })
+	if run == nil {
+		return
+	}
+	err := m.db.Restore(context.Background(), run.ID(), someone)
+	if run.purged != errors.Is(err, ErrPurging) || (err != nil && !run.purged) {
+		m.t.Fatalf("restore, purged %v: %v", run.purged, err)
+	}
+	run.hidden = run.purged
+	m.moments = append(m.moments, m.now())
+}
+
+// sweep counts every ended run as settled and every rolled-back run as due for the purge.
+func (m *auditModel) sweep() {
+	want := 0
+	for key := range m.versions {
+		if run := m.run(key.run); run.hidden {
+			delete(m.versions, key)
+			want++
+		}
+	}
+	for _, run := range m.runs {
+		run.purged = run.purged || run.hidden
+	}
+	for i := range int64(6) {
+		var beneficiary uuid.UUID
+		for _, key := range m.visible(monthEnd + (i-3)*60) {
+			switch {
+			case beneficiary != uuid.Nil:
+				delete(m.versions, key)
+				m.removed[beneficiary]++
+				want++
+			case m.run(key.run).ended:
+				beneficiary = key.run
+			}
+		}
+	}
+	swept, err := m.db.Sweep(context.Background(), Sweep{})
+	m.must(err)
+	got := int64(0)
+	for _, month := range swept {
+		got += month.Redundant + month.Purged
+	}
+	if got != int64(want) {
+		m.t.Fatalf("the sweep removed %d versions instead of %d", got, want)
+	}
+	if want > 0 {
+		m.swept = len(m.moments)
+	}
+}
+
+// now is this moment and what an as-of read of it must give. It returns when the clock has moved on.
+func (m *auditModel) now() moment {
+	var at time.Time
+	m.must(m.db.conn.QueryRow(context.Background(), "SELECT now64(6, 'UTC')").Scan(&at))
+	for time.Since(at) < 3*time.Millisecond {
+		time.Sleep(time.Millisecond)
+	}
+	var ended []versionKey
+	for _, key := range m.visible(0) {
+		if m.run(key.run).ended {
+			ended = append(ended, key)
+		}
+	}
+	return moment{at: at.Format("2006-01-02 15:04:05.000000"), want: m.best(ended)}
+}
+
+// lookBack reads an earlier moment.
+func (m *auditModel) lookBack() {
+	if len(m.moments) == 0 {
+		return
+	}
+	n := rapid.IntRange(0, len(m.moments)-1).Draw(m.t, "moment")
+	got, err := m.db.asOf(context.Background(), m.token, m.moments[n].at)
+	if err != nil && n < m.swept && strings.Contains(err.Error(), "have been removed") {
+		return
+	}
+	m.must(err)
+	if diff := gocmp.Diff(m.moments[n].want, got); diff != "" {
+		m.t.Fatalf("as of %s differs (-want +got):\n%s", m.moments[n].at, diff)
+	}
+}
+
+func (m *auditModel) best(keys []versionKey) (candles []candle.Candle) {
+	for i, key := range keys {
+		if i == 0 || key.openTime != keys[i-1].openTime {
+			candles = append(candles, m.versions[key])
+		}
+	}
+	return candles
+}
+
+func (m *auditModel) check() {
+	var got []candle.Candle
+	err := m.db.Candles(context.Background(), m.token, candle.Interval1m, candle.Range{From: 0, To: 1 << 32}, func(batch []candle.Candle) error {
+		got = append(got, batch...)
+		return nil
+	})
+	m.must(err)
+	if diff := gocmp.Diff(m.best(m.visible(0)), got); diff != "" {
+		m.t.Fatalf("served differs from the model (-want +got):\n%s", diff)
+	}
+}
+
+func (m *auditModel) must(err error) {
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *auditModel) exec(statement string) {
+	m.must(m.db.exec(context.Background(), queryTimeout, statement))
+}
+
+// asOf reads the view as of a moment.
+func (db *DB) asOf(ctx context.Context, token candle.Token, at string) (candles []candle.Candle, err error) {
+	rows, err := db.conn.Query(ctx, `SELECT toUnixTimestamp(timestamp), open, high, low, close, volume, volume_usd
+		FROM ohlcv_candles_as_of(as_of = '`+at+`') WHERE token_address = '`+token.Address+`' ORDER BY timestamp`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c candle.Candle
+		var opened uint32
+		if err := rows.Scan(&opened, &c.Open, &c.High, &c.Low, &c.Close, &c.Volume, &c.VolumeUSD); err != nil {
+			return nil, err
+		}
+		c.OpenTime = int64(opened)
+		candles = append(candles, c)
+	}
+	return candles, rows.Err()
+}

@@ -1,0 +1,3 @@
+SELECT run_id
+FROM ohlcv_rolled_back_runs
+WHERE has({runs:Array(UUID)}, run_id)
