@@ -47,7 +47,8 @@ func fullRecord() backfill.RunRecord {
 		CompletedAt:     time.Unix(1_750_000_100, 456e6).UTC(),
 		Stats:           backfill.Stats{Fetched: 11, Inserted: 12, Rejected: 13, Deduplicated: 14, ZeroVolume: 15, Dropped: 16, APICalls: 17, Credits: 18},
 		TokensProcessed: 19, FailedChunks: 20, CancelledChunks: 21,
-		ErrorMessage: "20 × server error 500: it's \\ down\n",
+		ErrorMessage:     "20 × server error 500: it's \\ down\n",
+		DedupCompletedAt: time.Unix(1_750_000_099, 789e6).UTC(),
 	}
 }
 

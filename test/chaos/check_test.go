@@ -66,7 +66,7 @@ func (w *world) reference(t *testing.T) string {
 	vars["BIRDEYE_BASE_URL"], vars["CLICKHOUSE_DATABASE"] = w.serve(t, market), database
 	vars["REDIS_URL"] = strings.TrimSuffix(vars["REDIS_URL"], "/0") + "/1"
 	worker := w.start(t, "reference-worker", programs.worker, vars, "--concurrency", "8")
-	for input := range int(w.tally.inputs.Load()) {
+	for _, input := range w.completed {
 		p := w.start(t, "reference", programs.quantbot, vars, ingestArgs(w.tokenFile(t, input))...)
 		<-p.ended
 		_, stderr := p.output(t)
@@ -89,7 +89,7 @@ func (w *world) checkCandles(t *testing.T, reference string) {
 	market := simmarket.NewMarket(w.plan.seed)
 	var total int64
 	spoiled := simmarket.Tokens(3)[2] // its garbage is rejected
-	for input := range int(w.tally.inputs.Load()) {
+	for _, input := range w.completed {
 		for _, token := range tokensOf(input) {
 			if token != spoiled {
 				total += int64(len(market.Candles(token, 60, day)))
@@ -98,7 +98,7 @@ func (w *world) checkCandles(t *testing.T, reference string) {
 	}
 	require.Equal(t, total, w.number(t, "quantbot", "SELECT count() FROM ohlcv_candles WHERE token_address != '"+spoiled.Address+"'"),
 		"candles served differ from what the market has")
-	w.tally.candles = total
+	w.tally.candles, w.tally.inputs = total, int64(len(w.completed))
 }
 
 // numbers are the columns of a run that must not depend on what happened to its processes.

@@ -61,7 +61,9 @@ func (w *world) backfill(t *testing.T, input int) {
 		stdout, stderr := p.output(t)
 		switch code := p.cmd.ProcessState.ExitCode(); code {
 		case exitDone:
-			w.tally.inputs.Add(1)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.completed = append(w.completed, input)
 			return
 		case exitRefused:
 			if match := runningRun.FindStringSubmatch(stderr); match != nil {

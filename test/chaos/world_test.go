@@ -57,6 +57,8 @@ type world struct {
 	// enqueuers are the commands that launch or watch runs right now.
 	enqueuers []*process
 	flushed   []flush
+	// completed are the inputs that have a completed run.
+	completed []int
 	serial    int
 	// over ends the launching of further inputs.
 	over atomic.Bool
@@ -64,14 +66,14 @@ type world struct {
 
 // tally counts what happened, for the summary.
 type tally struct {
-	kills, enqueuerDeaths, outages, inputs, skipped atomic.Int64
-	chunks, candles                                 int64
+	kills, enqueuerDeaths, outages, skipped atomic.Int64
+	inputs, chunks, candles                 int64
 }
 
 // String is the line that a person reads; what is lost, doubled or stuck fails the test instead.
 func (t *tally) String() string {
 	return fmt.Sprintf("%d kills, %d enqueuer deaths, %d other faults (%d found nothing to hit), %d inputs, %d chunks, %d candles: 0 lost, 0 doubled, 0 stuck",
-		t.kills.Load(), t.enqueuerDeaths.Load(), t.outages.Load(), t.skipped.Load(), t.inputs.Load(), t.chunks, t.candles)
+		t.kills.Load(), t.enqueuerDeaths.Load(), t.outages.Load(), t.skipped.Load(), t.inputs, t.chunks, t.candles)
 }
 
 // process is a running program.
