@@ -61,7 +61,7 @@ type modelRun struct {
 
 // moment is what an as-of read must give.
 type moment struct {
-	at   string
+	at   time.Time
 	want []candle.Candle
 }
 
@@ -301,7 +301,7 @@ func (m *auditModel) now() moment {
 			ended = append(ended, key)
 		}
 	}
-	return moment{at: at.Format("2006-01-02 15:04:05.000000"), want: m.best(ended)}
+	return moment{at: at, want: m.best(ended)}
 }
 
 // lookBack reads an earlier moment.
@@ -310,7 +310,12 @@ func (m *auditModel) lookBack() {
 		return
 	}
 	n := rapid.IntRange(0, len(m.moments)-1).Draw(m.t, "moment")
-	got, err := m.db.asOf(context.Background(), m.token, m.moments[n].at)
+	var got []candle.Candle
+	everything := candle.Range{From: 0, To: 1 << 32}
+	err := m.db.CandlesAsOf(context.Background(), m.moments[n].at, m.token, candle.Interval1m, everything, func(batch []candle.Candle) error {
+		got = append(got, batch...)
+		return nil
+	})
 	if err != nil && n < m.swept && strings.Contains(err.Error(), "have been removed") {
 		return
 	}
@@ -349,24 +354,4 @@ func (m *auditModel) must(err error) {
 
 func (m *auditModel) exec(statement string) {
 	m.must(m.db.exec(context.Background(), queryTimeout, statement))
-}
-
-// asOf reads the view as of a moment.
-func (db *DB) asOf(ctx context.Context, token candle.Token, at string) (candles []candle.Candle, err error) {
-	rows, err := db.conn.Query(ctx, `SELECT toUnixTimestamp(timestamp), open, high, low, close, volume, volume_usd
-		FROM ohlcv_candles_as_of(as_of = '`+at+`') WHERE token_address = '`+token.Address+`' ORDER BY timestamp`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var c candle.Candle
-		var opened uint32
-		if err := rows.Scan(&opened, &c.Open, &c.High, &c.Low, &c.Close, &c.Volume, &c.VolumeUSD); err != nil {
-			return nil, err
-		}
-		c.OpenTime = int64(opened)
-		candles = append(candles, c)
-	}
-	return candles, rows.Err()
 }

@@ -55,6 +55,18 @@ var (
 	hiddenRunsSQL string
 	//go:embed queries/shadowed.sql
 	shadowedSQL string
+	//go:embed queries/candles_as_of.sql
+	candlesAsOfSQL string
+	//go:embed queries/export.sql
+	exportSQL string
+	//go:embed queries/export_as_of.sql
+	exportAsOfSQL string
+	//go:embed queries/diff_tokens.sql
+	diffTokensSQL string
+	//go:embed queries/diff_candles.sql
+	diffCandlesSQL string
+	//go:embed queries/duplicates.sql
+	duplicatesSQL string
 	//go:embed queries/success.sql
 	successSQL string
 	//go:embed queries/planned_count.sql
