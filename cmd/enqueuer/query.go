@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,58 +26,120 @@ type printedCandle struct {
 	VolumeUSD float64   `json:"volume_usd"`
 }
 
+// selectionFlags choose candles, for query and export.
+type selectionFlags struct {
+	from, to, tokensFile, chain, interval, asOf string
+	tokens                                      []string
+}
+
+func (o *selectionFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address")
+	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of a token that names none")
+	f.StringVar(&o.from, "from", "", "begin of the range (required)")
+	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
+	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
+	f.StringVar(&o.asOf, "as-of", "", "what was served at this `time`, or when this run ended, of runs that had ended")
+}
+
+// parse reads everything but as-of, which may name a run.
+func (o *selectionFlags) parse(now time.Time) (s clickhouse.Selection, err error) {
+	if s.Range, err = parseRange(o.from, o.to, now); err != nil {
+		return s, err
+	}
+	chain, err := candle.ParseChain(o.chain)
+	if err != nil {
+		return s, fmt.Errorf("--chain: %w", err)
+	}
+	for _, text := range o.tokens {
+		token, err := worklist.ParseToken(text, chain)
+		if err != nil {
+			return s, fmt.Errorf("--token: %w", err)
+		}
+		s.Tokens = append(s.Tokens, token)
+	}
+	if s.Interval, err = candle.ParseInterval(o.interval); err != nil {
+		return s, fmt.Errorf("--interval: %w", err)
+	}
+	return s, nil
+}
+
+// moment understands --as-of: a time, or a run, which stands for its end. Nothing stands for now.
+func (o *selectionFlags) moment(ctx context.Context, history *clickhouse.DB, now time.Time) (time.Time, error) {
+	if o.asOf == "" {
+		return time.Time{}, nil
+	}
+	if at, err := config.ParseTime(o.asOf, now); err == nil {
+		return at, nil
+	}
+	runID, err := history.ResolveRunID(ctx, o.asOf)
+	if err != nil {
+		return time.Time{}, &exitError{exitUsage, fmt.Errorf("--as-of %q is neither a time nor a run: %w", o.asOf, err)}
+	}
+	run, err := history.RunDetails(ctx, runID)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if run.CompletedAt == nil {
+		return time.Time{}, &exitError{exitRefused, fmt.Errorf("--as-of: run %s has not ended yet", runID)}
+	}
+	return *run.CompletedAt, nil
+}
+
 func (a *app) queryCommand() *cobra.Command {
-	var from, to, tokenText, chainText, intervalText, format string
+	var o selectionFlags
+	var format string
 	var limit int
 	cmd := &cobra.Command{
-		Use:     "query",
-		Short:   "Print the served candles of one token",
-		Example: "  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from -1d --to now --limit 5",
-		Args:    cobra.NoArgs,
+		Use:   "query",
+		Short: "Print the served candles of one token",
+		Example: "  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from -1d --to now --limit 5\n" +
+			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-01-02 --as-of 2025-02-01",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rng, err := parseRange(from, to, a.now())
+			selection, err := o.parse(a.now())
 			if err != nil {
 				return err
 			}
-			chain, err := candle.ParseChain(chainText)
-			if err != nil {
-				return fmt.Errorf("--chain: %w", err)
+			if len(selection.Tokens) != 1 {
+				return errors.New("name one token: --token ADDRESS")
 			}
-			token, err := worklist.ParseToken(tokenText, chain)
-			if err != nil {
-				return fmt.Errorf("--token: %w", err)
-			}
-			interval, err := candle.ParseInterval(intervalText)
-			if err != nil {
-				return fmt.Errorf("--interval: %w", err)
+			if limit < 1 {
+				return fmt.Errorf("--limit must be above 0, not %d", limit)
 			}
 			if err := checkFormat(format); err != nil {
 				return err
 			}
 			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
-				candles := []printedCandle{}
-				err := history.Candles(cmd.Context(), token, interval, rng, func(batch []candle.Candle) error {
-					for _, c := range batch[:min(len(batch), limit-len(candles))] {
-						candles = append(candles, printedCandle{time.Unix(c.OpenTime, 0).UTC(), c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD})
-					}
-					return nil
-				})
-				if err != nil {
-					return err
-				}
-				return a.printCandles(candles, format)
+				return a.query(cmd.Context(), history, o, selection, limit, format)
 			})
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&tokenText, "token", "", "`ADDRESS` or chain:address (required)")
-	f.StringVar(&chainText, "chain", string(candle.Solana), "chain of a token that names none")
-	f.StringVar(&from, "from", "", "begin of the range (required)")
-	f.StringVar(&to, "to", "", "end of the range, exclusive (required)")
-	f.StringVar(&intervalText, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
-	f.IntVar(&limit, "limit", 1_000, "at most so many")
-	f.StringVar(&format, "format", "table", "table or json")
+	o.register(cmd)
+	cmd.Flags().IntVar(&limit, "limit", 1_000, "at most so many")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	return cmd
+}
+
+// errEnough ends a reading that has all it wants.
+var errEnough = errors.New("enough")
+
+func (a *app) query(ctx context.Context, history *clickhouse.DB, o selectionFlags, s clickhouse.Selection, limit int, format string) (err error) {
+	if s.AsOf, err = o.moment(ctx, history, a.now()); err != nil {
+		return err
+	}
+	candles := []printedCandle{}
+	err = history.Served(ctx, s, func(c *clickhouse.ServedCandle) error {
+		if len(candles) == limit {
+			return errEnough
+		}
+		candles = append(candles, printedCandle{time.Unix(c.OpenTime, 0).UTC(), c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD})
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
+	}
+	return a.printCandles(candles, format)
 }
 
 func (a *app) printCandles(candles []printedCandle, format string) error {
