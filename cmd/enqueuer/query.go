@@ -28,8 +28,8 @@ type printedCandle struct {
 
 // selectionFlags choose candles, for query and export.
 type selectionFlags struct {
-	from, to, tokensFile, chain, interval, asOf string
-	tokens                                      []string
+	from, to, chain, interval, asOf string
+	tokens                          []string
 }
 
 func (o *selectionFlags) register(cmd *cobra.Command) {

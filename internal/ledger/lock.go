@@ -57,21 +57,27 @@ func (l *Ledger) acquire(ctx context.Context, key, holder string) error {
 	}
 }
 
+// keepLock renews the lock, and gives it up for lost when another has it or it was not renewed for as long as it lasts.
 func (l *Ledger) keepLock(ctx context.Context, key, holder string, lose context.CancelCauseFunc) {
 	ticker := time.NewTicker(lockTime / 3)
 	defer ticker.Stop()
-	renewed := time.Now()
+	over := time.NewTimer(lockTime)
+	defer over.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-over.C:
+			lose(errLockLost)
 			return
 		case <-ticker.C:
 		}
 		r, err := l.run(ctx, leaseScript, []string{key}, holder, lockTime.Milliseconds())
 		switch {
-		case err == nil && r.status() == "ok":
-			renewed = time.Now()
-		case err == nil, time.Since(renewed) > lockTime:
+		case err != nil: // the next tick tries again
+		case r.status() == "ok":
+			over.Reset(lockTime)
+		default:
 			lose(errLockLost)
 			return
 		}
