@@ -1,0 +1,106 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+)
+
+// auditVersions is how many versions the large benchmarks work on: QUANTBOT_BENCH_VERSIONS, else a tenth of a million.
+func auditVersions(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv("QUANTBOT_BENCH_VERSIONS")
+	if text == "" {
+		return 100_000
+	}
+	n, err := strconv.Atoi(text)
+	require.NoError(b, err)
+	return n
+}
+
+// fill stores versions of a run in one month: tokens of 40,000 candles each, made by the server.
+func fill(b *testing.B, db *DB, run backfill.Run, versions int) {
+	b.Helper()
+	require.NoError(b, db.exec(b.Context(), streamTimeout, `INSERT INTO ohlcv_candle_versions
+		(chain, token_address, interval_seconds, timestamp, rank, ingestion_run_id, open, high, low, close, volume, volume_usd, quality_score, source, source_tier, script_version)
+		SELECT 'solana', 'token' || toString(intDiv(number, 40000)), 60, toDateTime(1704067200 + 60 * (number % 40000), 'UTC'), {rank:UInt64}, {run:UUID},
+			1, 2, 1, rand() % 100, 5, 5, 122, 'birdeye', 2, 'bench' FROM numbers({n:UInt64})`,
+		named("rank", Rank(122, run.Manifest.StartedAt)), named("run", run.ID()), named("n", versions)))
+	require.NoError(b, db.exec(b.Context(), streamTimeout, `INSERT INTO ohlcv_ingestion_tasks (run_id, attempt, chunk_id, chain, token_address, interval_seconds, range_from, range_to, status)
+		SELECT {run:UUID}, 1, toString(number), 'solana', 'token' || toString(number), 60, toDateTime(1704067200, 'UTC'), toDateTime(1706745600, 'UTC'), 'success' FROM numbers({tokens:UInt64})`,
+		named("run", run.ID()), named("tokens", (versions+39_999)/40_000)))
+	run.Manifest.Range.From, run.Manifest.Range.To = 1704067200, 1706745600
+	require.NoError(b, db.Finished(b.Context(), backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: time.Now().UTC()}))
+}
+
+// watchMemory samples the memory of the server until the returned function is called, which reports the peak.
+func watchMemory(b *testing.B, db *DB) (report func()) {
+	b.Helper()
+	ctx, stop := context.WithCancel(b.Context())
+	peak := int64(0)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for ctx.Err() == nil {
+			var now int64
+			if db.conn.QueryRow(ctx, "SELECT value FROM system.metrics WHERE metric = 'MemoryTracking'").Scan(&now) == nil {
+				peak = max(peak, now)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	return func() {
+		stop()
+		watching.Wait()
+		b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
+	}
+}
+
+// BenchmarkRollback rolls half of the versions back: the preview, then the time until readers see it.
+func BenchmarkRollback(b *testing.B) {
+	db, _ := openMigrated(b)
+	n := auditVersions(b) / 2
+	old, bad := newRun(0), newRun(1)
+	fill(b, db, old, n)
+	fill(b, db, bad, n)
+	one := fmt.Sprintf("SELECT ingestion_run_id FROM ohlcv_candles WHERE chain = 'solana' AND token_address = 'token0' AND interval_seconds = 60 AND timestamp = toDateTime(%d, 'UTC')", 1704067200)
+	require.Equal(b, bad.ID(), scalar[uuid.UUID](b, db, one))
+	defer watchMemory(b, db)()
+	for b.Loop() {
+		began := time.Now()
+		preview, err := db.PreviewRollback(b.Context(), bad.ID())
+		require.NoError(b, err)
+		require.EqualValues(b, n, preview.Versions)
+		b.ReportMetric(time.Since(began).Seconds(), "preview-s")
+		began = time.Now()
+		require.NoError(b, db.RollBack(b.Context(), bad.ID(), someone, false))
+		require.Equal(b, old.ID(), scalar[uuid.UUID](b, db, one))
+		b.ReportMetric(1e3*time.Since(began).Seconds(), "visible-ms")
+		require.NoError(b, db.Restore(b.Context(), bad.ID(), someone))
+	}
+}
+
+// BenchmarkSweep removes half of the versions of one month.
+func BenchmarkSweep(b *testing.B) {
+	n := auditVersions(b) / 2
+	for b.Loop() {
+		db, _ := openMigrated(b)
+		fill(b, db, newRun(0), n)
+		fill(b, db, newRun(1), n)
+		report := watchMemory(b, db)
+		began := time.Now()
+		swept, err := db.Sweep(b.Context(), Sweep{})
+		require.NoError(b, err)
+		require.EqualValues(b, n, swept[0].Redundant)
+		b.ReportMetric(float64(2*n)/time.Since(began).Seconds(), "versions/s")
+		report()
+	}
+}
