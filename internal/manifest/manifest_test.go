@@ -16,13 +16,12 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// Manifests outlive the release that made them: in Redis while a run lasts, in ClickHouse for ever. Every form that was
-// ever written must decode; a new form gets a new file beside the old ones.
+// A manifest must come back from storage as it was written, and the stored form is read by other programs: its keys must
+// not change unnoticed. Every form ever written must decode; a new form gets a new file beside the old ones.
 func TestManifestJSON(t *testing.T) {
 	t.Parallel()
-	const file = "testdata/manifest_v1.json"
 	dirty := false
-	want := Manifest{
+	first := Manifest{
 		RunID: testRunID, StartedAt: time.Date(2026, 1, 12, 10, 11, 12, 345_000_000, time.UTC), StartedBy: "ada@lab",
 		ScriptVersion: "1.2.3", GitCommitHash: "abc1234", GitBranch: "main", GitDirty: &dirty,
 		CLIArgs: map[string]any{"from": "2024-01-01", "token": []any{"A", "B"}, "wait": true, "source-tier": 2.0},
@@ -30,7 +29,11 @@ func TestManifestJSON(t *testing.T) {
 		Source: "birdeye", Interval: candle.Interval1m, Range: candle.Range{From: 1704067200, To: 1706745600},
 		Validation: candle.Lenient, DedupMode: DedupPostBatch, SourceTier: candle.TierBackfillAPI,
 	}
-	encoded, err := json.MarshalIndent(want, "", "  ")
+	latest := first
+	latest.HaltRejectionRate = 0.5
+
+	const file = "testdata/manifest_v2.json"
+	encoded, err := json.MarshalIndent(latest, "", "  ")
 	require.NoError(t, err)
 	encoded = append(encoded, '\n')
 	if *update {
@@ -40,11 +43,15 @@ func TestManifestJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(golden), string(encoded))
 
-	var got Manifest
-	decoder := json.NewDecoder(bytes.NewReader(golden))
-	decoder.DisallowUnknownFields()
-	require.NoError(t, decoder.Decode(&got))
-	require.Empty(t, cmp.Diff(want, got))
+	for file, want := range map[string]Manifest{"testdata/manifest_v1.json": first, file: latest} {
+		stored, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var got Manifest
+		decoder := json.NewDecoder(bytes.NewReader(stored))
+		decoder.DisallowUnknownFields()
+		require.NoError(t, decoder.Decode(&got))
+		require.Empty(t, cmp.Diff(want, got), file)
+	}
 }
 
 func TestParseDedupMode(t *testing.T) {
