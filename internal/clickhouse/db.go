@@ -100,9 +100,18 @@ func (db *DB) rows(ctx context.Context, timeout time.Duration, query string, par
 	return rows.Err()
 }
 
-// selectStructs reads all rows of a query into a slice of structs with ch tags.
+// selectStructs reads the few rows of a lookup.
 func selectStructs[T any](ctx context.Context, db *DB, query string, params ...any) ([]T, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	return selectWithin[T](ctx, db, queryTimeout, query, params...)
+}
+
+// selectLong reads the few rows of a query that goes through all candles of a run or a month.
+func selectLong[T any](ctx context.Context, db *DB, query string, params ...any) ([]T, error) {
+	return selectWithin[T](ctx, db, streamTimeout, query, params...)
+}
+
+func selectWithin[T any](ctx context.Context, db *DB, limit time.Duration, query string, params ...any) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var found []T
 	if err := db.conn.Select(ctx, &found, query, params...); err != nil {

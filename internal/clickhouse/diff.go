@@ -37,10 +37,10 @@ type CandleDiff struct {
 // differences.
 func (db *DB) DiffRuns(ctx context.Context, a, b uuid.UUID, limit int) (tokens []TokenDiff, candles []CandleDiff, err error) {
 	params := []any{named("a", a), named("b", b), named("limit", limit)}
-	if tokens, err = selectStructs[TokenDiff](ctx, db, diffTokensSQL, params...); err != nil {
+	if tokens, err = selectLong[TokenDiff](ctx, db, diffTokensSQL, params...); err != nil {
 		return nil, nil, db.storeError(fmt.Sprintf("compare runs %s and %s", a, b), err)
 	}
-	candles, err = selectStructs[CandleDiff](ctx, db, diffCandlesSQL, params...)
+	candles, err = selectLong[CandleDiff](ctx, db, diffCandlesSQL, params...)
 	return tokens, candles, db.storeError(fmt.Sprintf("compare runs %s and %s", a, b), err)
 }
 
@@ -60,7 +60,7 @@ func (db *DB) Duplicates(ctx context.Context) ([]DuplicateMonth, error) {
 		Candles  int64  `ch:"candles"`
 		Versions int64  `ch:"versions"`
 	}
-	rows, err := selectStructs[row](ctx, db, duplicatesSQL)
+	rows, err := selectLong[row](ctx, db, duplicatesSQL)
 	if err != nil {
 		return nil, db.storeError("count duplicates", err)
 	}

@@ -58,8 +58,8 @@ func (e *UndoImpossibleError) Error() string {
 		strings.Join(months, ", "))
 }
 
-// PreviewRollback says what rolling the run back would do now. It reads the run's tokens in key order and holds one
-// candle in memory.
+// PreviewRollback says what rolling the run back would do now. It streams the run's tokens in key order: the server holds
+// one candle in memory at a time.
 func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p RollbackPreview, err error) {
 	run, err := db.RunDetails(ctx, runID)
 	if err != nil {
@@ -74,21 +74,20 @@ func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p RollbackP
 	if p.Versions, err = queryCount(ctx, db, versionsOfRunSQL, named("run_id", runID), interval); err != nil {
 		return p, db.storeError("count the versions of run "+runID.String(), err)
 	}
-	type fallback struct {
-		RunID   uuid.UUID `ch:"fallback"`
-		Candles uint64    `ch:"candles"`
+	type change struct {
+		RunID   uuid.UUID `ch:"run_id"`
+		Candles int64     `ch:"candles"`
 	}
-	found, err := selectStructs[fallback](ctx, db, rollbackPreviewSQL, named("run_id", runID), interval,
+	changes, err := selectLong[change](ctx, db, rollbackPreviewSQL, named("run_id", runID), interval,
 		named("from", run.RangeFrom.Unix()), named("to", run.RangeTo.Unix()))
 	if err != nil {
 		return p, db.storeError("preview the rollback of run "+runID.String(), err)
 	}
-	for _, f := range found {
-		if f.RunID == uuid.Nil {
-			p.Disappearing = int64(f.Candles)
-			continue
+	for _, c := range changes {
+		p.Disappearing -= c.Candles // what the run loses and no other run gains
+		if c.RunID != runID {
+			p.FallBacks = append(p.FallBacks, FallBack(c))
 		}
-		p.FallBacks = append(p.FallBacks, FallBack{RunID: f.RunID, Candles: int64(f.Candles)})
 	}
 	p.Removed, err = db.removedFor(ctx, runID)
 	return p, err

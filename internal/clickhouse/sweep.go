@@ -109,7 +109,7 @@ func (db *DB) sweepPlan(ctx context.Context, intervals []candle.Interval) ([]swe
 	for i, interval := range intervals {
 		seconds[i] = uint32(interval)
 	}
-	rows, err := selectStructs[tokenRow](ctx, db, sweepSlicesSQL, named("intervals", seconds))
+	rows, err := selectLong[tokenRow](ctx, db, sweepSlicesSQL, named("intervals", seconds))
 	if err != nil {
 		return nil, db.storeError("plan the sweep", err)
 	}
@@ -192,7 +192,7 @@ func (db *DB) foundRedundant(ctx context.Context, id uuid.UUID, slice sweepSlice
 		Versions     uint64    `ch:"versions"`
 		HarmlessFrom time.Time `ch:"harmless_from"`
 	}
-	found, err := selectStructs[foundRow](ctx, db, countRedundantSQL, named("operation_id", id))
+	found, err := selectLong[foundRow](ctx, db, countRedundantSQL, named("operation_id", id))
 	if err != nil {
 		return nil, 0, db.storeError("count redundant versions", err)
 	}
@@ -247,7 +247,7 @@ func (db *DB) purgeRun(ctx context.Context, s Sweep, runID uuid.UUID, hiddenAt t
 		Interval uint32 `ch:"interval_seconds"`
 		Versions uint64 `ch:"versions"`
 	}
-	months, err := selectStructs[monthRow](ctx, db, versionsByMonthSQL, named("run_id", runID))
+	months, err := selectLong[monthRow](ctx, db, versionsByMonthSQL, named("run_id", runID))
 	if err != nil {
 		return db.storeError("count the versions to purge", err)
 	}

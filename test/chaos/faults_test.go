@@ -112,17 +112,35 @@ func (w *world) meddle(t *testing.T, a action) {
 	}
 }
 
+// pickWorker waits for a living one for a while: a supervisor may be about to start one.
 func (w *world) pickWorker(a action) *process {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.workers[a.pick%uint64(len(w.workers))]
+	return w.pickLiving(a, func() []*process { return w.workers })
+}
+
+// pickLiving chooses among those of the processes that live. It waits for one for a while.
+func (w *world) pickLiving(a action, processes func() []*process) *process {
+	for range 1000 {
+		w.mu.Lock()
+		var living []*process
+		for _, p := range processes() {
+			if p != nil && p.alive() {
+				living = append(living, p)
+			}
+		}
+		w.mu.Unlock()
+		if len(living) > 0 {
+			return living[a.pick%uint64(len(living))]
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	w.tally.skipped.Add(1)
+	return nil
 }
 
 // endOne signals a worker; its supervisor starts another.
 func (w *world) endOne(t *testing.T, a action, s syscall.Signal) {
 	victim := w.pickWorker(a)
-	if !victim.alive() {
-		w.tally.skipped.Add(1)
+	if victim == nil {
 		return
 	}
 	victim.signal(s)
@@ -153,7 +171,6 @@ func (w *world) killAllWorkers(a action) {
 // freeze stops a process and lets it go on, as a zombie if others have taken its work by then.
 func (w *world) freeze(a action, p *process) {
 	if p == nil {
-		w.tally.skipped.Add(1)
 		return
 	}
 	p.signal(syscall.SIGSTOP)
@@ -164,23 +181,11 @@ func (w *world) freeze(a action, p *process) {
 
 // pickEnqueuer waits for one for a while: between two inputs there is none.
 func (w *world) pickEnqueuer(a action) *process {
-	for range 100 {
-		w.mu.Lock()
-		alive := w.enqueuers[:0:0]
-		for _, p := range w.enqueuers {
-			if p.alive() {
-				alive = append(alive, p)
-			}
-		}
-		w.mu.Unlock()
-		if len(alive) > 0 {
-			time.Sleep(time.Duration(a.pick%300) * time.Millisecond) // also before and while it plans
-			return alive[a.pick%uint64(len(alive))]
-		}
-		time.Sleep(20 * time.Millisecond)
+	p := w.pickLiving(a, func() []*process { return w.enqueuers })
+	if p != nil {
+		time.Sleep(time.Duration(a.pick%300) * time.Millisecond) // also before and while it plans
 	}
-	w.tally.skipped.Add(1)
-	return nil
+	return p
 }
 
 // flush is what had succeeded when Redis was emptied, by token, with how often the market was asked for it until then.

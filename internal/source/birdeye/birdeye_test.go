@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -312,4 +313,26 @@ func BenchmarkDecodePage(b *testing.B) {
 			b.Fatal(len(candles), err)
 		}
 	}
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int64
+	source := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		from, err := strconv.ParseInt(query.Get("time_from"), 10, 64)
+		require.NoError(t, err)
+		to, err := strconv.ParseInt(query.Get("time_to"), 10, 64)
+		require.NoError(t, err)
+		require.EqualValues(t, 5*60-1, to-from, "the cheapest window")
+		require.Less(t, to, time.Now().Unix())
+		w.WriteHeader(int(status.Load()))
+		fmt.Fprint(w, `{"success":true,"data":{"items":[]}}`)
+	}))
+	status.Store(http.StatusOK)
+	require.NoError(t, source.Probe(t.Context()), "an answer without candles is an answer")
+	status.Store(http.StatusInternalServerError)
+	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(source.Probe(t.Context())))
+	status.Store(http.StatusTooManyRequests)
+	require.Equal(t, backfill.ClassRateLimited, backfill.ClassOf(source.Probe(t.Context())))
 }

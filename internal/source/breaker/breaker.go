@@ -4,7 +4,6 @@ package breaker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -73,6 +72,8 @@ func (b *Breaker) Candles(ctx context.Context, token candle.Token, interval cand
 				b.note(number)
 			} else if b.isDown(ctx, number) {
 				err = backfill.WithClass(backfill.ClassSourceDown, fmt.Errorf("%s answers nobody: %w", b.Name(), err))
+			} else if ctx.Err() != nil { // whose fault it was stays open: the chunk must not spend a try on it
+				err = fmt.Errorf("find out whether %s is down: %w", b.Name(), ctx.Err())
 			}
 			if !yield(page, err) {
 				return
@@ -82,10 +83,17 @@ func (b *Breaker) Candles(ctx context.Context, token candle.Token, interval cand
 	}
 }
 
-// unanswered reports whether the error means that there was no answer, be it that we gave up. Other errors are answers.
+// unanswered reports whether the error means that there was no answer, be it that we gave up or that nobody knows what
+// happened. Other errors are answers.
 func unanswered(err error) bool {
-	gaveUp := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-	return err != nil && (gaveUp || backfill.ClassOf(err) == backfill.ClassUnavailable)
+	if err == nil {
+		return false
+	}
+	switch backfill.ClassOf(err) {
+	case backfill.ClassUnavailable, backfill.ClassUnknown, backfill.ClassInterrupted:
+		return true
+	}
+	return false
 }
 
 func (b *Breaker) begin() (number int64) {
@@ -129,9 +137,11 @@ func (b *Breaker) ask(ctx context.Context) (works bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lastProbe = b.cfg.Now()
-	switch works = !unanswered(err); {
-	case works:
+	if !unanswered(err) {
 		b.answered = max(b.answered, number)
+	}
+	switch works = b.answered >= number; { // also when a request that began after the probe was answered
+	case works:
 		if b.back != nil {
 			b.cfg.Logger.InfoContext(ctx, "source answers again", "source", b.Name(), "down", b.lastProbe.Sub(b.downSince))
 			close(b.back)
@@ -159,13 +169,13 @@ func (b *Breaker) await(ctx context.Context) error {
 			return ctx.Err()
 		case b.prober <- struct{}{}:
 			b.probeLater(ctx, back)
-			<-b.prober
 		}
 	}
 }
 
-// probeLater probes once, no sooner than the pause after the probe before.
+// probeLater probes once, no sooner than the pause after the probe before, and lets go of prober.
 func (b *Breaker) probeLater(ctx context.Context, back <-chan struct{}) {
+	defer func() { <-b.prober }()
 	b.mu.Lock()
 	pause := b.lastProbe.Add(b.cfg.ProbeEvery).Sub(b.cfg.Now())
 	b.mu.Unlock()

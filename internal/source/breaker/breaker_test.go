@@ -176,3 +176,38 @@ func TestCancelledRequestsSayNothingOfTheSource(t *testing.T) {
 		require.Zero(t, f.probes.Load())
 	})
 }
+
+func TestAnErrorThatNobodyClassifiedIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		unclassified := errors.New("connection reset")
+		f.probeErr.Store(&unclassified)
+		require.Equal(t, backfill.ClassSourceDown, ask(t.Context(), newBreaker(f), bad))
+	})
+}
+
+func TestWhoStopsDuringTheProbeSpendsNoTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		ctx, cancel := context.WithCancel(t.Context())
+		b := newBreaker(f)
+		time.AfterFunc(1500*time.Millisecond, cancel) // bad fails after a second, and the probe takes another
+		require.Equal(t, backfill.ClassInterrupted, ask(ctx, b, bad))
+		require.EqualValues(t, 1, f.probes.Load())
+		require.Empty(t, ask(t.Context(), b, good), "nothing was decided")
+	})
+}
+
+func TestAnAnswerDuringAProbeThatFailsCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		f.down.Store(true)
+		b := newBreaker(f)
+		var asking sync.WaitGroup
+		asking.Go(func() { require.Equal(t, backfill.ClassUnavailable, ask(t.Context(), b, good)) })
+		time.Sleep(1500 * time.Millisecond) // the probe is on its way
+		b.note(b.begin())
+		asking.Wait()
+		require.EqualValues(t, 1, f.probes.Load())
+	})
+}
