@@ -1,6 +1,7 @@
 package backfill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,8 +142,20 @@ func (f *Filler) sift(fetched []candle.Candle, run Run, chunk Chunk, write *Chun
 		}
 		valid = append(valid, c)
 	}
+	broken := len(write.Rejected)
 	write.Candles = candle.Collapse(valid, run.Manifest.SourceTier)
+	write.Rejected = collapseRejected(write.Rejected, run.Manifest.SourceTier)
 	stats.Rejected = int64(len(write.Rejected))
 	stats.Inserted = int64(len(write.Candles))
-	stats.Deduplicated = int64(len(valid) - len(write.Candles))
+	stats.Deduplicated = int64(len(valid) - len(write.Candles) + broken - len(write.Rejected))
+}
+
+// collapseRejected keeps one candle of each open time and rule: the quarantine holds one.
+func collapseRejected(rejected []Rejection, tier candle.SourceTier) []Rejection {
+	slices.SortFunc(rejected, func(a, b Rejection) int {
+		return cmp.Or(cmp.Compare(a.Candle.OpenTime, b.Candle.OpenTime), cmp.Compare(a.Rule, b.Rule), candle.CompareBest(a.Candle, b.Candle, tier))
+	})
+	return slices.CompactFunc(rejected, func(a, b Rejection) bool {
+		return a.Candle.OpenTime == b.Candle.OpenTime && a.Rule == b.Rule
+	})
 }

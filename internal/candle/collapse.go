@@ -5,18 +5,20 @@ import (
 	"slices"
 )
 
-// Collapse sorts candles by time and keeps one of each open time: the one of the higher quality, and among equals the
-// one that is greater by its values, so that the order in which a source sent them does not matter. It reorders its
-// argument and returns a prefix of it.
+// Collapse sorts candles by time and keeps the best of each open time. It reorders its argument and returns a prefix of it.
 func Collapse(candles []Candle, tier SourceTier) []Candle {
-	slices.SortFunc(candles, func(a, b Candle) int {
-		return cmp.Or(
-			cmp.Compare(a.OpenTime, b.OpenTime),
-			cmp.Compare(Quality(b, tier), Quality(a, tier)),
-			compareValues(b, a),
-		)
-	})
+	slices.SortFunc(candles, func(a, b Candle) int { return CompareBest(a, b, tier) })
 	return slices.CompactFunc(candles, func(a, b Candle) bool { return a.OpenTime == b.OpenTime })
+}
+
+// CompareBest orders candles by open time, and the candles of one open time best first: by quality, and among equals by
+// their values, so that the order in which a source sent them does not matter.
+func CompareBest(a, b Candle, tier SourceTier) int {
+	return cmp.Or(
+		cmp.Compare(a.OpenTime, b.OpenTime),
+		cmp.Compare(Quality(b, tier), Quality(a, tier)),
+		compareValues(b, a),
+	)
 }
 
 // compareValues puts the candle with the larger volume later: of two answers for one open time, the one that has seen
