@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
@@ -103,4 +105,59 @@ func BenchmarkSweep(b *testing.B) {
 		b.ReportMetric(float64(2*n)/time.Since(began).Seconds(), "versions/s")
 		report()
 	}
+}
+
+// BenchmarkServedView reads a month of a token's minutes, with three versions of each, merged and in ten parts, and makes
+// the same select on a plain table that holds one: x-plain is the ratio of the medians.
+func BenchmarkServedView(b *testing.B) {
+	for _, parts := range []int{1, 10} {
+		b.Run(fmt.Sprintf("parts=%d", parts), func(b *testing.B) {
+			db, _ := openMigrated(b)
+			mustExec(b, db, "SYSTEM STOP MERGES ohlcv_candle_versions")
+			for part := range parts {
+				mustFillVersions(b, db, auditVersions(b), part, parts)
+			}
+			require.EqualValues(b, parts, scalar[uint64](b, db, "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = 'ohlcv_candle_versions' AND active"))
+			mustExec(b, db, "CREATE TABLE plain ENGINE = MergeTree ORDER BY (chain, token_address, interval_seconds, timestamp) AS SELECT * FROM ohlcv_candles")
+			mustExec(b, db, "OPTIMIZE TABLE plain FINAL")
+			view, plain := make([]float64, 0, 64), make([]float64, 0, 64)
+			for b.Loop() {
+				view = append(view, readTokenMonth(b, db, "ohlcv_candles"))
+				plain = append(plain, readTokenMonth(b, db, "plain"))
+			}
+			slices.Sort(view)
+			slices.Sort(plain)
+			b.ReportMetric(1e3*view[len(view)/2], "view-ms")
+			b.ReportMetric(1e3*plain[len(plain)/2], "plain-ms")
+			b.ReportMetric(view[len(view)/2]/plain[len(plain)/2], "x-plain")
+		})
+	}
+}
+
+// monthOfMinutes is the candles of a token in BenchmarkServedView.
+const monthOfMinutes = 44_640
+
+// mustFillVersions inserts a part: every one of parts rows, of three versions of each candle.
+func mustFillVersions(b *testing.B, db *DB, versions, part, parts int) {
+	b.Helper()
+	require.NoError(b, db.exec(b.Context(), streamTimeout, `INSERT INTO ohlcv_candle_versions
+		(chain, token_address, interval_seconds, timestamp, rank, ingestion_run_id, open, high, low, close, volume, volume_usd, quality_score, source, source_tier, script_version)
+		SELECT 'solana', 'token' || toString(intDiv(candle, {month:UInt32})), 60, toDateTime(1704067200 + 60 * (candle % {month:UInt32}), 'UTC'), version, toUUID('0192f0c1-1111-7111-8111-11111111111' || toString(version)),
+			rand() / 1e9, rand() / 1e9, rand() / 1e9, rand() / 1e9, rand() / 1e3, rand() / 1e3, 122, 'birdeye', 2, 'bench'
+		FROM (SELECT intDiv(number, 3) AS candle, number % 3 AS version FROM numbers({n:UInt64}) WHERE cityHash64(number) % {parts:UInt64} = {part:UInt64})
+		SETTINGS min_insert_block_size_rows = 100000000, min_insert_block_size_bytes = 0, max_insert_threads = 1`,
+		named("month", monthOfMinutes), named("n", max(versions, 3*monthOfMinutes)), named("part", part), named("parts", parts)))
+}
+
+func readTokenMonth(b *testing.B, db *DB, table string) (seconds float64) {
+	b.Helper()
+	began, rows := time.Now(), 0
+	err := db.rows(b.Context(), queryTimeout, `SELECT timestamp, open, high, low, close, volume FROM `+table+`
+		WHERE chain = 'solana' AND token_address = 'token0' AND interval_seconds = 60`, nil, func(chdriver.Rows) error {
+		rows++
+		return nil
+	})
+	require.NoError(b, err)
+	require.Equal(b, monthOfMinutes, rows)
+	return time.Since(began).Seconds()
 }

@@ -1,10 +1,12 @@
 package clickhouse
 
 import (
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
@@ -120,4 +122,47 @@ func TestAPurgeEndsTheTimeForRestoring(t *testing.T) {
 	require.ErrorIs(t, db.RollBack(t.Context(), run.ID(), someone, false), ErrPurging)
 	require.EqualValues(t, 2, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
 	require.NoError(t, db.RollBack(t.Context(), other.ID(), someone, false))
+}
+
+// Runs are written, ended and written again while one sweep after another goes through their month: each candle stays
+// served by the newest run that has it.
+func TestSweepsBesideInsertsLoseNothing(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	const runs, length = 24, 300
+	var writing sync.WaitGroup
+	over := make(chan struct{})
+	for writer := range 3 {
+		writing.Go(func() {
+			for i := writer; i < runs; i += 3 {
+				run := newRun(i)
+				candles := minutes(length+i, float64(i+1))[i:] // each run leaves one more minute to those before it
+				w := newWrite(run, candles)
+				for range 2 { // a chunk may come twice
+					if _, err := db.WriteChunk(t.Context(), w); !assert.NoError(t, err) {
+						return
+					}
+				}
+				assert.NoError(t, db.Started(t.Context(), run))
+				assert.NoError(t, db.Finished(t.Context(), backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: time.Now().UTC()}))
+			}
+		})
+	}
+	go func() { writing.Wait(); close(over) }()
+	for sweeping := true; sweeping; {
+		select {
+		case <-over:
+			sweeping = false // one more, over everything
+		default:
+		}
+		_, err := db.Sweep(t.Context(), Sweep{})
+		require.NoError(t, err)
+	}
+	var want []candle.Candle
+	for minute := range int64(length + runs - 1) {
+		newest := min(minute, runs-1) // runs up to this one begin at or before the minute, and its last ones last to the end
+		want = append(want, priced(day0+60*minute, float64(newest+1), 1))
+	}
+	require.Equal(t, want, served(t, db))
+	require.EqualValues(t, len(want), scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions FINAL"), "the last sweep left one version of each")
 }
