@@ -9,6 +9,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/source/birdeye"
 	"quantbot/internal/source/breaker"
+	"quantbot/internal/source/service"
 )
 
 // SourceNames are the sources that OpenSource knows.
@@ -20,8 +21,8 @@ func OpenSource(name string, cfg config.Config, version string, concurrency int,
 		return nil, fmt.Errorf("unknown source %q (known: %s)", name, birdeye.Name)
 	}
 	source, err := birdeye.New(birdeye.Config{
-		BaseURL: cfg.Birdeye.BaseURL, APIKey: cfg.Birdeye.APIKey.Reveal(), RPS: cfg.Birdeye.RPS,
-		UserAgent: "quantbot/" + version, Concurrency: concurrency, Now: now,
+		BaseURL: cfg.Birdeye.BaseURL, Accounts: []service.Account{{Key: cfg.Birdeye.APIKey.Reveal(), Budget: service.NewLocal(cfg.Birdeye.RPS, now)}},
+		UserAgent: "quantbot/" + version, Concurrency: concurrency, Logger: logger, Now: now,
 	})
 	if err != nil {
 		return nil, err

@@ -2,68 +2,21 @@ package birdeye
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/source/service"
 )
 
-// maxBody bounds an answer; a full page is about 1 MB.
-const maxBody = 8 << 20
-
-// quotaWait is how long a source whose quota is used up is left alone; the period renews at a time we do not know.
+// quotaWait is how long an account whose quota is used up is left alone; the period renews at a time we do not know.
 const quotaWait = time.Hour
-
-// send returns the body of a successful answer, or an error with its class.
-func (s *Source) send(ctx context.Context, request *http.Request) ([]byte, error) {
-	response, err := s.client.Do(request)
-	if err != nil {
-		return nil, transportError(ctx, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
-	if err != nil {
-		return nil, transportError(ctx, err)
-	}
-	if len(body) > maxBody {
-		return nil, backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("answer above %d MB", maxBody>>20))
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, s.statusError(response, body)
-	}
-	return body, nil
-}
-
-// transportError drops the URL from the error, which net/http puts there: the chunk names what was asked already, and a
-// base URL may hold a password.
-func transportError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return contextError(ctx, err)
-	}
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
-	}
-	return backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("no whole answer: %w", err))
-}
-
-// contextError tells an interruption from a fault of the service.
-func contextError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
-}
 
 // failure is the body of an error.
 type failure struct {
@@ -71,75 +24,20 @@ type failure struct {
 	Message string `json:"message"`
 }
 
-func (s *Source) statusError(response *http.Response, body []byte) error {
-	var f failure
-	isJSON := json.Unmarshal(body, &f) == nil
-	err := fmt.Errorf("HTTP %d: %s", response.StatusCode, clean(f.Message))
-	if !isJSON || f.Message == "" {
-		err = fmt.Errorf("HTTP %d %s", response.StatusCode, http.StatusText(response.StatusCode))
-	}
-	class := classify(response.StatusCode, f.Message, isJSON)
-	classified := &backfill.ClassError{Class: class, Err: err}
-	switch class {
-	case backfill.ClassRateLimited:
-		classified.RetryAfter = retryAfter(response.Header, s.now())
-	case backfill.ClassParked:
-		classified.RetryAfter = quotaWait
-	}
-	return classified
-}
-
 // quotaMessage comes with a plain 400 when the account's compute units are used up.
 const quotaMessage = "compute units usage limit exceeded"
 
-func classify(status int, message string, isJSON bool) backfill.Class {
+// readFailure is service.Config.Failure.
+func readFailure(status int, _ http.Header, body []byte, retryAfter time.Duration) service.Failure {
+	var f failure
+	isJSON := json.Unmarshal(body, &f) == nil
 	switch {
-	case strings.Contains(strings.ToLower(message), quotaMessage):
-		return backfill.ClassParked
-	case status == http.StatusTooManyRequests:
-		return backfill.ClassRateLimited
-	case status == http.StatusUnauthorized:
-		return backfill.ClassKeyRejected
-	case status == http.StatusForbidden && isJSON:
-		return backfill.ClassKeyRejected
-	case status == http.StatusForbidden: // the firewall in front of the service answers in HTML
-		return backfill.ClassUnavailable
-	case status == http.StatusRequestTimeout || status >= http.StatusInternalServerError:
-		return backfill.ClassUnavailable
-	default:
-		return backfill.ClassPermanent
+	case strings.Contains(strings.ToLower(f.Message), quotaMessage):
+		return service.Failure{Class: backfill.ClassParked, Message: f.Message, RetryAfter: quotaWait}
+	case status == http.StatusForbidden && !isJSON: // the firewall in front of the service answers in HTML
+		return service.Failure{Class: backfill.ClassUnavailable}
 	}
-}
-
-// retryAfter reads Retry-After, in seconds or as a date, else X-RateLimit-Reset in Unix seconds; 0 without either.
-func retryAfter(header http.Header, now time.Time) time.Duration {
-	const most = time.Hour
-	text := header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil {
-		return min(max(time.Duration(seconds)*time.Second, 0), most)
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return min(max(at.Sub(now), 0), most)
-	}
-	if reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64); err == nil {
-		return min(max(time.Unix(reset, 0).Sub(now), 0), most)
-	}
-	return 0
-}
-
-// clean makes a foreign message fit for a row and a log.
-func clean(message string) string {
-	const most = 200
-	message = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(message, "?"))
-	if runes := []rune(message); len(runes) > most {
-		message = string(runes[:most]) + "…"
-	}
-	return message
+	return service.Failure{Class: service.StatusClass(status), Message: f.Message, RetryAfter: retryAfter}
 }
 
 // answer is the body of a success.
@@ -167,7 +65,7 @@ func decodePage(body []byte) ([]candle.Candle, error) {
 		return nil, fmt.Errorf("answer is no whole JSON (%d bytes)", len(bytes.TrimSpace(body)))
 	}
 	if a.Success == nil || !*a.Success {
-		return nil, fmt.Errorf("answer without success: %s", clean(a.Message))
+		return nil, fmt.Errorf("answer without success: %s", service.Clean(a.Message))
 	}
 	if a.Data == nil || a.Data.Items == nil {
 		return nil, errors.New("answer without items")

@@ -7,16 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/source/service"
 )
 
 // Name is the source's name in flags and rows.
@@ -27,37 +27,26 @@ const (
 	pageSize = 5_000
 	// settleDelay is how long after its close a candle is taken to be final (inferred; the vendor names none).
 	settleDelay = time.Minute
-	// requestTimeout covers one request with its body: 5,000 candles are about 1 MB.
-	requestTimeout = 30 * time.Second
 )
 
 // Config configures a Source.
 type Config struct {
 	// BaseURL has no trailing slash.
 	BaseURL string
-	// APIKey is sent in the X-API-KEY header and nowhere else.
-	APIKey string
-	// RPS is how many requests a second this process sends at most.
-	RPS       float64
+	// Accounts hold the keys, which are sent in the X-API-KEY header and nowhere else.
+	Accounts  []service.Account
 	UserAgent string
-	// Concurrency is how many requests are under way at once; that many idle connections are kept.
+	// Concurrency is how many requests are under way at once.
 	Concurrency int
+	Logger      *slog.Logger
 	Now         func() time.Time
-}
-
-// Limiter makes a request wait its turn.
-type Limiter interface {
-	Wait(ctx context.Context) error
 }
 
 // Source is Birdeye. It implements backfill.Source.
 type Source struct {
-	endpoint  string
-	key       string
-	userAgent string
-	limiter   Limiter
-	client    *http.Client
-	now       func() time.Time
+	endpoint string
+	client   *service.Client
+	now      func() time.Time
 }
 
 var _ backfill.Source = (*Source)(nil)
@@ -68,19 +57,13 @@ func New(cfg Config) (*Source, error) {
 	if err != nil || base.Host == "" {
 		return nil, errors.New("BIRDEYE_BASE_URL is no URL")
 	}
-	if !(cfg.RPS > 0) {
-		return nil, errors.New("BIRDEYE_RPS must be above 0")
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = max(cfg.Concurrency, 2)
-	transport.ResponseHeaderTimeout = requestTimeout
 	return &Source{
-		endpoint:  base.JoinPath("/defi/v3/ohlcv").String(),
-		key:       cfg.APIKey,
-		userAgent: cfg.UserAgent,
-		limiter:   rate.NewLimiter(rate.Limit(cfg.RPS), 1), // no burst: the service counts any second
-		client:    &http.Client{Transport: transport, Timeout: requestTimeout},
-		now:       cfg.Now,
+		endpoint: base.JoinPath("/defi/v3/ohlcv").String(),
+		client: service.NewClient(service.Config{
+			Name: Name, Accounts: cfg.Accounts, Authorize: func(h http.Header, key string) { h.Set("X-Api-Key", key) },
+			Failure: readFailure, UserAgent: cfg.UserAgent, Concurrency: cfg.Concurrency, Logger: cfg.Logger, Now: cfg.Now,
+		}),
+		now: cfg.Now,
 	}, nil
 }
 
@@ -150,19 +133,13 @@ func nextFrom(candles []candle.Candle, interval candle.Interval, asked candle.Ra
 
 // page asks once. items is what the service sent, for the proof that the window is complete.
 func (s *Source) page(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) (page backfill.Page, items int, err error) {
-	if err := s.limiter.Wait(ctx); err != nil {
-		return page, 0, fmt.Errorf("wait for the rate limit: %w", contextError(ctx, err))
-	}
-	request, err := s.request(ctx, token, interval, r)
+	address, header := s.question(token, interval, r)
+	answer, calls, err := s.client.Get(ctx, address, header, 1)
+	page.APICalls, page.Credits = calls, min(calls, 1)*credits(r.Opens(interval))
 	if err != nil {
 		return page, 0, err
 	}
-	page.APICalls, page.Credits = 1, credits(r.Opens(interval))
-	body, err := s.send(ctx, request)
-	if err != nil {
-		return page, 0, err
-	}
-	if page.Candles, err = decodePage(body); err != nil {
+	if page.Candles, err = decodePage(answer.Body); err != nil {
 		return page, 0, backfill.WithClass(backfill.ClassUnavailable, err)
 	}
 	slices.SortStableFunc(page.Candles, func(a, b candle.Candle) int { return int(a.OpenTime - b.OpenTime) })
@@ -179,22 +156,14 @@ func (s *Source) Probe(ctx context.Context) error {
 	return err
 }
 
-func (s *Source) request(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) (*http.Request, error) {
+func (s *Source) question(token candle.Token, interval candle.Interval, r candle.Range) (address string, header http.Header) {
 	query := url.Values{
 		"address": {token.Address}, "type": {intervalNames[interval]}, "currency": {"usd"}, "ui_amount_mode": {"raw"},
 		"mode": {"range"}, "padding": {"false"}, // a gap must stay a gap
 		"time_from": {strconv.FormatInt(r.From, 10)},
 		"time_to":   {strconv.FormatInt(r.To-1, 10)}, // the service includes the candle that opens at time_to
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint+"?"+query.Encode(), nil)
-	if err != nil {
-		return nil, backfill.WithClass(backfill.ClassPermanent, errors.New("build the request: the base URL is not usable"))
-	}
-	request.Header.Set("X-Api-Key", s.key)
-	request.Header.Set("X-Chain", string(token.Chain))
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", s.userAgent) // without one the service answers 403
-	return request, nil
+	return s.endpoint + "?" + query.Encode(), http.Header{"X-Chain": {string(token.Chain)}, "Accept": {"application/json"}}
 }
 
 // credits is what a call costs in compute units, by the candles asked for (reference/compute-unit-cost of the vendor's

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/service"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,10 +29,17 @@ const testKey = "distinctive-key"
 
 var token = candle.Token{Chain: candle.Solana, Address: "So11111111111111111111111111111111111111112"}
 
+func config(baseURL string) Config {
+	return Config{
+		BaseURL: baseURL, Accounts: []service.Account{{Key: testKey, Budget: service.NewLocal(10_000, time.Now)}}, UserAgent: "quantbot/test",
+		Concurrency: 2, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+	}
+}
+
 func open(t *testing.T, handler http.Handler) *Source {
 	t.Helper()
 	server := httptest.NewServer(handler)
-	source, err := New(Config{BaseURL: server.URL, APIKey: testKey, RPS: 10_000, UserAgent: "quantbot/test", Concurrency: 2, Now: time.Now})
+	source, err := New(config(server.URL))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		source.client.CloseIdleConnections()
@@ -222,7 +231,7 @@ func TestCutAndMissingAnswersAreUnavailable(t *testing.T) {
 	f := fetch(t.Context(), open(t, server), candle.Interval1m, candle.Range{From: 0, To: 6_000})
 	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err))
 
-	source, err := New(Config{BaseURL: "http://user:hunter2@127.0.0.1:1", APIKey: testKey, RPS: 10, Now: time.Now})
+	source, err := New(config("http://user:hunter2@127.0.0.1:1"))
 	require.NoError(t, err)
 	f = fetch(t.Context(), source, candle.Interval1m, candle.Range{From: 0, To: 6_000})
 	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err))
@@ -272,7 +281,7 @@ func TestCredits(t *testing.T) {
 
 func TestSupports(t *testing.T) {
 	t.Parallel()
-	source, err := New(Config{BaseURL: "http://x", RPS: 1, Now: time.Now})
+	source, err := New(config("http://x"))
 	require.NoError(t, err)
 	require.NoError(t, source.Supports(candle.Solana, candle.Interval1d))
 	require.ErrorContains(t, source.Supports(candle.Arbitrum, candle.Interval1m), "arbitrum")

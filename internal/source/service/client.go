@@ -1,0 +1,233 @@
+// Package service is what the clients of market-data services share: one request at a time, within the budget of an
+// account, bounded in time and size, and every error in its class.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"quantbot/internal/backfill"
+)
+
+// Budget is how fast an account may be asked. All that use the account share it.
+type Budget interface {
+	// Wait returns when a request of this weight may be sent. It answers ctx's error, or one of ClassParked while the
+	// account is parked.
+	Wait(ctx context.Context, weight int) error
+	// Slow makes everybody pause after the service said that it was asked too fast; 0 = as long as the budget thinks fit.
+	Slow(ctx context.Context, pause time.Duration)
+	// Park leaves the account alone for so long: its quota is used up.
+	Park(ctx context.Context, pause time.Duration)
+}
+
+// Account is what a service counts requests by.
+type Account struct {
+	// Key is sent by Config.Authorize and goes nowhere else; empty where a service wants none.
+	Key    string
+	Budget Budget
+}
+
+// Config configures a Client.
+type Config struct {
+	// Name is the source's name, for messages.
+	Name     string
+	Accounts []Account
+	// Authorize puts the key into the request's headers; nil where a service wants none.
+	Authorize func(header http.Header, key string)
+	// Failure reads an answer whose status is not 200: the class of the error and the service's own words, if it has any.
+	// retryAfter is what the usual headers say; it may be replaced.
+	Failure   func(status int, header http.Header, body []byte, retryAfter time.Duration) Failure
+	UserAgent string
+	// Timeout covers one request with its body; 0 = DefaultTimeout.
+	Timeout time.Duration
+	// MaxBody bounds an answer in bytes; 0 = DefaultMaxBody.
+	MaxBody int64
+	// Concurrency is how many requests are under way at once; that many idle connections are kept.
+	Concurrency int
+	Logger      *slog.Logger
+	Now         func() time.Time
+}
+
+// Failure is what an answer other than 200 means.
+type Failure struct {
+	Class   backfill.Class
+	Message string
+	// RetryAfter is how long to leave the account alone, for ClassRateLimited and ClassParked; 0 = as the budget thinks fit.
+	RetryAfter time.Duration
+}
+
+const (
+	// DefaultTimeout covers a full page of any service.
+	DefaultTimeout = 30 * time.Second
+	// DefaultMaxBody is several times a full page of any service.
+	DefaultMaxBody = 8 << 20
+	// setAside is how long a rejected key is not tried again.
+	setAside = 10 * time.Minute
+)
+
+// Client sends the requests of one service. It is safe for concurrent use.
+type Client struct {
+	cfg  Config
+	http *http.Client
+
+	mu       sync.Mutex
+	next     int
+	rejected []rejection // by account
+}
+
+type rejection struct {
+	until time.Time
+	err   error
+}
+
+// NewClient returns a client of at least one account.
+func NewClient(cfg Config) *Client {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = max(cfg.Concurrency, 2)
+	transport.ResponseHeaderTimeout = cfg.Timeout
+	return &Client{cfg: cfg, http: &http.Client{Transport: transport, Timeout: cfg.Timeout}, rejected: make([]rejection, len(cfg.Accounts))}
+}
+
+// CloseIdleConnections closes connections that nothing uses.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+// Answer is a successful answer.
+type Answer struct {
+	Body   []byte
+	Header http.Header
+}
+
+// Get asks for a URL with a request of this weight. calls is how many requests it sent: a key that is rejected or whose
+// quota is used up gives way to the next. The error has a class and does not name the URL, which may hold a password.
+func (c *Client) Get(ctx context.Context, address string, header http.Header, weight int) (answer Answer, calls int64, err error) {
+	var last error
+	for range c.cfg.Accounts {
+		index, err := c.pick()
+		if err != nil {
+			return Answer{}, calls, err
+		}
+		account := c.cfg.Accounts[index]
+		if err := account.Budget.Wait(ctx, weight); err != nil {
+			if last = err; backfill.ClassOf(err) == backfill.ClassParked {
+				continue
+			}
+			return Answer{}, calls, fmt.Errorf("wait for the rate limit: %w", contextError(ctx, err))
+		}
+		calls++
+		answer, err := c.send(ctx, address, header, account.Key)
+		if err == nil {
+			return answer, calls, nil
+		}
+		last = err
+		switch backfill.ClassOf(err) {
+		case backfill.ClassRateLimited:
+			account.Budget.Slow(ctx, backfill.RetryAfter(err))
+			return Answer{}, calls, err
+		case backfill.ClassParked:
+			account.Budget.Park(ctx, backfill.RetryAfter(err))
+		case backfill.ClassKeyRejected:
+			c.reject(ctx, index, err)
+		default:
+			return Answer{}, calls, err
+		}
+	}
+	return Answer{}, calls, last
+}
+
+// pick takes turns among the accounts whose key is not rejected.
+func (c *Client) pick() (index int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.cfg.Now()
+	for range c.cfg.Accounts {
+		index, c.next = c.next, (c.next+1)%len(c.cfg.Accounts)
+		if r := c.rejected[index]; r.err == nil || now.After(r.until) {
+			return index, nil
+		}
+		err = c.rejected[index].err
+	}
+	return 0, err
+}
+
+// reject sets a key aside. It is named by its position, never by its value.
+func (c *Client) reject(ctx context.Context, index int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rejected[index].err == nil || len(c.cfg.Accounts) > 1 {
+		c.cfg.Logger.WarnContext(ctx, "API key rejected, set aside", "source", c.cfg.Name, "key", index+1, "keys", len(c.cfg.Accounts), "err", err)
+	}
+	c.rejected[index] = rejection{until: c.cfg.Now().Add(setAside), err: err}
+}
+
+// send returns the body of a successful answer, or an error with its class.
+func (c *Client) send(ctx context.Context, address string, header http.Header, key string) (Answer, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return Answer{}, backfill.WithClass(backfill.ClassPermanent, errors.New("build the request: the base URL is not usable"))
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	request.Header.Set("User-Agent", c.cfg.UserAgent) // without one, services answer 403
+	if c.cfg.Authorize != nil {
+		c.cfg.Authorize(request.Header, key)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return Answer{}, transportError(ctx, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, c.cfg.MaxBody+1))
+	if err != nil {
+		return Answer{}, transportError(ctx, err)
+	}
+	if int64(len(body)) > c.cfg.MaxBody {
+		return Answer{}, backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("answer above %d MB", c.cfg.MaxBody>>20))
+	}
+	if response.StatusCode != http.StatusOK {
+		return Answer{}, c.failure(response, body)
+	}
+	return Answer{Body: body, Header: response.Header}, nil
+}
+
+func (c *Client) failure(response *http.Response, body []byte) error {
+	f := c.cfg.Failure(response.StatusCode, response.Header, body, RetryAfter(response.Header, c.cfg.Now()))
+	err := fmt.Errorf("HTTP %d: %s", response.StatusCode, Clean(f.Message))
+	if f.Message == "" {
+		err = fmt.Errorf("HTTP %d %s", response.StatusCode, http.StatusText(response.StatusCode))
+	}
+	return &backfill.ClassError{Class: f.Class, RetryAfter: f.RetryAfter, Err: err}
+}
+
+// transportError drops the URL from the error, which net/http puts there: the chunk names what was asked already, and a
+// base URL may hold a password.
+func transportError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	return backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("no whole answer: %w", err))
+}
+
+// contextError tells an interruption from a fault of the service.
+func contextError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
