@@ -34,10 +34,14 @@ func TestTokens(t *testing.T) {
 	token, err = NewToken(Base, "0xABCDEF0123456789abcdef0123456789ABCDEF01")
 	require.NoError(t, err)
 	require.Equal(t, "0xabcdef0123456789abcdef0123456789abcdef01", token.Address)
+	token, err = NewToken(BinanceSpot, "btcusdt")
+	require.NoError(t, err)
+	require.Equal(t, "BTCUSDT", token.Address)
 	for name, bad := range map[string]struct {
 		chain   Chain
 		address string
 	}{
+		"symbol with a slash": {BinanceSpot, "BTC/USDT"}, "no symbol": {BinanceSpot, " "}, "long symbol": {BinanceSpot, "ABCDEFGHIJKLMNOPQRSTU"},
 		"empty": {Solana, ""}, "EVM on Solana": {Solana, "0xABCDEF0123456789abcdef0123456789ABCDEF01"},
 		"not base58": {Solana, "0LKHMd2rMSRaG9y4iHwSLRtrJ3dCrJ2CytvBeak8pump"}, "33 bytes": {Solana, mint + "1"},
 		"mint on Base": {Base, mint}, "short": {Base, "0xabc"}, "no hex": {Base, "0xZBCDEF0123456789abcdef0123456789ABCDEF01"},
@@ -49,7 +53,7 @@ func TestTokens(t *testing.T) {
 
 func TestChainsAreNeverGuessed(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]Chain{"SOL": Solana, " solana ": Solana, "bnb": BSC, "Eth": Ethereum, "base": Base} {
+	for text, want := range map[string]Chain{"SOL": Solana, " solana ": Solana, "bnb": BSC, "Eth": Ethereum, "base": Base, "binance": BSC, "binance-spot": BinanceSpot} {
 		chain, err := ParseChain(text)
 		require.NoError(t, err)
 		require.Equal(t, want, chain)

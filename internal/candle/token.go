@@ -8,7 +8,7 @@ import (
 	"github.com/mr-tron/base58"
 )
 
-// Chain names a blockchain (or, later, an exchange) by its one spelling in quantbot.
+// Chain names a blockchain, or an exchange, by its one spelling in quantbot.
 type Chain string
 
 // The chains that a token may live on.
@@ -22,6 +22,8 @@ const (
 	Avalanche Chain = "avalanche"
 	Optimism  Chain = "optimism"
 	Polygon   Chain = "polygon"
+	// BinanceSpot is an exchange, whose tokens are its symbols. The word "binance" alone means the chain BSC in call tables.
+	BinanceSpot Chain = "binance-spot"
 )
 
 var chainSpellings = map[string]Chain{
@@ -34,6 +36,7 @@ var chainSpellings = map[string]Chain{
 	"avalanche": Avalanche, "avax": Avalanche,
 	"optimism": Optimism, "op": Optimism,
 	"polygon": Polygon, "matic": Polygon,
+	"binance-spot": BinanceSpot,
 }
 
 // ParseChain maps the spellings found in call tables to one name. Case and surrounding blanks do not matter. A name that
@@ -52,19 +55,27 @@ type Token struct {
 }
 
 // NewToken checks the address against the chain's form. A Solana mint is kept exactly as it is (its case carries
-// information); an EVM address is lower-cased (its case is only a checksum), so that a token has one key.
+// information); an EVM address is lower-cased (its case is only a checksum) and a symbol upper-cased, so that a token has
+// one key.
 func NewToken(chain Chain, address string) (Token, error) {
 	address = strings.TrimSpace(address)
-	if chain == Solana {
-		if err := checkSolanaMint(address); err != nil {
-			return Token{}, err
+	var err error
+	switch chain {
+	case Solana:
+		err = checkSolanaMint(address)
+	case BinanceSpot:
+		address = strings.ToUpper(address)
+		err = checkSymbol(address)
+	default:
+		address = strings.ToLower(address)
+		if err = checkEVMAddress(address); err != nil {
+			err = fmt.Errorf("%w on %s", err, chain)
 		}
-		return Token{Chain: chain, Address: address}, nil
 	}
-	if err := checkEVMAddress(address); err != nil {
-		return Token{}, fmt.Errorf("%w on %s", err, chain)
+	if err != nil {
+		return Token{}, err
 	}
-	return Token{Chain: chain, Address: strings.ToLower(address)}, nil
+	return Token{Chain: chain, Address: address}, nil
 }
 
 // String writes the token as chain:address.
@@ -101,6 +112,17 @@ func checkEVMAddress(address string) error {
 		}
 	}
 	return fmt.Errorf("address %q is no EVM address (0x and 40 hex digits)", shorten(address))
+}
+
+// checkSymbol: what the exchange's API takes for a symbol.
+func checkSymbol(symbol string) error {
+	letter := func(r rune) bool {
+		return r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r)
+	}
+	if symbol == "" || len(symbol) > 20 || strings.Trim(symbol, "-_.") == "" || strings.TrimFunc(symbol, letter) != "" {
+		return fmt.Errorf("%q is no symbol of Binance spot (letters and digits, like BTCUSDT)", shorten(symbol))
+	}
+	return nil
 }
 
 // shorten keeps error texts readable when a cell holds a whole document.

@@ -38,8 +38,15 @@ func config(baseURL string) Config {
 
 func open(t *testing.T, handler http.Handler) *Source {
 	t.Helper()
+	return openAt(t, time.Now, handler)
+}
+
+func openAt(t *testing.T, now func() time.Time, handler http.Handler) *Source {
+	t.Helper()
 	server := httptest.NewServer(handler)
-	source, err := New(config(server.URL))
+	cfg := config(server.URL)
+	cfg.Now = now
+	source, err := New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		source.client.CloseIdleConnections()
@@ -203,7 +210,7 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			source := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			source := openAt(t, func() time.Time { return now }, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("X-API-KEY") != testKey || r.Header.Get("User-Agent") == "" || strings.Contains(r.URL.String(), testKey) {
 					t.Error("key or user agent missing, or the key is in the URL")
 				}
@@ -213,7 +220,6 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 				w.WriteHeader(test.status)
 				_, _ = w.Write([]byte(test.body))
 			}))
-			source.now = func() time.Time { return now }
 			f := fetch(t.Context(), source, candle.Interval1m, candle.Range{From: 0, To: 600})
 			require.Error(t, f.err)
 			require.Equal(t, test.class, backfill.ClassOf(f.err), f.err)
