@@ -82,3 +82,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// SetRate changes the allowance, in weight a second.
+func (l *Local) SetRate(perSecond float64) { l.limiter.SetLimit(rate.Limit(perSecond)) }

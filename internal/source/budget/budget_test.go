@@ -1,0 +1,188 @@
+package budget
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/local/localtest"
+)
+
+func TestMain(m *testing.M) { localtest.Main(m) }
+
+var account = NewAccount("birdeye", "distinctive-key")
+
+func client(t testing.TB) *redis.Client {
+	t.Helper()
+	options, err := redis.ParseURL(localtest.New(t).RedisURL)
+	require.NoError(t, err)
+	c := redis.NewClient(options)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func member(c redis.UniversalClient, name string, perSecond float64) *Budget {
+	return New(Config{Redis: c, Account: account, PerSecond: perSecond, Member: name, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+}
+
+// moments lets members ask as fast as they may until there are n moments, and returns them in order.
+func moments(t testing.TB, n int, members ...*Budget) []time.Time {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var mu sync.Mutex
+	var all []time.Time
+	var asking sync.WaitGroup
+	for _, b := range members {
+		for range 4 {
+			asking.Go(func() {
+				for b.Wait(ctx, 1) == nil {
+					mu.Lock()
+					if all = append(all, time.Now()); len(all) == n {
+						cancel()
+					}
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	asking.Wait()
+	require.GreaterOrEqual(t, len(all), n)
+	return all[:n]
+}
+
+// busiest is the most moments in any second.
+func busiest(all []time.Time) (most int) {
+	first := 0
+	for i, at := range all {
+		for at.Sub(all[first]) >= time.Second {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
+}
+
+func TestMembersShareAnAllowanceWithoutBursts(t *testing.T) {
+	t.Parallel()
+	c := client(t)
+	const rate = 100
+	began := time.Now()
+	all := moments(t, 2*rate, member(c, "a", rate), member(c, "b", rate), member(c, "c", rate))
+	require.LessOrEqual(t, busiest(all), rate, "in any second")
+	require.Greater(t, time.Since(began), 1900*time.Millisecond, "three members are no faster than one")
+	status, err := look(t.Context(), c, account)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, status.Workers)
+	require.InDelta(t, rate, status.PerSecond, 1)
+}
+
+func TestARequestWeighsWhatItCosts(t *testing.T) {
+	t.Parallel()
+	b := member(client(t), "a", 100)
+	began := time.Now()
+	for range 3 {
+		require.NoError(t, b.Wait(t.Context(), 20))
+	}
+	require.Greater(t, time.Since(began), 390*time.Millisecond, "the first goes at once")
+}
+
+// One is told that it was too fast: all pause, and all are slower afterwards.
+func TestARefusalSlowsEverybody(t *testing.T) {
+	t.Parallel()
+	c := client(t)
+	a, b := member(c, "a", 200), member(c, "b", 200)
+	require.NoError(t, a.Wait(t.Context(), 1))
+	began := time.Now()
+	a.Slow(t.Context(), 600*time.Millisecond)
+	b.Slow(t.Context(), 300*time.Millisecond) // a request of b that was on its way belongs to the same strike
+	require.NoError(t, b.Wait(t.Context(), 1))
+	require.Greater(t, time.Since(began), 590*time.Millisecond)
+	status, err := look(t.Context(), c, account)
+	require.NoError(t, err)
+	require.InDelta(t, 200/1.15, status.PerSecond, 1, "slower by one step")
+	require.NoError(t, b.Wait(t.Context(), 60)) // 0.3 s until the next: what is refused then was sent after the pause
+	require.NoError(t, b.Wait(t.Context(), 1))
+	b.Slow(t.Context(), 0)
+	paused, err := look(t.Context(), c, account)
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Add(2*time.Second), paused.PausedUntil, 500*time.Millisecond, "without a word from the service the pause doubles")
+}
+
+func TestTheAllowanceRecovers(t *testing.T) {
+	t.Parallel()
+	c := client(t)
+	b := member(c, "a", 200)
+	b.Slow(t.Context(), time.Millisecond)
+	slower, err := look(t.Context(), c, account)
+	require.NoError(t, err)
+	long := time.Now().Add(-time.Minute).UnixMicro()
+	for range 10 { // a minute has passed, again and again
+		require.NoError(t, c.HSet(t.Context(), account.keys()[0], "slowed", long).Err())
+		require.NoError(t, b.Wait(t.Context(), 1))
+	}
+	again, err := look(t.Context(), c, account)
+	require.NoError(t, err)
+	require.Greater(t, again.PerSecond, slower.PerSecond)
+	require.InDelta(t, 200, again.PerSecond, 1)
+}
+
+func TestParkingHoldsForAllUntilSomebodyUnparks(t *testing.T) {
+	t.Parallel()
+	c := client(t)
+	a, b := member(c, "a", 200), member(c, "b", 200)
+	require.NoError(t, Register(t.Context(), c, account, time.Now()))
+	a.Park(t.Context(), time.Hour)
+	err := b.Wait(t.Context(), 1)
+	require.Equal(t, backfill.ClassParked, backfill.ClassOf(err))
+	require.InDelta(t, time.Hour, backfill.RetryAfter(err), float64(time.Minute))
+	all, err := List(t.Context(), c)
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Add(time.Hour), ParkedUntil(all, "birdeye"), time.Minute)
+	require.Zero(t, ParkedUntil(all, "binance"))
+	unparked, err := Unpark(t.Context(), c, "birdeye")
+	require.NoError(t, err)
+	require.Equal(t, 1, unparked)
+	require.NoError(t, b.Wait(t.Context(), 1))
+}
+
+// Redis goes away: a member keeps to its share of what it was sharing, and never has no limit.
+func TestWithoutRedisAMemberKeepsToItsShare(t *testing.T) {
+	t.Parallel()
+	c := client(t)
+	const rate = 100
+	members := []*Budget{member(c, "a", rate), member(c, "b", rate), member(c, "c", rate), member(c, "d", rate)}
+	for range 2 { // the first ones do not know yet of those that come later
+		for _, b := range members {
+			require.NoError(t, b.Wait(t.Context(), 1))
+		}
+	}
+	require.NoError(t, c.Close())
+	all := moments(t, 40, members[0])
+	require.LessOrEqual(t, busiest(all), rate/4+1)
+	all = moments(t, 150, members...)
+	require.LessOrEqual(t, busiest(all), rate+4)
+}
+
+func TestAWaiterMayGiveUp(t *testing.T) {
+	t.Parallel()
+	b := member(client(t), "a", 0.1)
+	require.NoError(t, b.Wait(t.Context(), 1))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, b.Wait(ctx, 1), context.DeadlineExceeded)
+}
+
+func TestAnAccountDoesNotTellItsKey(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, account, NewAccount("birdeye", "distinctive-key"))
+	require.NotEqual(t, account, NewAccount("birdeye", "other"))
+	require.NotContains(t, account.ID, "distinctive")
+	require.Equal(t, "keyless", NewAccount("binance", "").ID)
+}
