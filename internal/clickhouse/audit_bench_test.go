@@ -137,14 +137,14 @@ func BenchmarkServedView(b *testing.B) {
 // monthOfMinutes is the candles of a token in BenchmarkServedView.
 const monthOfMinutes = 44_640
 
-// mustFillVersions inserts a part: every one of parts rows, of three versions of each candle.
+// mustFillVersions inserts a part: of three versions of each candle those of one chunk (of 20,000 candles) in so many.
 func mustFillVersions(b *testing.B, db *DB, versions, part, parts int) {
 	b.Helper()
 	require.NoError(b, db.exec(b.Context(), streamTimeout, `INSERT INTO ohlcv_candle_versions
 		(chain, token_address, interval_seconds, timestamp, rank, ingestion_run_id, open, high, low, close, volume, volume_usd, quality_score, source, source_tier, script_version)
 		SELECT 'solana', 'token' || toString(intDiv(candle, {month:UInt32})), 60, toDateTime(1704067200 + 60 * (candle % {month:UInt32}), 'UTC'), version, toUUID('0192f0c1-1111-7111-8111-11111111111' || toString(version)),
 			rand() / 1e9, rand() / 1e9, rand() / 1e9, rand() / 1e9, rand() / 1e3, rand() / 1e3, 122, 'birdeye', 2, 'bench'
-		FROM (SELECT intDiv(number, 3) AS candle, number % 3 AS version FROM numbers({n:UInt64}) WHERE cityHash64(number) % {parts:UInt64} = {part:UInt64})
+		FROM (SELECT intDiv(number, 3) AS candle, number % 3 AS version FROM numbers({n:UInt64}) WHERE cityHash64(intDiv(candle, 20000), version) % {parts:UInt64} = {part:UInt64})
 		SETTINGS min_insert_block_size_rows = 100000000, min_insert_block_size_bytes = 0, max_insert_threads = 1`,
 		named("month", monthOfMinutes), named("n", max(versions, 3*monthOfMinutes)), named("part", part), named("parts", parts)))
 }
