@@ -82,3 +82,19 @@ func Subtract(ranges, covered []Range) []Range {
 	}
 	return left
 }
+
+// Intersect returns what lies in both. Both must be as Merge returns them.
+func Intersect(a, b []Range) []Range {
+	var both []Range
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		if r := a[i].Intersect(b[j]); !r.Empty() {
+			both = append(both, r)
+		}
+		if a[i].To < b[j].To {
+			i++
+		} else {
+			j++
+		}
+	}
+	return both
+}

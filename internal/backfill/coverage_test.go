@@ -1,0 +1,168 @@
+package backfill
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"quantbot/internal/candle"
+)
+
+var (
+	coverageNow = time.Unix(1_000_000, 0)
+	fresh       = coverageNow.Add(-RecheckAfter + time.Minute)
+	stale       = coverageNow.Add(-RecheckAfter - time.Minute)
+)
+
+func wanting(r ...candle.Range) []candle.TokenRanges {
+	return []candle.TokenRanges{{Token: testToken, Ranges: r}}
+}
+
+func TestWhatCoversARange(t *testing.T) {
+	t.Parallel()
+	all := candle.Range{From: 0, To: 6_000}
+	run := uuid.New()
+	answer := Asked{Token: testToken, Range: candle.Range{From: 600, To: 1_200}, RunID: run, Answered: true, Confirmed: true, EndedAt: stale}
+	hole := RejectedRange{Token: testToken, RunID: run, Range: candle.Range{From: 660, To: 720}}
+	with := func(change func(*Asked)) Asked { a := answer; change(&a); return a }
+	around := []candle.Range{{From: 0, To: 600}, {From: 1_200, To: 6_000}}
+	for name, test := range map[string]struct {
+		asked    Asked
+		rejected []RejectedRange
+		missing  []candle.Range
+		relied   int64
+	}{
+		"an answer":                           {answer, nil, around, 10},
+		"a failure":                           {with(func(a *Asked) { a.Answered = false }), nil, []candle.Range{all}, 0},
+		"silence of a source that had none":   {with(func(a *Asked) { a.Confirmed = false }), nil, []candle.Range{all}, 0},
+		"such silence of today":               {with(func(a *Asked) { a.Confirmed = false; a.EndedAt = fresh }), nil, around, 10},
+		"an answer with a corrupt candle":     {answer, []RejectedRange{hole}, []candle.Range{{From: 0, To: 600}, {From: 660, To: 720}, {From: 1_200, To: 6_000}}, 9},
+		"a corrupt candle of today":           {with(func(a *Asked) { a.EndedAt = fresh }), []RejectedRange{hole}, around, 10},
+		"a corrupt candle of another run":     {answer, []RejectedRange{{Token: testToken, RunID: uuid.New(), Range: hole.Range}}, around, 10},
+		"an answer about something else":      {with(func(a *Asked) { a.Range = candle.Range{From: 9_000, To: 9_600} }), nil, []candle.Range{all}, 0},
+		"an answer about another token":       {with(func(a *Asked) { a.Token.Address = "x" }), nil, []candle.Range{all}, 0},
+		"an answer that reaches over the end": {with(func(a *Asked) { a.Range.To = 9_000 }), nil, []candle.Range{{From: 0, To: 600}}, 90},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := NewCoverage(wanting(all), candle.Interval1m, coverageNow)
+			for _, r := range test.rejected {
+				c.AddRejected(r)
+			}
+			c.Add(test.asked)
+			require.Equal(t, wanting(test.missing...), c.Missing())
+			require.Equal(t, test.relied, c.Relied()[run])
+		})
+	}
+}
+
+// Minute by minute: the plan of what is missing holds each wanted minute that no answer covers, once, and no other.
+func TestPlanOfTheMissingEqualsModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const minutes = 200
+		minute := rapid.IntRange(0, minutes)
+		span := func(label string) candle.Range {
+			a, b := minute.Draw(t, label), minute.Draw(t, label)
+			return candle.Range{From: int64(60 * min(a, b)), To: int64(60 * max(a, b))}
+		}
+		request := Request{Source: "s", Interval: candle.Interval1m}
+		wanted := map[int64]bool{}
+		for range rapid.IntRange(1, 3).Draw(t, "ranges") {
+			r := span("wanted")
+			request.Wanted = append(request.Wanted, candle.TokenRanges{Token: testToken, Ranges: []candle.Range{r}})
+			for m := r.From; m < r.To; m += 60 {
+				wanted[m] = true
+			}
+		}
+		request.Normalize()
+		c := NewCoverage(request.Wanted, candle.Interval1m, coverageNow)
+		var asked []Asked
+		var rejected []RejectedRange
+		for range rapid.IntRange(0, 12).Draw(t, "outcomes") {
+			a := Asked{
+				Token: testToken, Range: span("asked"), RunID: uuid.New(), Answered: rapid.Bool().Draw(t, "answered"),
+				Confirmed: rapid.Bool().Draw(t, "confirmed"), EndedAt: rapid.SampledFrom([]time.Time{fresh, stale}).Draw(t, "ended"),
+			}
+			asked = append(asked, a)
+			if rapid.Bool().Draw(t, "corrupt") {
+				rejected = append(rejected, RejectedRange{Token: testToken, RunID: a.RunID, Range: span("corrupt")})
+			}
+		}
+		for _, r := range rejected {
+			c.AddRejected(r)
+		}
+		for _, a := range asked {
+			c.Add(a)
+			for m := a.Range.From; m < a.Range.To; m += 60 {
+				corrupt := slices.ContainsFunc(rejected, func(r RejectedRange) bool { return r.RunID == a.RunID && r.Range.Contains(m) })
+				if a.Answered && (a.EndedAt == fresh || a.Confirmed && !corrupt) {
+					delete(wanted, m)
+				}
+			}
+		}
+		request.Wanted = c.Missing()
+		plan, err := NewPlan(request, PlanOptions{Now: coverageNow, ChunkCandles: 7})
+		require.NoError(t, err)
+		planned := map[int64]bool{}
+		for _, chunk := range plan.Chunks {
+			for m := chunk.Range.From; m < chunk.Range.To; m += 60 {
+				require.False(t, planned[m], "planned twice")
+				planned[m] = true
+			}
+		}
+		require.True(t, maps.Equal(wanted, planned), "wanted %v, planned %v", wanted, planned)
+	})
+}
+
+func TestEachMomentHasOneVerdict(t *testing.T) {
+	t.Parallel()
+	run := uuid.New()
+	span := func(from, to int64) candle.Range { return candle.Range{From: 60 * from, To: 60 * to} }
+	h := TokenHistory{
+		Token: testToken, Interval: candle.Interval1m, Have: []candle.Range{span(0, 10), span(12, 20)},
+		Asked: []Asked{
+			{Token: testToken, Range: span(0, 30), RunID: run, Answered: true, Confirmed: true, EndedAt: stale},
+			{Token: testToken, Range: span(25, 40), RunID: run, EndedAt: stale},
+		},
+		Rejected: []RejectedRange{{Token: testToken, RunID: run, Range: span(10, 11)}},
+	}
+	require.Equal(t, span(0, 40), h.Span())
+	require.Equal(t, []Judged{
+		{span(0, 10), Have, 10, false},
+		{span(10, 11), RejectedCandle, 1, true},
+		{span(11, 12), ConfirmedEmpty, 1, false},
+		{span(12, 20), Have, 8, false},
+		{span(20, 30), ConfirmedEmpty, 10, false},
+		{span(30, 40), FailedToFetch, 10, true},
+		{span(40, 50), NeverAsked, 10, true},
+	}, h.Judge(span(0, 50), coverageNow))
+	silent := TokenHistory{Token: testToken, Interval: candle.Interval1m, Asked: []Asked{{Token: testToken, Range: span(0, 5), RunID: run, Answered: true, EndedAt: stale}}}
+	require.Equal(t, []Judged{{span(0, 5), Unconfirmed, 5, true}}, silent.Judge(span(0, 5), coverageNow))
+	require.Empty(t, silent.Judge(candle.Range{}, coverageNow))
+}
+
+func BenchmarkCoverageOf100000Tokens(b *testing.B) {
+	wanted := make([]candle.TokenRanges, 100_000)
+	for i := range wanted {
+		wanted[i] = candle.TokenRanges{Token: candle.Token{Chain: candle.Solana, Address: uuid.NewString()}, Ranges: []candle.Range{{From: 0, To: 60 * 200_000}}}
+	}
+	run := uuid.New()
+	b.ReportAllocs()
+	for b.Loop() {
+		c := NewCoverage(wanted, candle.Interval1m, coverageNow)
+		for _, w := range wanted {
+			for chunk := range int64(9) { // ten chunks each, the last one is missing
+				c.Add(Asked{Token: w.Token, Range: candle.Range{From: chunk * 1_200_000, To: (chunk + 1) * 1_200_000}, RunID: run, Answered: true, Confirmed: true, EndedAt: stale})
+			}
+		}
+		if missing := c.Missing(); len(missing) != len(wanted) {
+			b.Fatal(len(missing))
+		}
+	}
+}
