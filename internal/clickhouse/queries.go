@@ -102,4 +102,16 @@ var (
 	checkServerSQL string
 	//go:embed queries/check_rights.sql
 	checkRightsSQL string
+	//go:embed queries/asked.sql
+	askedSQL string
+	//go:embed queries/rejected_ranges.sql
+	rejectedRangesSQL string
+	//go:embed queries/asked_tokens.sql
+	askedTokensSQL string
+	//go:embed queries/have.sql
+	haveSQL string
+	//go:embed queries/insert_reliances.sql
+	insertReliancesSQL string
+	//go:embed queries/relying_runs.sql
+	relyingRunsSQL string
 )

@@ -23,6 +23,8 @@ type RollbackPreview struct {
 	FallBacks []FallBack `json:"candles_falling_back"`
 	// Removed is what sweeps removed, or other runs skipped, because this run's versions were as good.
 	Removed []RemovedMonth `json:"versions_removed"`
+	// Relying are the runs that left ranges out because this run had answered for them.
+	Relying []Reliance `json:"runs_relying"`
 }
 
 // FallBack is how many candles another run would serve.
@@ -89,7 +91,10 @@ func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p RollbackP
 			p.FallBacks = append(p.FallBacks, FallBack(c))
 		}
 	}
-	p.Removed, err = db.removedFor(ctx, runID)
+	if p.Removed, err = db.removedFor(ctx, runID); err != nil {
+		return p, err
+	}
+	p.Relying, err = db.relyingOn(ctx, runID)
 	return p, err
 }
 

@@ -118,7 +118,7 @@ func (b *Budget) take(ctx context.Context, weight int) (taken, error) {
 	}
 	values, err := b.run(ctx, takeScript, b.cfg.Account.keys(), b.interval.Microseconds(), max(weight, 1), b.cfg.Member, ahead.Microseconds())
 	var reply struct {
-		status      string
+		status          string
 		micros, members int64
 	}
 	if err == nil {

@@ -1,0 +1,207 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+)
+
+// CoverageQuery says whose outcomes cover: those of these sources, judged by this validation, at this interval.
+type CoverageQuery struct {
+	Sources    []string
+	Validation candle.Validation
+	Interval   candle.Interval
+	// Range is what the outcomes must touch.
+	Range candle.Range
+	// Tokens narrows the reading; none means all.
+	Tokens []candle.Token
+}
+
+// maxTokensAsked is up to how many tokens are named in a query; beyond, all are read and the reader chooses.
+const maxTokensAsked = 10_000
+
+func (q CoverageQuery) params() []any {
+	addresses := []string{}
+	if len(q.Tokens) <= maxTokensAsked {
+		for _, token := range q.Tokens {
+			addresses = append(addresses, token.Address)
+		}
+	}
+	return []any{
+		named("sources", q.Sources), named("validation", string(q.Validation)), named("interval", uint32(q.Interval)),
+		named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()), named("tokens", addresses),
+	}
+}
+
+// FillCoverage adds the answers in the history to the coverage. Tokens other than those of the query may come, too.
+func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *backfill.Coverage) error {
+	if err := db.rejectedRanges(ctx, q, coverage.AddRejected); err != nil {
+		return err
+	}
+	return db.asked(ctx, q, []string{"success"}, coverage.Add)
+}
+
+// asked reads outcomes in order of token and time.
+func (db *DB) asked(ctx context.Context, q CoverageQuery, statuses []string, yield func(backfill.Asked)) error {
+	// The same few chains, tokens and runs come again and again: decoding into one struct saves their copies.
+	var row struct {
+		chain, token string
+		from, to     time.Time
+		runID        uuid.UUID
+		answered     bool
+		confirmed    uint8
+		ended        *time.Time
+	}
+	err := db.rows(ctx, streamTimeout, askedSQL, append(q.params(), named("statuses", statuses)), func(rows chdriver.Rows) error {
+		err := rows.Scan(&row.chain, &row.token, &row.from, &row.to, &row.runID, &row.answered, &row.confirmed, &row.ended)
+		if err != nil {
+			return err
+		}
+		asked := backfill.Asked{
+			Token: candle.Token{Chain: candle.Chain(row.chain), Address: row.token}, Range: candle.Range{From: row.from.Unix(), To: row.to.Unix()},
+			RunID: row.runID, Answered: row.answered, Confirmed: row.confirmed == 1,
+		}
+		if row.ended != nil {
+			asked.EndedAt = *row.ended
+		}
+		yield(asked)
+		return nil
+	})
+	return db.storeError("read what was asked", err)
+}
+
+func (db *DB) rejectedRanges(ctx context.Context, q CoverageQuery, yield func(backfill.RejectedRange)) error {
+	var chain, token string
+	var runID uuid.UUID
+	var first, last uint32
+	err := db.rows(ctx, streamTimeout, rejectedRangesSQL, q.params(), func(rows chdriver.Rows) error {
+		if err := rows.Scan(&chain, &token, &runID, &first, &last); err != nil {
+			return err
+		}
+		yield(backfill.RejectedRange{
+			Token: candle.Token{Chain: candle.Chain(chain), Address: token}, RunID: runID, Range: stretch(first, last, q.Interval),
+		})
+		return nil
+	})
+	return db.storeError("read where candles were rejected", err)
+}
+
+// stretch reaches from the first to the end of the last candle.
+func stretch(first, last uint32, interval candle.Interval) candle.Range {
+	return candle.Range{From: int64(first), To: interval.Next(int64(last))}
+}
+
+// AskedTokens are all that were ever asked for at the interval, in order.
+func (db *DB) AskedTokens(ctx context.Context, interval candle.Interval) ([]candle.Token, error) {
+	type row struct {
+		Chain string `ch:"chain"`
+		Token string `ch:"token_address"`
+	}
+	rows, err := selectLong[row](ctx, db, askedTokensSQL, named("interval", uint32(interval)))
+	tokens := make([]candle.Token, len(rows))
+	for i, r := range rows {
+		tokens[i] = candle.Token{Chain: candle.Chain(r.Chain), Address: r.Token}
+	}
+	return tokens, db.storeError("list the tokens that were asked for", err)
+}
+
+// TokenHistories yields what is known of each token of the query that was asked for, in order; it holds one batch of
+// tokens in memory. An error of yield ends the reading and is returned as it is.
+func (db *DB) TokenHistories(ctx context.Context, q CoverageQuery, yield func(backfill.TokenHistory) error) error {
+	const batch = 500
+	for begin := 0; begin < len(q.Tokens); begin += batch {
+		part := q
+		part.Tokens = q.Tokens[begin:min(begin+batch, len(q.Tokens))]
+		if err := db.tokenHistories(ctx, part, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(backfill.TokenHistory) error) error {
+	known := make(map[candle.Token]*backfill.TokenHistory, len(q.Tokens))
+	for _, token := range q.Tokens {
+		known[token] = &backfill.TokenHistory{Token: token, Interval: q.Interval}
+	}
+	err := db.rejectedRanges(ctx, q, func(r backfill.RejectedRange) {
+		if h := known[r.Token]; h != nil {
+			h.Rejected = append(h.Rejected, r)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = db.asked(ctx, q, []string{"success", "failed"}, func(a backfill.Asked) {
+		if h := known[a.Token]; h != nil {
+			h.Asked = append(h.Asked, a)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, token := range q.Tokens {
+		h := known[token]
+		if h.Have, err = db.have(ctx, token, q); err != nil {
+			return err
+		}
+		if err := yield(*h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (db *DB) have(ctx context.Context, token candle.Token, q CoverageQuery) ([]candle.Range, error) {
+	type row struct {
+		First uint32 `ch:"first"`
+		Last  uint32 `ch:"last"`
+	}
+	rows, err := selectLong[row](ctx, db, haveSQL, named("chain", string(token.Chain)), named("token", token.Address),
+		named("interval", uint32(q.Interval)), named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()))
+	ranges := make([]candle.Range, len(rows))
+	for i, r := range rows {
+		ranges[i] = stretch(r.First, r.Last, q.Interval)
+	}
+	return ranges, db.storeError(fmt.Sprintf("read which candles of %s are there", token), err)
+}
+
+// Reliance is how many candles a run left out because another one had answered for them.
+type Reliance struct {
+	RunID   uuid.UUID `json:"run_id"`
+	Candles int64     `json:"candles"`
+}
+
+// Relied writes down on whose answers the run relies.
+func (db *DB) Relied(ctx context.Context, runID uuid.UUID, on map[uuid.UUID]int64) error {
+	type row struct {
+		ReliedOn uuid.UUID `ch:"relied_on_run_id"`
+		RunID    uuid.UUID `ch:"run_id"`
+		Candles  uint64    `ch:"candles"`
+	}
+	rows := make([]row, 0, len(on))
+	for reliedOn, candles := range on {
+		rows = append(rows, row{ReliedOn: reliedOn, RunID: runID, Candles: uint64(candles)})
+	}
+	return db.storeError(fmt.Sprintf("write on whom run %s relies", runID), insertStructs(ctx, db, insertReliancesSQL, rows))
+}
+
+// relyingOn are the runs that left ranges out because this run had answered for them, most candles first.
+func (db *DB) relyingOn(ctx context.Context, runID uuid.UUID) ([]Reliance, error) {
+	type row struct {
+		RunID   uuid.UUID `ch:"run_id"`
+		Candles uint64    `ch:"candles"`
+	}
+	rows, err := selectStructs[row](ctx, db, relyingRunsSQL, named("run_id", runID))
+	relying := make([]Reliance, len(rows))
+	for i, r := range rows {
+		relying[i] = Reliance{RunID: r.RunID, Candles: int64(r.Candles)}
+	}
+	return relying, db.storeError(fmt.Sprintf("look up who relies on run %s", runID), err)
+}

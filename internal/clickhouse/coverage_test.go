@@ -1,0 +1,131 @@
+package clickhouse
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+)
+
+// asking is a run that has answered for the first n minutes of the day and stored these candles, or failed to.
+func asking(t *testing.T, db *DB, after, n int, candles []candle.Candle, change func(*backfill.ChunkWrite)) backfill.Run {
+	t.Helper()
+	run := newRun(after)
+	w := newWrite(run, candles)
+	w.Chunk = backfill.NewChunk(token, candle.Interval1m, candle.Range{From: day0, To: day0 + int64(60*n)})
+	w.Outcome = succeeded(w.Chunk, backfill.Stats{Fetched: int64(len(candles)), Inserted: int64(len(candles))})
+	if change != nil {
+		change(&w)
+	}
+	mustWrite(t, db, w)
+	end(t, db, run)
+	return run
+}
+
+var firstHour = candle.Range{From: day0, To: day0 + 3600}
+
+func (db *DB) missing(t *testing.T, sources ...string) ([]candle.Range, map[uuid.UUID]int64) {
+	t.Helper()
+	wanted := []candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}
+	coverage := backfill.NewCoverage(wanted, candle.Interval1m, time.Now())
+	q := CoverageQuery{Sources: sources, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}}
+	require.NoError(t, db.FillCoverage(t.Context(), q, coverage))
+	missing := coverage.Missing()
+	if len(missing) == 0 {
+		return nil, coverage.Relied()
+	}
+	return missing[0].Ranges, coverage.Relied()
+}
+
+func TestAnswersCoverUntilTheirRunIsRolledBack(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	missing, _ := db.missing(t, "birdeye")
+	require.Equal(t, []candle.Range{firstHour}, missing)
+	first := asking(t, db, 0, 20, minutes(15, 1), nil)
+	asking(t, db, 1, 60, nil, func(w *backfill.ChunkWrite) { w.Outcome = failed(w.Chunk, "HTTP 500") })
+	rest := []candle.Range{{From: day0 + 1200, To: day0 + 3600}}
+	missing, relied := db.missing(t, "birdeye")
+	require.Equal(t, rest, missing, "five silent minutes are covered, a failure covers nothing")
+	require.Equal(t, map[uuid.UUID]int64{first.ID(): 20}, relied)
+	missing, _ = db.missing(t, "binance")
+	require.Equal(t, []candle.Range{firstHour}, missing, "what one source said covers nothing of another")
+	missing, _ = db.missing(t, "binance", "birdeye")
+	require.Equal(t, rest, missing)
+
+	later := newRun(9)
+	require.NoError(t, db.Relied(t.Context(), later.ID(), relied))
+	preview, err := db.PreviewRollback(t.Context(), first.ID())
+	require.NoError(t, err)
+	require.Equal(t, []Reliance{{RunID: later.ID(), Candles: 20}}, preview.Relying)
+	require.NoError(t, db.RollBack(t.Context(), first.ID(), someone, false))
+	missing, _ = db.missing(t, "birdeye")
+	require.Equal(t, []candle.Range{firstHour}, missing)
+	require.NoError(t, db.Restore(t.Context(), first.ID(), someone))
+	missing, _ = db.missing(t, "birdeye")
+	require.Equal(t, rest, missing)
+}
+
+// What proves little covers for a day: silence of a source that never had a candle of the token, and corrupt candles.
+func TestWhatProvesLittleIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	old := time.Now().Add(-2 * backfill.RecheckAfter).UTC()
+	silent := asking(t, db, 0, 60, nil, nil)
+	missing, _ := db.missing(t, "birdeye")
+	require.Equal(t, []candle.Range{firstHour}, missing, "the outcomes of these tests are old")
+	require.NoError(t, db.RollBack(t.Context(), silent.ID(), someone, false))
+
+	corrupt := candle.Candle{OpenTime: day0 + 300, Open: 1, High: 1, Low: 2, Close: 1}
+	strictly := candle.Candle{OpenTime: day0 + 600, Open: 1, High: 1, Low: 1, Close: 1}
+	rejects := func(w *backfill.ChunkWrite) {
+		w.Rejected = []backfill.Rejection{{Candle: corrupt, Rule: candle.RuleInvalidRange}, {Candle: strictly, Rule: candle.RuleZeroVolume}}
+		w.Outcome.EndedAt = old
+	}
+	asking(t, db, 1, 60, minutes(4, 1), rejects)
+	missing, _ = db.missing(t, "birdeye")
+	require.Equal(t, []candle.Range{{From: day0 + 300, To: day0 + 360}}, missing)
+	asking(t, db, 2, 60, minutes(4, 1), func(w *backfill.ChunkWrite) { rejects(w); w.Outcome.EndedAt = time.Now().UTC() })
+	missing, _ = db.missing(t, "birdeye")
+	require.Empty(t, missing, "asked again a moment ago")
+}
+
+// A forced rollback leaves gaps where versions were removed for the run's sake: nothing there may be called covered.
+func TestAForcedRollbackUncovers(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	asking(t, db, 0, 60, minutes(15, 1), nil)
+	better := asking(t, db, 1, 60, minutes(15, 2), nil)
+	_, err := db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.NoError(t, db.RollBack(t.Context(), better.ID(), someone, true))
+	require.Empty(t, served(t, db))
+	missing, _ := db.missing(t, "birdeye")
+	require.Equal(t, []candle.Range{firstHour}, missing)
+}
+
+func TestTokenHistories(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	hole := append(minutes(5, 1), minutes(12, 1)[8:]...)
+	asking(t, db, 0, 20, hole, nil)
+	tokens, err := db.AskedTokens(t.Context(), candle.Interval1m)
+	require.NoError(t, err)
+	require.Equal(t, []candle.Token{token}, tokens)
+	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: tokens}
+	var judged []backfill.Judged
+	require.NoError(t, db.TokenHistories(t.Context(), q, func(h backfill.TokenHistory) error {
+		judged = append(judged, h.Judge(firstHour, time.Now())...)
+		return nil
+	}))
+	span := func(from, to int64) candle.Range { return candle.Range{From: day0 + 60*from, To: day0 + 60*to} }
+	require.Equal(t, []backfill.Judged{
+		{Range: span(0, 5), Verdict: backfill.Have, Candles: 5}, {Range: span(5, 8), Verdict: backfill.ConfirmedEmpty, Candles: 3},
+		{Range: span(8, 12), Verdict: backfill.Have, Candles: 4}, {Range: span(12, 20), Verdict: backfill.ConfirmedEmpty, Candles: 8},
+		{Range: span(20, 60), Verdict: backfill.NeverAsked, Candles: 40, Due: true},
+	}, judged)
+}

@@ -1,0 +1,4 @@
+SELECT run_id, candles
+FROM ohlcv_run_reliances FINAL
+WHERE relied_on_run_id = {run_id:UUID} AND run_id NOT IN (SELECT run_id FROM ohlcv_rolled_back_runs)
+ORDER BY candles DESC, run_id
