@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
@@ -18,8 +19,9 @@ func (a *app) examine(ctx context.Context) ([]clickhouse.Finding, error) {
 	defer release()
 	findings := a.examineRedis(ctx, cfg)
 	findings = append(findings, a.examineClickHouse(ctx, cfg)...)
-	key := clickhouse.Finding{Name: "birdeye key", Level: clickhouse.LevelOK, Detail: "BIRDEYE_API_KEY is set"}
-	if cfg.Birdeye.APIKey == "" {
+	keys := len(cfg.Birdeye.Keys)
+	key := clickhouse.Finding{Name: "birdeye keys", Level: clickhouse.LevelOK, Detail: fmt.Sprintf("%d set", keys)}
+	if keys == 0 {
 		key.Level, key.Detail = clickhouse.LevelWarning, "BIRDEYE_API_KEY is not set"
 		key.Hint = "workers need it; the simulated market takes any value"
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ type ingestOptions struct {
 	evmChain       string
 	interval       string
 	source         string
+	fallbacks      []string
 	window         string
 	preWindow      int
 	postWindow     int
@@ -38,6 +40,10 @@ type ingestOptions struct {
 	validation     string
 	sourceTier     uint8
 	haltRate       float64
+	maxCalls       int64
+	maxCredits     int64
+	noResume       bool
+	dryRun         bool
 	force          bool
 	strictWorklist bool
 	wait           bool
@@ -62,9 +68,16 @@ the candles around each call are fetched (--pre-window and --post-window minutes
 their time; with --window range, and for lists of tokens, the whole of --from to --to is fetched for each token.
 
 Times are 2024-01-01, 2024-01-01T10:00, RFC 3339, or relative to now (-7d); without a zone they are UTC. The range is
-half-open: --to itself is outside. Candles that have not closed yet are left out.`,
+half-open: --to itself is outside. Candles that have not closed yet are left out.
+
+What earlier runs have fetched from the source is not fetched again, unless they were rolled back; --no-resume fetches it all
+the same. --dry-run says what the run would take: chunks, API calls, credits and time. Those are upper bounds, exact where no
+range is longer than one page of the source.`,
 		Example: `  quantbot ingestion ohlcv --from 2024-01-01 --to 2024-02-01 --duckdb data/calls.duckdb --wait
   quantbot ingestion ohlcv --from -7d --to now --tokens tokens.txt --interval 5m
+  quantbot ingestion ohlcv --from 2024-01-01 --to 2025-01-01 --tokens tokens.txt --dry-run
+  quantbot ingestion ohlcv --from -30d --to now --tokens tokens.txt --fallback geckoterminal --max-credits 500000
+  quantbot ingestion ohlcv --from -1y --to now --source binance --chain binance-spot --token BTCUSDT --interval 1h
   cut -d, -f1 calls.csv | quantbot ingestion ohlcv --from -1d --to now --tokens -
   quantbot --local ingestion ohlcv --from -1d --to now --token So11111111111111111111111111111111111111112`,
 		Args: cobra.NoArgs,
@@ -81,6 +94,7 @@ half-open: --to itself is outside. Candles that have not closed yet are left out
 	f.StringVar(&o.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
 	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
 	f.StringVar(&o.source, "source", "birdeye", "market-data service: "+strings.Join(wiring.SourceNames(), ", "))
+	f.StringArrayVar(&o.fallbacks, "fallback", nil, "`SOURCE` to ask where the source has nothing; may be repeated")
 	f.StringVar(&o.window, "window", "", "calls (around each call) or range (default: calls with --duckdb)")
 	f.IntVar(&o.preWindow, "pre-window", 260, "`minutes` before each call")
 	f.IntVar(&o.postWindow, "post-window", 1440, "`minutes` after each call")
@@ -89,6 +103,10 @@ half-open: --to itself is outside. Candles that have not closed yet are left out
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict (rejects candles without volume)")
 	f.Uint8Var(&o.sourceTier, "source-tier", uint8(candle.TierBackfillAPI), "how far the candles are trusted, 0 to 5")
 	f.Float64Var(&o.haltRate, "halt-rejection-rate", 0.5, "halt when more than this share of the candles is rejected, from 1000 candles on; 0 = never")
+	f.Int64Var(&o.maxCalls, "max-calls", 0, "refuse a plan that may take more API calls; 0 = any number")
+	f.Int64Var(&o.maxCredits, "max-credits", 0, "refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
+	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say what the run would take, and do nothing")
 	f.BoolVar(&o.force, "force", false, "run even if the same input is running")
 	f.BoolVar(&o.strictWorklist, "strict-worklist", false, "refuse a worklist with rows that cannot be used")
 	f.BoolVar(&o.wait, "wait", false, "wait for the end and show progress (always with --local)")
@@ -128,7 +146,7 @@ func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
 	if in.request.DedupMode, err = manifest.ParseDedupMode(o.dedupMode); err != nil {
 		return in, fmt.Errorf("--dedup-mode: %w", err)
 	}
-	in.request.Source = o.source
+	in.request.Source, in.request.Fallbacks = o.source, o.fallbacks
 	in.request.SourceTier = candle.SourceTier(o.sourceTier)
 	return in, in.check()
 }
@@ -163,6 +181,10 @@ func (in *ingestion) check() error {
 		return errors.New("--pre-window and --post-window must not be negative, nor both 0")
 	case !(o.haltRate >= 0 && o.haltRate <= 1):
 		return fmt.Errorf("--halt-rejection-rate must be between 0 and 1, not %g", o.haltRate)
+	case o.maxCalls < 0 || o.maxCredits < 0:
+		return errors.New("--max-calls and --max-credits must not be negative")
+	case slices.Contains(o.fallbacks, o.source):
+		return fmt.Errorf("--fallback %s is the source itself", o.source)
 	case in.request.SourceTier > candle.MaxTier:
 		return fmt.Errorf("--source-tier %d is above %d", o.sourceTier, candle.MaxTier)
 	}
@@ -204,7 +226,7 @@ func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) e
 		return &exitError{exitUsage, err}
 	}
 	a.begin()
-	source, err := a.openSource(in.options.source)
+	source, err := a.openSources(in)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -222,22 +244,26 @@ func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) e
 	if len(in.request.Wanted) == 0 {
 		return usageError("%s has no tokens to fetch in %s", list.Origin, in.rng)
 	}
-	plan, err := backfill.NewPlan(in.request, backfill.PlanOptions{
-		Now: a.now(), SettleDelay: source.SettleDelay(), ChunkCandles: int64(backfill.PagesPerChunk * source.PageSize()),
-	})
-	if err != nil {
-		return err
+	if o.dryRun {
+		return a.dryRun(ctx, in, source)
 	}
-	return a.launch(ctx, cmd, in, plan)
+	return a.launch(ctx, cmd, in, source)
 }
 
-// openSource needs no key and no server: planning asks only for the source's rules.
-func (a *app) openSource(name string) (backfill.Source, error) {
+// openSources checks the names of the source and its fallbacks. It needs no key and no server: planning asks only for the
+// source's rules.
+func (a *app) openSources(in ingestion) (backfill.Source, error) {
 	cfg, err := config.Load(a.getenv)
 	if err != nil {
 		return nil, err
 	}
-	return wiring.OpenSource(name, cfg, manifest.CurrentBuild().Version, 1, a.logger(), a.now)
+	sources := wiring.Sources{Config: cfg, Version: manifest.CurrentBuild().Version, Concurrency: 1, Logger: a.logger(), Now: a.now}
+	for _, name := range in.request.Fallbacks {
+		if _, err := sources.Source(name); err != nil {
+			return nil, fmt.Errorf("--fallback: %w", err)
+		}
+	}
+	return sources.Source(in.request.Source)
 }
 
 func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, error) {

@@ -12,17 +12,18 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/source/birdeye"
 	"quantbot/internal/wiring"
 )
 
 // launch opens the stores, starts the run and, when asked to, waits for its end. With --local it also runs a worker.
-func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, plan backfill.Plan) (err error) {
+func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, source backfill.Source) (err error) {
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if cfg.Birdeye.APIKey == "" && a.localDir != "" {
+	if in.request.Source == birdeye.Name && len(cfg.Birdeye.Keys) == 0 && a.localDir != "" {
 		return usageError("BIRDEYE_API_KEY is not set; for the simulated market any value will do")
 	}
 	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
@@ -30,22 +31,43 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, plan
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	run, err := a.newRun(cmd, in, plan)
+	plan, err := a.plan(ctx, stores.History, in, source)
+	if err != nil {
+		return err
+	}
+	if err := affordable(plan, in.options); err != nil {
+		return err
+	}
+	run, err := a.newRun(cmd, in, plan.Plan)
 	if err != nil {
 		return err
 	}
 	ctx = manifest.NewContext(ctx, run.Manifest)
-	if err := a.start(ctx, stores, run, plan, in.options.force); err != nil {
+	if err := stores.History.Relied(ctx, run.ID(), plan.Relied); err != nil {
+		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)
+	}
+	if err := a.start(ctx, stores, run, plan.Plan, in.options.force); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stderr, "run %s: %d chunks of %d tokens, up to %d candles of %s\n",
-		run.ID(), len(plan.Chunks), plan.Tokens, plan.Candles, in.request.Interval)
+	a.announce(run, plan)
 	if a.localDir != "" {
 		defer a.localWorker(ctx, cfg)()
 	} else if !in.options.wait {
-		return a.printLaunched(run, plan, in.options.format)
+		return a.printLaunched(run, plan.Plan, in.options.format)
 	}
 	return a.wait(ctx, stores, run, in.options.format)
+}
+
+func (a *app) announce(run backfill.Run, plan planned) {
+	if plan.Covered > 0 {
+		fmt.Fprintf(a.stderr, "%d candles of %s are covered by earlier runs and not fetched again (--no-resume fetches them)\n", plan.Covered, run.Manifest.Interval)
+	}
+	if len(plan.Chunks) == 0 {
+		fmt.Fprintf(a.stderr, "run %s: nothing to fetch\n", run.ID())
+		return
+	}
+	fmt.Fprintf(a.stderr, "run %s: %d chunks of %d tokens, up to %d candles of %s, at most %d API calls\n",
+		run.ID(), len(plan.Chunks), plan.Tokens, plan.Candles, run.Manifest.Interval, plan.Cost.Calls)
 }
 
 // newRun makes the manifest.
@@ -56,9 +78,9 @@ func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (back
 	}
 	m, err := manifest.New(manifest.Manifest{
 		CLIArgs: effectiveFlags(cmd, in), EnvInfo: manifest.Environment(a.getenv), InputHash: hash,
-		Source: in.request.Source, Interval: in.request.Interval, Range: plan.Range,
+		Source: in.request.Source, Fallbacks: in.request.Fallbacks, Interval: in.request.Interval, Range: plan.Range,
 		Validation: in.request.Validation, DedupMode: in.request.DedupMode, SourceTier: in.request.SourceTier,
-		HaltRejectionRate: in.options.haltRate,
+		HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits,
 	}, manifest.CurrentBuild(), a.now())
 	if err != nil {
 		return backfill.Run{}, err

@@ -83,6 +83,12 @@ func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID 
 	for _, m := range preview.Removed {
 		fmt.Fprintf(a.stdout, "  %d versions of %d-%02d that the undo would need were removed by a sweep\n", m.Versions, m.Month/100, m.Month%100)
 	}
+	for _, r := range preview.Relying {
+		fmt.Fprintf(a.stdout, "  %d candles were not fetched by run %s because this run had answered for them\n", r.Candles, r.RunID)
+	}
+	if len(preview.Relying) > 0 {
+		fmt.Fprintf(a.stdout, "  after the rollback, fetch what is missing then with: %s ohlcv gaps --fetch, or run the same input again\n", programName())
+	}
 	return preview, nil
 }
 

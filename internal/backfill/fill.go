@@ -17,7 +17,8 @@ var ErrUnwanted = errors.New("the run no longer wants this chunk")
 
 // Filler fetches chunks and stores them.
 type Filler struct {
-	Source Source
+	// Source gives a source by its name; the error has a Class.
+	Source func(name string) (Source, error)
 	Store  CandleStore
 	// Worker and Version name this process in outcomes.
 	Worker  string
@@ -28,16 +29,17 @@ type Filler struct {
 // Fill fetches the chunk page by page, checks its candles and writes those that pass together with the outcome row. It
 // asks stillWanted just before it writes, and answers ErrUnwanted without writing when that says no. An error carries a
 // Class; nothing is stored then.
-func (f *Filler) Fill(ctx context.Context, run Run, chunk Chunk, executions int, stillWanted func(context.Context) (bool, error)) (Outcome, error) {
-	outcome := f.begin(chunk, executions)
+func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, stillWanted func(context.Context) (bool, error)) (Outcome, error) {
+	run := admission.Run
+	outcome := f.begin(run, chunk, admission.Executions)
 	write := ChunkWrite{Run: run, Chunk: chunk}
-	fetched, err := f.fetch(ctx, chunk, &outcome.Stats)
+	fetched, err := f.fetchAnywhere(ctx, run, chunk, admission.Unanswered, &outcome)
 	if err != nil {
-		return outcome, fmt.Errorf("fetch %s %s %s from %s: %w", chunk.Token, chunk.Interval, chunk.Range, f.Source.Name(), err)
+		return outcome, err
 	}
-	f.sift(fetched, run, chunk, &write, &outcome.Stats)
+	f.sift(fetched, run, chunk, &write, &outcome)
 	if run.Manifest.DedupMode == manifest.DedupInline {
-		f.deduplicate(ctx, &write, &outcome.Stats)
+		f.deduplicate(ctx, &write, &outcome)
 	}
 	outcome.Status = OutcomeSuccess
 	for tries := 1; ; tries++ {
@@ -81,16 +83,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // deduplicate leaves out what other runs serve as well. What is stored in their shadow counts as deduplicated, too.
-func (f *Filler) deduplicate(ctx context.Context, write *ChunkWrite, stats *Stats) {
-	store, deduplicated := f.Store.Deduplicate(ctx, write.Run, write.Chunk, write.Candles)
+func (f *Filler) deduplicate(ctx context.Context, write *ChunkWrite, outcome *Outcome) {
+	store, deduplicated := f.Store.Deduplicate(ctx, write.Run, write.Chunk, outcome.Source, write.Candles)
 	write.Candles = store
-	stats.Inserted -= deduplicated
-	stats.Deduplicated += deduplicated
+	outcome.Stats.Inserted -= deduplicated
+	outcome.Stats.Deduplicated += deduplicated
 }
 
 // Unfilled is the outcome of a chunk that ends without candles.
-func (f *Filler) Unfilled(chunk Chunk, executions int, status OutcomeStatus, class Class, text string) Outcome {
-	outcome := f.begin(chunk, executions)
+func (f *Filler) Unfilled(admission Admission, chunk Chunk, status OutcomeStatus, class Class, text string) Outcome {
+	outcome := f.begin(admission.Run, chunk, admission.Executions)
 	outcome.Status = status
 	outcome.Error = text
 	outcome.ErrorClass = class
@@ -98,39 +100,16 @@ func (f *Filler) Unfilled(chunk Chunk, executions int, status OutcomeStatus, cla
 	return outcome
 }
 
-func (f *Filler) begin(chunk Chunk, executions int) Outcome {
+func (f *Filler) begin(run Run, chunk Chunk, executions int) Outcome {
 	return Outcome{
-		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Source: f.Source.Name(),
+		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Source: run.Manifest.Source,
 		Executions: executions, Worker: f.Worker, Version: f.Version, StartedAt: f.Now().UTC(),
 	}
 }
 
-// fetch gathers the closed candles of the chunk. A chunk is a few pages, which bounds the memory.
-func (f *Filler) fetch(ctx context.Context, chunk Chunk, stats *Stats) ([]candle.Candle, error) {
-	closed := ClosedBefore(chunk.Interval, f.Source.SettleDelay(), f.Now())
-	var candles []candle.Candle
-	for page, err := range f.Source.Candles(ctx, chunk.Token, chunk.Interval, chunk.Range) {
-		stats.APICalls += page.APICalls
-		stats.Credits += page.Credits
-		if err != nil {
-			return nil, err
-		}
-		candles = slices.Grow(candles, len(page.Candles))
-		for _, c := range page.Candles {
-			if !chunk.Range.Contains(c.OpenTime) || c.OpenTime >= closed {
-				stats.Dropped++
-				continue
-			}
-			candles = append(candles, c)
-		}
-	}
-	stats.Fetched = int64(len(candles))
-	return candles, nil
-}
-
 // sift sorts what was fetched into candles to store, rejected ones and duplicates; each goes to exactly one of them (R3).
-func (f *Filler) sift(fetched []candle.Candle, run Run, chunk Chunk, write *ChunkWrite, stats *Stats) {
-	now := f.Now().Unix()
+func (f *Filler) sift(fetched []candle.Candle, run Run, chunk Chunk, write *ChunkWrite, outcome *Outcome) {
+	now, tier, stats := f.Now().Unix(), run.Tier(outcome.Source), &outcome.Stats
 	valid := fetched[:0]
 	for _, c := range fetched {
 		if candle.ZeroVolume(c) {
@@ -143,8 +122,8 @@ func (f *Filler) sift(fetched []candle.Candle, run Run, chunk Chunk, write *Chun
 		valid = append(valid, c)
 	}
 	broken := len(write.Rejected)
-	write.Candles = candle.Collapse(valid, run.Manifest.SourceTier)
-	write.Rejected = collapseRejected(write.Rejected, run.Manifest.SourceTier)
+	write.Candles = candle.Collapse(valid, tier)
+	write.Rejected = collapseRejected(write.Rejected, tier)
 	stats.Rejected = int64(len(write.Rejected))
 	stats.Inserted = int64(len(write.Candles))
 	stats.Deduplicated = int64(len(valid) - len(write.Candles) + broken - len(write.Rejected))

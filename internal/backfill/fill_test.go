@@ -21,6 +21,7 @@ type pages struct {
 }
 
 func (p pages) Name() string                                 { return "pages" }
+func (p pages) Cost(candle.Interval, candle.Range) Cost      { return Cost{} }
 func (p pages) PageSize() int                                { return 10 }
 func (p pages) SettleDelay() time.Duration                   { return time.Minute }
 func (p pages) Supports(candle.Chain, candle.Interval) error { return nil }
@@ -52,7 +53,7 @@ func (s *shelf) WriteChunk(_ context.Context, w ChunkWrite) (bool, error) {
 }
 
 // Deduplicate finds nothing to leave out.
-func (s *shelf) Deduplicate(_ context.Context, _ Run, _ Chunk, candles []candle.Candle) ([]candle.Candle, int64) {
+func (s *shelf) Deduplicate(_ context.Context, _ Run, _ Chunk, _ string, candles []candle.Candle) ([]candle.Candle, int64) {
 	return candles, 0
 }
 
@@ -61,7 +62,8 @@ func at(open int64, volume float64) candle.Candle {
 }
 
 func filler(source Source, store CandleStore, now int64) *Filler {
-	return &Filler{Source: source, Store: store, Worker: "w", Version: "v", Now: func() time.Time { return time.Unix(now, 0) }}
+	given := func(string) (Source, error) { return source, nil }
+	return &Filler{Source: given, Store: store, Worker: "w", Version: "v", Now: func() time.Time { return time.Unix(now, 0) }}
 }
 
 func yes(context.Context) (bool, error) { return true, nil }
@@ -81,7 +83,7 @@ func TestFillCountsEachCandleOnce(t *testing.T) {
 	}}
 	store := &shelf{recorded: true}
 	// At 3,120 the candle of 2,940 has closed over a minute ago (3,000 + 60), the one of 3,000 has not.
-	outcome, err := filler(source, store, 3_119).Fill(t.Context(), lenient, hour, 1, yes)
+	outcome, err := filler(source, store, 3_119).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 	require.NoError(t, err)
 	require.Equal(t, Stats{Fetched: 6, Inserted: 4, Rejected: 1, Deduplicated: 1, ZeroVolume: 1, Dropped: 3, APICalls: 2, Credits: 120}, outcome.Stats)
 	require.True(t, outcome.Stats.Balanced())
@@ -95,7 +97,7 @@ func TestFillStoresNothingOfAHalfAnswer(t *testing.T) {
 	t.Parallel()
 	cause := WithClass(ClassUnavailable, errors.New("HTTP 500"))
 	store := &shelf{recorded: true}
-	outcome, err := filler(pages{list: []Page{{Candles: []candle.Candle{at(0, 1)}, APICalls: 1}}, err: cause}, store, 10_000).Fill(t.Context(), lenient, hour, 1, yes)
+	outcome, err := filler(pages{list: []Page{{Candles: []candle.Candle{at(0, 1)}, APICalls: 1}}, err: cause}, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 	require.ErrorIs(t, err, cause)
 	require.Equal(t, ClassUnavailable, ClassOf(err))
 	require.ErrorContains(t, err, testToken.Address)
@@ -107,14 +109,14 @@ func TestFillAsksOnceMoreBeforeItWrites(t *testing.T) {
 	t.Parallel()
 	store := &shelf{recorded: true}
 	f := filler(pages{}, store, 10_000)
-	_, err := f.Fill(t.Context(), lenient, hour, 1, func(context.Context) (bool, error) { return false, nil })
+	_, err := f.Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, func(context.Context) (bool, error) { return false, nil })
 	require.ErrorIs(t, err, ErrUnwanted)
 	require.Zero(t, store.writes)
 }
 
 func TestFillGoesOnWithoutTheHistory(t *testing.T) {
 	t.Parallel()
-	outcome, err := filler(pages{}, &shelf{recorded: false}, 10_000).Fill(t.Context(), lenient, hour, 1, yes)
+	outcome, err := filler(pages{}, &shelf{recorded: false}, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 	require.NoError(t, err)
 	require.True(t, outcome.Unrecorded)
 }
@@ -150,7 +152,7 @@ func TestFillKeepsWhatItFetchedWhileTheStoreIsAway(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				store := &flaky{shelf: shelf{recorded: true}, fails: test.fails, cause: test.cause}
-				_, err := filler(pages{}, store, 10_000).Fill(t.Context(), lenient, hour, 1, yes)
+				_, err := filler(pages{}, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 				require.Equal(t, test.writes, store.writes)
 				if test.fails >= test.writes {
 					require.ErrorIs(t, err, test.cause)
@@ -167,7 +169,7 @@ func TestFillStopsWaitingForTheStoreWhenItIsUnwanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &flaky{fails: 1_000, cause: WithClass(ClassStore, errors.New("connection refused"))}
 		asked := 0
-		_, err := filler(pages{}, store, 10_000).Fill(t.Context(), lenient, hour, 1, func(context.Context) (bool, error) {
+		_, err := filler(pages{}, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, func(context.Context) (bool, error) {
 			asked++
 			return asked < 3, nil
 		})

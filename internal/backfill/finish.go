@@ -220,9 +220,7 @@ func (t *tally) close(state LedgerState) {
 	switch {
 	case state.Halted != "" && t.record.CancelledChunks > 0:
 		t.record.Status = StatusFailed
-		halted := fmt.Sprintf("halted: %s candles rejected, above the limit of %g%%",
-			state.Halted, 100*state.Run.Manifest.HaltRejectionRate)
-		t.record.ErrorMessage = strings.TrimSuffix(halted+"; "+t.record.ErrorMessage, "; ")
+		t.record.ErrorMessage = strings.TrimSuffix("halted: "+state.Halted+"; "+t.record.ErrorMessage, "; ")
 	case state.Cancelled && t.record.CancelledChunks > 0:
 		t.record.Status = StatusCancelled
 	case t.record.FailedChunks > 0:

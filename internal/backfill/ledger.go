@@ -42,7 +42,7 @@ type LedgerState struct {
 	Progress     Progress
 	// HistoryBehind says that the history lacks the run's start or its planned chunks (R7).
 	HistoryBehind bool
-	// Halted is "R of F" when the share of rejected candles passed the run's limit; the run is Cancelled then.
+	// Halted says why when the rejected candles or the credits passed the run's limit; the run is Cancelled then.
 	Halted string
 	// Result is set from PhaseFinished on.
 	Result *RunRecord
@@ -104,6 +104,8 @@ type Admission struct {
 	Executions int
 	// Crashes is how many earlier executions neither recorded an outcome nor handed the chunk back.
 	Crashes int
+	// Unanswered is how many earlier executions got no answer from the source.
+	Unanswered int
 	// Rebuilt says that the attempt was rebuilt after a loss: the counts began anew, and the history may have a success
 	// of the chunk that the ledger does not.
 	Rebuilt bool
@@ -133,7 +135,7 @@ type Recorded struct {
 	Kept bool
 	// Finish is true when nothing is pending: the worker that hears it enqueues the finish task.
 	Finish bool
-	// Halted is true for the one whose outcome raised the share of rejected candles above the run's limit.
+	// Halted is true for the one whose outcome passed a limit of the run: the share of rejected candles, or the credits.
 	Halted bool
 }
 

@@ -14,6 +14,7 @@ import (
 // fields are only ever added with omitempty, and nothing is in it that does not change which candles end up stored.
 type Request struct {
 	Source     string               `json:"source"`
+	Fallbacks  []string             `json:"fallbacks,omitempty"`
 	Interval   candle.Interval      `json:"interval"`
 	Validation candle.Validation    `json:"validation"`
 	DedupMode  manifest.DedupMode   `json:"dedup_mode"`

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"quantbot/internal/candle"
 	"quantbot/internal/manifest"
 )
 
@@ -33,6 +34,15 @@ type Run struct {
 
 // ID is the run's id.
 func (r Run) ID() uuid.UUID { return r.Manifest.RunID }
+
+// Tier is how far the candles of a source are trusted: those of a fallback one step less, so that a candle of the source
+// that was asked for is served rather.
+func (r Run) Tier(source string) candle.SourceTier {
+	if source == r.Manifest.Source || r.Manifest.SourceTier == candle.TierUnknown {
+		return r.Manifest.SourceTier
+	}
+	return r.Manifest.SourceTier - 1
+}
 
 // AttemptChunks is how many chunks this attempt has: its plan is whole when it holds as many.
 func (r Run) AttemptChunks() int {

@@ -17,6 +17,12 @@ type Page struct {
 	Credits  int64
 }
 
+// Cost is what requests take.
+type Cost struct {
+	Calls   int64
+	Credits int64
+}
+
 // Source is a market-data service.
 type Source interface {
 	// Name is the word for the source in flags, rows and documents.
@@ -27,6 +33,8 @@ type Source interface {
 	SettleDelay() time.Duration
 	// Supports tells why the source cannot serve the chain at this interval, or nil.
 	Supports(chain candle.Chain, interval candle.Interval) error
+	// Cost is the most that fetching the range takes.
+	Cost(interval candle.Interval, r candle.Range) Cost
 	// Candles yields the pages that cover the range, in order. The pages prove the range complete only when the
 	// sequence ends without an error: an error is yielded once, last, with a Class. Each request has its own timeout.
 	Candles(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) iter.Seq2[Page, error]

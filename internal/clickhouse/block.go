@@ -58,12 +58,12 @@ func newCandleBlock(writes []backfill.ChunkWrite) *candleBlock {
 }
 
 func (b *candleBlock) add(w backfill.ChunkWrite) {
-	m := &w.Run.Manifest
+	m, tier := &w.Run.Manifest, w.Run.Tier(sourceOf(w))
 	b.chain.add(string(w.Chunk.Token.Chain), len(w.Candles))
 	b.source.add(sourceOf(w), len(w.Candles))
 	b.version.add(cmp.Or(w.Outcome.Version, m.ScriptVersion), len(w.Candles))
 	for _, c := range w.Candles {
-		quality := candle.Quality(c, m.SourceTier)
+		quality := candle.Quality(c, tier)
 		b.token = append(b.token, w.Chunk.Token.Address)
 		b.interval = append(b.interval, uint32(w.Chunk.Interval))
 		b.timestamp = append(b.timestamp, c.OpenTime)
@@ -76,7 +76,7 @@ func (b *candleBlock) add(w backfill.ChunkWrite) {
 		b.volume = append(b.volume, c.Volume)
 		b.volumeUSD = append(b.volumeUSD, c.VolumeUSD)
 		b.quality = append(b.quality, quality)
-		b.tier = append(b.tier, uint8(m.SourceTier))
+		b.tier = append(b.tier, uint8(tier))
 	}
 }
 

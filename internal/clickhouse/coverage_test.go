@@ -58,6 +58,7 @@ func TestAnswersCoverUntilTheirRunIsRolledBack(t *testing.T) {
 	require.Equal(t, rest, missing)
 
 	later := newRun(9)
+	require.NoError(t, db.Started(t.Context(), later))
 	require.NoError(t, db.Relied(t.Context(), later.ID(), relied))
 	preview, err := db.PreviewRollback(t.Context(), first.ID())
 	require.NoError(t, err)

@@ -59,8 +59,8 @@ func judge(own version, others []version) (shadowed, skip bool, beneficiary uuid
 // Deduplicate is inline dedup: of the chunk's candles it returns those to store, and how many bring nothing over what
 // other runs serve (skipped, or stored in their shadow until the sweep). Where it cannot read or write what it needs, all
 // are stored and none counts, with a warning (R7).
-func (db *DB) Deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, candles []candle.Candle) (store []candle.Candle, deduplicated int64) {
-	store, deduplicated, err := db.deduplicate(ctx, run, chunk, candles)
+func (db *DB) Deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, source string, candles []candle.Candle) (store []candle.Candle, deduplicated int64) {
+	store, deduplicated, err := db.deduplicate(ctx, run, chunk, run.Tier(source), candles)
 	if err != nil {
 		db.log.WarnContext(ctx, "inline dedup not possible, storing everything", "run_id", run.ID(), "chunk_id", chunk.ID, "err", err)
 		return candles, 0
@@ -68,7 +68,7 @@ func (db *DB) Deduplicate(ctx context.Context, run backfill.Run, chunk backfill.
 	return store, deduplicated
 }
 
-func (db *DB) deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, candles []candle.Candle) ([]candle.Candle, int64, error) {
+func (db *DB) deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, tier candle.SourceTier, candles []candle.Candle) ([]candle.Candle, int64, error) {
 	others, err := db.visibleOthers(ctx, run, chunk)
 	if err != nil || len(others) == 0 {
 		return candles, 0, err
@@ -77,7 +77,7 @@ func (db *DB) deduplicate(ctx context.Context, run backfill.Run, chunk backfill.
 	deduplicated := int64(0)
 	skipped := make(map[int]uuid.UUID) // by index, for whose sake
 	for i, c := range candles {
-		quality := candle.Quality(c, m.SourceTier)
+		quality := candle.Quality(c, tier)
 		own := version{candle: c, rank: Rank(quality, m.StartedAt), run: m.RunID, quality: quality}
 		shadowed, skip, beneficiary := judge(own, others[c.OpenTime])
 		if shadowed {

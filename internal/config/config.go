@@ -12,12 +12,11 @@ import (
 // Config is the environment, read and checked.
 type Config struct {
 	// RedisURL is redis://, rediss:// or redis-sentinel://; it may hold a password. RedisOptions reads it.
-	RedisURL   Secret
-	ClickHouse ClickHouse
-	Birdeye    Birdeye
-	// GeckoTerminalURL and BinanceURL are base URLs without a slash at the end.
-	GeckoTerminalURL string
-	BinanceURL       string
+	RedisURL      Secret
+	ClickHouse    ClickHouse
+	Birdeye       Birdeye
+	GeckoTerminal GeckoTerminal
+	Binance       Binance
 	// DuckDBPath is the default of --duckdb.
 	DuckDBPath string
 	// RollbackWindow is how long after its end a run can be rolled back exactly.
@@ -52,17 +51,29 @@ type ClickHouse struct {
 
 // Birdeye configures the source of that name.
 type Birdeye struct {
-	// APIKey is BIRDEYE_API_KEY, else the first numbered one.
-	APIKey Secret
-	// SpareKeys are the other keys of the same account, from BIRDEYE_API_KEY_1 on, each once.
-	SpareKeys []Secret
-	BaseURL   string
-	// RPS is the account's allowance in requests per second.
+	// Keys are BIRDEYE_API_KEY and the numbered ones, each once. Each belongs to an account of its own.
+	Keys    []Secret
+	BaseURL string
+	// RPS is the allowance of each account in requests per second.
 	RPS float64
 }
 
+// GeckoTerminal configures the source of that name, which wants no key.
+type GeckoTerminal struct {
+	BaseURL string
+	// PerMinute is how many requests a minute all workers together send at most: the service counts by address.
+	PerMinute float64
+}
+
+// Binance configures the source of that name, which wants no key.
+type Binance struct {
+	BaseURL string
+	// DumpURL is where whole days and months are downloaded.
+	DumpURL string
+}
+
 // Defaults. The Redis and ClickHouse ports are the servers' own; 15 requests a second is what Birdeye's smaller plans
-// allow; Binance's host for market data only is kinder to shared addresses than its trading hosts; a sweep runs when
+// allow; GeckoTerminal documents 30 a minute, and users meet refusals below that; Binance's host for market data only is kinder to shared addresses than its trading hosts; a sweep runs when
 // European and American users sleep.
 const (
 	defaultRedisURL         = "redis://127.0.0.1:6379/0"
@@ -71,7 +82,9 @@ const (
 	defaultBirdeyeURL       = "https://public-api.birdeye.so"
 	defaultBirdeyeRPS       = 15
 	defaultGeckoTerminalURL = "https://api.geckoterminal.com/api/v2"
+	defaultGeckoTerminalRPM = 20
 	defaultBinanceURL       = "https://data-api.binance.vision"
+	defaultBinanceDumpURL   = "https://data.binance.vision"
 	defaultRollbackWindow   = 7 * 24 * time.Hour
 	defaultSweepCron        = "30 3 * * *"
 	defaultAlertErrorRate   = 0.1
@@ -84,14 +97,20 @@ const maxNumberedKeys = 16
 func Load(getenv func(string) string) (Config, error) {
 	r := reader{getenv: getenv}
 	cfg := Config{
-		RedisURL:         r.redisURL("REDIS_URL", defaultRedisURL),
-		ClickHouse:       r.clickHouse(),
-		Birdeye:          r.birdeye(),
-		GeckoTerminalURL: r.httpURL("GECKOTERMINAL_BASE_URL", defaultGeckoTerminalURL),
-		BinanceURL:       r.httpURL("BINANCE_BASE_URL", defaultBinanceURL),
-		DuckDBPath:       getenv("DUCKDB_PATH"),
-		RollbackWindow:   r.duration("QUANTBOT_ROLLBACK_WINDOW", defaultRollbackWindow),
-		SweepCron:        r.cron("QUANTBOT_SWEEP_CRON", defaultSweepCron),
+		RedisURL:   r.redisURL("REDIS_URL", defaultRedisURL),
+		ClickHouse: r.clickHouse(),
+		Birdeye:    r.birdeye(),
+		GeckoTerminal: GeckoTerminal{
+			BaseURL:   r.httpURL("GECKOTERMINAL_BASE_URL", defaultGeckoTerminalURL),
+			PerMinute: r.rate("GECKOTERMINAL_RPM", defaultGeckoTerminalRPM),
+		},
+		Binance: Binance{
+			BaseURL: r.httpURL("BINANCE_BASE_URL", defaultBinanceURL),
+			DumpURL: r.httpURL("BINANCE_DUMP_URL", defaultBinanceDumpURL),
+		},
+		DuckDBPath:     getenv("DUCKDB_PATH"),
+		RollbackWindow: r.duration("QUANTBOT_ROLLBACK_WINDOW", defaultRollbackWindow),
+		SweepCron:      r.cron("QUANTBOT_SWEEP_CRON", defaultSweepCron),
 		Alerts: Alerts{
 			WebhookURL:    r.secretURL("QUANTBOT_ALERT_WEBHOOK_URL"),
 			WebhookSecret: r.secret("QUANTBOT_ALERT_WEBHOOK_SECRET"),

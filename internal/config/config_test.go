@@ -22,14 +22,14 @@ func TestLoadDefaults(t *testing.T) {
 	cfg, err := Load(env())
 	require.NoError(t, err)
 	require.Equal(t, Config{
-		RedisURL:         "redis://127.0.0.1:6379/0",
-		ClickHouse:       ClickHouse{Host: "127.0.0.1", Port: 9000, HTTPPort: 8123, Database: "quantbot", User: "default"},
-		Birdeye:          Birdeye{BaseURL: "https://public-api.birdeye.so", RPS: 15, SpareKeys: nil},
-		GeckoTerminalURL: "https://api.geckoterminal.com/api/v2",
-		BinanceURL:       "https://data-api.binance.vision",
-		RollbackWindow:   7 * 24 * time.Hour,
-		SweepCron:        "30 3 * * *",
-		Alerts:           Alerts{ErrorRate: 0.1},
+		RedisURL:       "redis://127.0.0.1:6379/0",
+		ClickHouse:     ClickHouse{Host: "127.0.0.1", Port: 9000, HTTPPort: 8123, Database: "quantbot", User: "default"},
+		Birdeye:        Birdeye{BaseURL: "https://public-api.birdeye.so", RPS: 15, Keys: []Secret{}},
+		GeckoTerminal:  GeckoTerminal{BaseURL: "https://api.geckoterminal.com/api/v2", PerMinute: 20},
+		Binance:        Binance{BaseURL: "https://data-api.binance.vision", DumpURL: "https://data.binance.vision"},
+		RollbackWindow: 7 * 24 * time.Hour,
+		SweepCron:      "30 3 * * *",
+		Alerts:         Alerts{ErrorRate: 0.1},
 	}, cfg)
 }
 
@@ -39,7 +39,8 @@ func TestLoadReadsEverything(t *testing.T) {
 		"REDIS_URL", "rediss://:pw@r:1/2", "CLICKHOUSE_HOST", " ch ", "CLICKHOUSE_PORT", "19000", "CLICKHOUSE_HTTP_PORT", "18123",
 		"CLICKHOUSE_DATABASE", "db", "CLICKHOUSE_USER", "u", "CLICKHOUSE_PASSWORD", " p ", "CLICKHOUSE_DSN", "clickhouse://u:p@a:1,b/db?secure=true",
 		"BIRDEYE_API_KEY_3", "k3", "BIRDEYE_API_KEY", "k\n", "BIRDEYE_API_KEY_1", "k", "BIRDEYE_API_KEY_16", "k16",
-		"BIRDEYE_BASE_URL", "http://127.0.0.1:8080/", "BIRDEYE_RPS", "0.5", "GECKOTERMINAL_BASE_URL", "http://g/v2/", "BINANCE_BASE_URL", "http://b",
+		"BIRDEYE_BASE_URL", "http://127.0.0.1:8080/", "BIRDEYE_RPS", "0.5", "GECKOTERMINAL_BASE_URL", "http://g/v2/", "GECKOTERMINAL_RPM", "10",
+		"BINANCE_BASE_URL", "http://b", "BINANCE_DUMP_URL", "http://d/",
 		"DUCKDB_PATH", "data/tele.duckdb", "QUANTBOT_ROLLBACK_WINDOW", "0", "QUANTBOT_SWEEP_CRON", "@daily",
 		"QUANTBOT_ALERT_WEBHOOK_URL", "https://hooks.example/x?y=z", "QUANTBOT_ALERT_WEBHOOK_SECRET", "s", "QUANTBOT_ALERT_ERROR_RATE", "1",
 		"QUANTBOT_DASHBOARD_TOKEN", "t",
@@ -50,13 +51,13 @@ func TestLoadReadsEverything(t *testing.T) {
 		ClickHouse: ClickHouse{
 			Host: "ch", Port: 19000, HTTPPort: 18123, Database: "db", User: "u", Password: " p ", DSN: "clickhouse://u:p@a:1,b/db?secure=true",
 		},
-		Birdeye:          Birdeye{APIKey: "k", SpareKeys: []Secret{"k3", "k16"}, BaseURL: "http://127.0.0.1:8080", RPS: 0.5},
-		GeckoTerminalURL: "http://g/v2",
-		BinanceURL:       "http://b",
-		DuckDBPath:       "data/tele.duckdb",
-		SweepCron:        "@daily",
-		Alerts:           Alerts{WebhookURL: "https://hooks.example/x?y=z", WebhookSecret: "s", ErrorRate: 1},
-		DashboardToken:   "t",
+		Birdeye:        Birdeye{Keys: []Secret{"k", "k3", "k16"}, BaseURL: "http://127.0.0.1:8080", RPS: 0.5},
+		GeckoTerminal:  GeckoTerminal{BaseURL: "http://g/v2", PerMinute: 10},
+		Binance:        Binance{BaseURL: "http://b", DumpURL: "http://d"},
+		DuckDBPath:     "data/tele.duckdb",
+		SweepCron:      "@daily",
+		Alerts:         Alerts{WebhookURL: "https://hooks.example/x?y=z", WebhookSecret: "s", ErrorRate: 1},
+		DashboardToken: "t",
 	}, cfg)
 	require.Equal(t, "a:1,b", cfg.ClickHouse.Address())
 	require.Equal(t, "[::1]:9000", ClickHouse{Host: "::1", Port: 9000}.Address())

@@ -36,14 +36,11 @@ func (r *reader) clickHouse() ClickHouse {
 }
 
 func (r *reader) birdeye() Birdeye {
-	b := Birdeye{
+	return Birdeye{
+		Keys:    r.keys("BIRDEYE_API_KEY"),
 		BaseURL: r.httpURL("BIRDEYE_BASE_URL", defaultBirdeyeURL),
 		RPS:     r.rate("BIRDEYE_RPS", defaultBirdeyeRPS),
 	}
-	if keys := r.keys("BIRDEYE_API_KEY"); len(keys) > 0 {
-		b.APIKey, b.SpareKeys = keys[0], keys[1:]
-	}
-	return b
 }
 
 // keys returns the values of name, name_1, name_2 … that are set, each once.

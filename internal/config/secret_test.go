@@ -24,7 +24,7 @@ func TestNoSecretIsEverPrinted(t *testing.T) {
 	require.Equal(t, secret, cfg.DashboardToken.Reveal())
 
 	var texts []string
-	for _, value := range []any{cfg, &cfg, cfg.Birdeye, cfg.Birdeye.SpareKeys, cfg.DashboardToken} {
+	for _, value := range []any{cfg, &cfg, cfg.Birdeye, cfg.Birdeye.Keys, cfg.DashboardToken} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10.3s"} {
 			texts = append(texts, fmt.Sprintf(verb, value))
 		}

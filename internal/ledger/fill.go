@@ -36,6 +36,7 @@ func (l *Ledger) Admit(ctx context.Context, task backfill.Task) (backfill.Admiss
 	admission.Executions = int(r.number(2))
 	admission.Crashes = int(r.number(3))
 	admission.Rebuilt = r.text(4) == flag(true)
+	admission.Unanswered = int(r.number(6))
 	return admission, nil
 }
 
@@ -138,7 +139,8 @@ func (l *Ledger) Record(ctx context.Context, task backfill.Task, epoch int64, ou
 		k.lease(task.Attempt),
 	}
 	r, err := l.run(ctx, recordScript, keys, task.Attempt, formatEpoch(epoch), string(task.ChunkID),
-		outcome.Status.Rank(), encoded, name, outcome.Stats.Fetched, outcome.Stats.Inserted, outcome.Stats.Rejected, haltFloor)
+		outcome.Status.Rank(), encoded, name, outcome.Stats.Fetched, outcome.Stats.Inserted, outcome.Stats.Rejected, haltFloor,
+		outcome.Stats.Credits)
 	if err != nil {
 		return backfill.Recorded{}, err
 	}

@@ -53,7 +53,8 @@ func (l *Ledger) create(ctx context.Context, run backfill.Run, c claim, rebuild 
 		return 0, err
 	}
 	r, err := l.run(ctx, openScript, keysOf(run.ID()).all(run.Attempt),
-		c.opener, manifest, run.Attempt, run.AttemptChunks(), flag(rebuild), run.Manifest.HaltRejectionRate)
+		c.opener, manifest, run.Attempt, run.AttemptChunks(), flag(rebuild), run.Manifest.HaltRejectionRate,
+		run.Manifest.MaxCredits)
 	if err != nil {
 		return 0, err
 	}

@@ -79,8 +79,23 @@ func TestTooManyRejectedCandlesHaltTheRun(t *testing.T) {
 	put(2, 10, 10, true)
 	state := stateOf(t, l, run)
 	require.True(t, state.Cancelled)
-	require.Equal(t, "1010 of 2010", state.Halted)
+	require.Equal(t, "1010 of 2010 candles rejected, above the limit of 50%", state.Halted)
 	require.Equal(t, backfill.RunCancelled, admit(t, l, run, plan[3]).Verdict)
+}
+
+func TestCreditsAboveTheCapHaltTheRun(t *testing.T) {
+	t.Parallel()
+	l, _ := newLedger(t)
+	run, plan := newRun(3)
+	run.Manifest.MaxCredits = 200
+	epoch := sealRun(t, l, run, plan)
+	for i, halted := range []bool{false, true} {
+		outcome := outcomeOf(plan[i], backfill.OutcomeFailed) // failures cost as much
+		outcome.Stats = backfill.Stats{Credits: 120}
+		require.Equal(t, halted, record(t, l, run, epoch, outcome).Halted)
+	}
+	require.Equal(t, "240 credits used, above the cap of 200", stateOf(t, l, run).Halted)
+	require.Equal(t, backfill.RunCancelled, admit(t, l, run, plan[2]).Verdict)
 }
 
 func TestRestoredOutcomesCount(t *testing.T) {

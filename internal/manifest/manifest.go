@@ -51,7 +51,9 @@ type Manifest struct {
 	InputHash string `json:"input_hash"`
 
 	// What workers need to fill the run's chunks.
-	Source     string            `json:"source"`
+	Source string `json:"source"`
+	// Fallbacks are asked in turn where the source has nothing.
+	Fallbacks  []string          `json:"fallbacks,omitempty"`
 	Interval   candle.Interval   `json:"interval"`
 	Range      candle.Range      `json:"range"`
 	Validation candle.Validation `json:"validation"`
@@ -59,4 +61,6 @@ type Manifest struct {
 	SourceTier candle.SourceTier `json:"source_tier"`
 	// HaltRejectionRate is the share of rejected candles, 0 to 1, above which the run halts; 0 = never.
 	HaltRejectionRate float64 `json:"halt_rejection_rate"`
+	// MaxCredits is how many credits an attempt may use before it halts; 0 = any number.
+	MaxCredits int64 `json:"max_credits,omitempty"`
 }

@@ -30,7 +30,7 @@ func TestManifestJSON(t *testing.T) {
 		Validation: candle.Lenient, DedupMode: DedupPostBatch, SourceTier: candle.TierBackfillAPI,
 	}
 	latest := first
-	latest.HaltRejectionRate = 0.5
+	latest.HaltRejectionRate, latest.MaxCredits, latest.Fallbacks = 0.5, 100_000, []string{"geckoterminal"}
 
 	const file = "testdata/manifest_v2.json"
 	encoded, err := json.MarshalIndent(latest, "", "  ")

@@ -65,7 +65,7 @@ func (h *Handler) fill(ctx context.Context, payload []byte) error {
 	case backfill.Held:
 		return errHeld
 	case backfill.RunCancelled:
-		return h.end(ctx, w, h.Filler.Unfilled(chunk, admission.Executions, backfill.OutcomeCancelled, "", "run cancelled"))
+		return h.end(ctx, w, h.Filler.Unfilled(admission, chunk, backfill.OutcomeCancelled, "", "run cancelled"))
 	case backfill.Proceed:
 	}
 	ctx, release := h.Leases.Hold(ctx, w.execution())
@@ -88,12 +88,12 @@ func (w work) execution() backfill.Execution {
 func (h *Handler) proceed(ctx context.Context, w work) error {
 	if w.admission.Crashes >= crashLimit {
 		text := fmt.Sprintf("%d workers died while fetching %s %s %s", w.admission.Crashes, w.chunk.Token, w.chunk.Interval, w.chunk.Range)
-		return h.end(ctx, w, h.Filler.Unfilled(w.chunk, w.admission.Executions, backfill.OutcomeFailed, backfill.ClassCrash, text))
+		return h.end(ctx, w, h.Filler.Unfilled(w.admission, w.chunk, backfill.OutcomeFailed, backfill.ClassCrash, text))
 	}
 	if outcome, found := h.adopt(ctx, w); found {
 		return h.record(ctx, w, outcome)
 	}
-	outcome, err := h.Filler.Fill(ctx, w.admission.Run, w.chunk, w.admission.Executions, func(ctx context.Context) (bool, error) {
+	outcome, err := h.Filler.Fill(ctx, w.admission, w.chunk, func(ctx context.Context) (bool, error) {
 		return h.Ledger.StillWanted(ctx, w.execution())
 	})
 	if err != nil {
@@ -152,7 +152,7 @@ func (h *Handler) unfilled(ctx context.Context, w work, outcome backfill.Outcome
 	if limit, limited := classLimits[class]; !limited || count < limit {
 		return cause
 	}
-	failed := h.Filler.Unfilled(w.chunk, w.admission.Executions, backfill.OutcomeFailed, class, cause.Error())
+	failed := h.Filler.Unfilled(w.admission, w.chunk, backfill.OutcomeFailed, class, cause.Error())
 	failed.StartedAt = outcome.StartedAt
 	failed.Stats.APICalls, failed.Stats.Credits = outcome.Stats.APICalls, outcome.Stats.Credits
 	if err := h.end(ctx, w, failed); err != nil {
@@ -183,8 +183,9 @@ func (h *Handler) record(ctx context.Context, w work, outcome backfill.Outcome) 
 		return fmt.Errorf("record chunk %s: %w", w.task.ChunkID, err)
 	}
 	if recorded.Halted {
-		h.Logger.ErrorContext(ctx, "too many candles rejected, the run halts", "run_id", w.task.RunID,
-			"limit", w.admission.Run.Manifest.HaltRejectionRate)
+		m := &w.admission.Run.Manifest
+		h.Logger.ErrorContext(ctx, "limit of rejected candles or credits passed, the run halts", "run_id", w.task.RunID,
+			"halt_rejection_rate", m.HaltRejectionRate, "max_credits", m.MaxCredits)
 	}
 	if !recorded.Finish {
 		return nil

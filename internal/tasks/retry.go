@@ -13,8 +13,8 @@ import (
 // classLimits is how many times a chunk may meet an error of a class before it fails. A class that is not here is
 // retried until it goes away: being asked to slow down, an exhausted quota and our own stores say nothing about the chunk.
 var classLimits = map[backfill.Class]int{
-	backfill.ClassUnknown:     5,
-	backfill.ClassUnavailable: 5,
+	backfill.ClassUnknown:     backfill.UnansweredLimit,
+	backfill.ClassUnavailable: backfill.UnansweredLimit,
 	backfill.ClassPermanent:   1,
 	backfill.ClassKeyRejected: 1,
 }

@@ -138,7 +138,7 @@ func TestTheChunkOfADeadWorkerGoesToAnother(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	stuck := &gate{Source: w.source, entered: make(chan struct{}, 2), open: make(chan struct{})}
 	victim := w.handler()
-	victim.Filler.Source = stuck
+	victim.Filler.Source = only(stuck)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
@@ -237,7 +237,7 @@ func TestAChunkInWorkIsNotTakenTwice(t *testing.T) {
 	task := w.task(t, run, chunks[0])
 	slow := w.handler()
 	stuck := &gate{Source: w.source, entered: make(chan struct{}), open: make(chan struct{})}
-	slow.Filler.Source = stuck
+	slow.Filler.Source = only(stuck)
 	ended := make(chan error, 1)
 	go func() { ended <- slow.ProcessTask(t.Context(), task) }()
 	<-stuck.entered

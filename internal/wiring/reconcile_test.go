@@ -30,10 +30,11 @@ type oneCandle struct {
 	asked map[candle.Range]int
 }
 
-func (*oneCandle) Name() string                                 { return "one" }
-func (*oneCandle) PageSize() int                                { return 5_000 }
-func (*oneCandle) SettleDelay() time.Duration                   { return 0 }
-func (*oneCandle) Supports(candle.Chain, candle.Interval) error { return nil }
+func (*oneCandle) Name() string                                         { return "one" }
+func (*oneCandle) Cost(candle.Interval, candle.Range) (c backfill.Cost) { return c }
+func (*oneCandle) PageSize() int                                        { return 5_000 }
+func (*oneCandle) SettleDelay() time.Duration                           { return 0 }
+func (*oneCandle) Supports(candle.Chain, candle.Interval) error         { return nil }
 func (o *oneCandle) Candles(_ context.Context, _ candle.Token, _ candle.Interval, r candle.Range) iter.Seq2[backfill.Page, error] {
 	return func(yield func(backfill.Page, error) bool) {
 		o.mu.Lock()
@@ -108,12 +109,17 @@ func (w *world) work(t *testing.T, run backfill.Run) (record backfill.RunRecord)
 	return record
 }
 
+// only is the source of a filler that has one.
+func only(source backfill.Source) func(string) (backfill.Source, error) {
+	return func(string) (backfill.Source, error) { return source, nil }
+}
+
 // handler is a worker's.
 func (w *world) handler() *tasks.Handler {
 	return &tasks.Handler{
 		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: w.logger, Finisher: w.Finisher(w.logger, time.Now),
 		Leases: &backfill.Leases{Ledger: w.Ledger, Logger: w.logger},
-		Filler: &backfill.Filler{Source: w.source, Store: w.History, Worker: "w", Version: "v", Now: time.Now},
+		Filler: &backfill.Filler{Source: only(w.source), Store: w.History, Worker: "w", Version: "v", Now: time.Now},
 	}
 }
 

@@ -31,7 +31,7 @@ func TestARestartedRedisLosesNothing(t *testing.T) {
 	require.NoError(t, w.takeUp(t, run, chunks[0], "never"))
 	h := w.handler()
 	stuck := &gate{Source: w.source, entered: make(chan struct{}), open: make(chan struct{})}
-	h.Filler.Source = stuck
+	h.Filler.Source = only(stuck)
 	ended := make(chan error, 1)
 	task := w.task(t, run, chunks[1])
 	go func() { ended <- h.ProcessTask(t.Context(), task) }()

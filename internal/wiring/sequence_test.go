@@ -135,7 +135,7 @@ func TestCancelStopsFetches(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	h := w.handler()
 	waiting := &waitingSource{Source: w.source, entered: make(chan struct{})}
-	h.Filler.Source = waiting
+	h.Filler.Source = only(waiting)
 	leasing, stop := context.WithCancel(t.Context())
 	var renewing sync.WaitGroup
 	renewing.Go(func() { h.Leases.Run(leasing) })

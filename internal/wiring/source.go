@@ -1,31 +1,111 @@
 package wiring
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
 	"quantbot/internal/source/birdeye"
 	"quantbot/internal/source/breaker"
+	"quantbot/internal/source/budget"
 	"quantbot/internal/source/service"
 )
 
-// SourceNames are the sources that OpenSource knows.
-func SourceNames() []string { return []string{birdeye.Name} }
+// SourceNames are the sources that Sources knows.
+func SourceNames() []string { return slices.Sorted(maps.Keys(openers)) }
 
-// OpenSource makes a source by its name; nothing is sent yet. concurrency is how many requests may be under way at once.
-func OpenSource(name string, cfg config.Config, version string, concurrency int, logger *slog.Logger, now func() time.Time) (backfill.Source, error) {
-	if name != birdeye.Name {
-		return nil, fmt.Errorf("unknown source %q (known: %s)", name, birdeye.Name)
+var openers = map[string]func(*Sources) (breaker.Source, error){
+	birdeye.Name: (*Sources).openBirdeye,
+}
+
+// Sources opens sources by their names, each once. It is safe for concurrent use.
+type Sources struct {
+	Config  config.Config
+	Version string
+	// Redis is where budgets are shared; without it each source keeps to its allowance in this process alone.
+	Redis redis.UniversalClient
+	// Member names this process among those that share a budget.
+	Member string
+	// Concurrency is how many requests may be under way at once.
+	Concurrency int
+	Logger      *slog.Logger
+	Now         func() time.Time
+
+	mu   sync.Mutex
+	open map[string]backfill.Source
+}
+
+// Source opens a source, or answers the one that is open; nothing is sent yet. An unknown name is a permanent error.
+func (s *Sources) Source(name string) (backfill.Source, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if source, ok := s.open[name]; ok {
+		return source, nil
 	}
-	source, err := birdeye.New(birdeye.Config{
-		BaseURL: cfg.Birdeye.BaseURL, Accounts: []service.Account{{Key: cfg.Birdeye.APIKey.Reveal(), Budget: service.NewLocal(cfg.Birdeye.RPS, now)}},
-		UserAgent: "quantbot/" + version, Concurrency: concurrency, Logger: logger, Now: now,
-	})
+	opener, ok := openers[name]
+	if !ok {
+		return nil, backfill.WithClass(backfill.ClassPermanent, fmt.Errorf("unknown source %q (known: %s)", name, strings.Join(SourceNames(), ", ")))
+	}
+	source, err := opener(s)
 	if err != nil {
-		return nil, err
+		return nil, backfill.WithClass(backfill.ClassPermanent, err)
 	}
-	return breaker.New(source, breaker.Config{Logger: logger, Now: now}), nil
+	if s.open == nil {
+		s.open = make(map[string]backfill.Source)
+	}
+	s.open[name] = breaker.New(source, breaker.Config{Logger: s.Logger, Now: s.Now})
+	return s.open[name], nil
+}
+
+// CallsPerSecond is how many calls all workers together may send to a source.
+func CallsPerSecond(name string, cfg config.Config) float64 {
+	switch name {
+	case birdeye.Name:
+		return cfg.Birdeye.RPS * float64(max(len(cfg.Birdeye.Keys), 1))
+	}
+	return 1
+}
+
+func (s *Sources) openBirdeye() (breaker.Source, error) {
+	keys := s.Config.Birdeye.Keys
+	if len(keys) == 0 {
+		keys = []config.Secret{""} // the source's answer says best what is missing
+	}
+	accounts := make([]service.Account, len(keys))
+	for i, key := range keys {
+		accounts[i] = s.account(birdeye.Name, key.Reveal(), s.Config.Birdeye.RPS)
+	}
+	return birdeye.New(birdeye.Config{
+		BaseURL: s.Config.Birdeye.BaseURL, Accounts: accounts, UserAgent: s.userAgent(), Concurrency: s.Concurrency, Logger: s.Logger, Now: s.Now,
+	})
+}
+
+func (s *Sources) userAgent() string { return "quantbot/" + s.Version }
+
+// registerTimeout bounds telling Redis about an account.
+const registerTimeout = 5 * time.Second
+
+// account shares its budget through Redis where there is one.
+func (s *Sources) account(source, key string, perSecond float64) service.Account {
+	if s.Redis == nil {
+		return service.Account{Key: key, Budget: service.NewLocal(perSecond, s.Now)}
+	}
+	account := budget.NewAccount(source, key)
+	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+	defer cancel()
+	if err := budget.Register(ctx, s.Redis, account, s.Now()); err != nil {
+		s.Logger.WarnContext(ctx, "budget not registered, sources will not list it", "source", source, "err", err)
+	}
+	return service.Account{Key: key, Budget: budget.New(budget.Config{
+		Redis: s.Redis, Account: account, PerSecond: perSecond, Member: s.Member, Logger: s.Logger, Now: s.Now,
+	})}
 }

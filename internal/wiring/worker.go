@@ -14,7 +14,6 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
-	"quantbot/internal/source/birdeye"
 	"quantbot/internal/tasks"
 )
 
@@ -45,20 +44,19 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
 	warnAboutRedis(ctx, stores, cfg.Logger)
-	if cfg.Config.Birdeye.APIKey == "" {
+	if len(cfg.Config.Birdeye.Keys) == 0 {
 		cfg.Logger.WarnContext(ctx, "no API key: set BIRDEYE_API_KEY, or every chunk from birdeye fails")
-	}
-	source, err := OpenSource(birdeye.Name, cfg.Config, cfg.Build.Version, cfg.Concurrency, cfg.Logger, cfg.Now)
-	if err != nil {
-		return err
 	}
 	name := workerName()
 	logger := cfg.Logger.With("worker", name)
+	sources := &Sources{
+		Config: cfg.Config, Version: cfg.Build.Version, Redis: stores.Redis, Member: name, Concurrency: cfg.Concurrency, Logger: logger, Now: cfg.Now,
+	}
 	leases := &backfill.Leases{Ledger: stores.Ledger, Logger: logger}
 	handler := &tasks.Handler{
 		Ledger: stores.Ledger, Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
 		Finisher: stores.Finisher(logger, cfg.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger),
-		Filler: &backfill.Filler{Source: source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
+		Filler: &backfill.Filler{Source: sources.Source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
 	}
 	reconciler := stores.Reconciler(name, logger, cfg.Now)
 	var background sync.WaitGroup

@@ -11,7 +11,7 @@
 -- ARGV[4]  for how many µs the chunk is leased
 --
 -- Returns {"missing"}, {"done"}, {"held"} while another execution has the lease, or {"cancelled" or "proceed", epoch,
--- executions, crashes, rebuilt, run}; run is "" unless it was wanted.
+-- executions, crashes, rebuilt, run, unanswered}; run is "" unless it was wanted.
 --
 -- tries "<chunk>|run" counts executions; the last one's number is what it shows to keep its lease. "<chunk>|open" counts
 -- those that neither recorded nor handed back: what is left of them when the next one starts are crashes.
@@ -36,7 +36,7 @@ if ARGV[3] == '1' then
 end
 if cancelled == '1' then
   local executions = tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '|run') or '0')
-  return {'cancelled', tonumber(epoch), executions, 0, rebuilt, run}
+  return {'cancelled', tonumber(epoch), executions, 0, rebuilt, run, 0}
 end
 local now = redis.call('TIME')
 local now_us = tonumber(now[1]) * 1000000 + tonumber(now[2])
@@ -47,4 +47,8 @@ end
 redis.call('ZADD', KEYS[5], string.format('%.0f', now_us + tonumber(ARGV[4])), ARGV[2])
 local executions = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|run', 1)
 local open = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|open', 1)
-return {'proceed', tonumber(epoch), executions, open - 1, rebuilt, run}
+local unanswered = 0
+for _, class in ipairs({'unavailable', 'unknown'}) do -- as hand_back counts them
+  unanswered = unanswered + tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '|' .. class) or '0')
+end
+return {'proceed', tonumber(epoch), executions, open - 1, rebuilt, run, unanswered}

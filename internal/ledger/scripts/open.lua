@@ -10,6 +10,7 @@
 -- ARGV[4]   how many chunks the attempt has
 -- ARGV[5]   "1" when this creates a lost run again; a run that is there stays as it is then
 -- ARGV[6]   the share of rejected candles above which the run halts; 0 = never
+-- ARGV[7]   how many credits the attempt may use before it halts; 0 = any number
 --
 -- Returns {"ok", epoch}, {"finished"} when this attempt is over already, or {"exists", attempt, phase}.
 --
@@ -40,6 +41,7 @@ local new_epoch = math.max(tonumber(epoch or '0') + 1, now_us)
 local stored_epoch = string.format('%.0f', new_epoch)
 redis.call('HSET', KEYS[1], 'opener', ARGV[1], 'run', ARGV[2], 'attempt', ARGV[3], 'expected', ARGV[4],
   'phase', 'planning', 'cancelled', '0', 'history_behind', '0', 'rebuilt', ARGV[5],
-  'epoch', stored_epoch, 'born', stored_epoch, 'heartbeat_us', string.format('%.0f', now_us), 'halt_rate', ARGV[6])
+  'epoch', stored_epoch, 'born', stored_epoch, 'heartbeat_us', string.format('%.0f', now_us), 'halt_rate', ARGV[6],
+  'max_credits', ARGV[7])
 redis.call('HDEL', KEYS[1], 'result', 'halted')
 return {'ok', new_epoch}

@@ -17,13 +17,14 @@
 -- ARGV[8]  candles inserted
 -- ARGV[9]  candles rejected
 -- ARGV[10] from how many fetched candles on the share of rejected ones is judged
+-- ARGV[11] credits used
 --
 -- Returns {"kept", finish, halted}, {"present", finish, 0}, {"over"}, {"unknown"}, {"stale"} or {"foreign", chunk}; finish
 -- is 1 when the attempt is sealed and nothing is pending. It is said again to whoever asks again: the first may have died
--- of it. halted is 1 for the one whose outcome raised the share of rejected candles above the run's limit: from then on
--- the run is cancelled.
-local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'born', 'halt_rate', 'halted')
-local attempt, phase, born, halt_rate, halted = unpack(meta)
+-- of it. halted is 1 for the one whose outcome raised the share of rejected candles, or the credits, above the run's
+-- limit: from then on the run is cancelled.
+local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'born', 'halt_rate', 'halted', 'max_credits')
+local attempt, phase, born, halt_rate, halted, max_credits = unpack(meta)
 if not attempt then
   return {'unknown'}
 end
@@ -51,7 +52,7 @@ if not before and redis.call('SISMEMBER', KEYS[2], ARGV[3]) == 0 then
   return {'foreign', ARGV[3]}
 end
 
-local verdict, halts = 'present', 0
+local verdict, halts = 'present', nil
 if rank > rank_before then
   verdict = 'kept'
   redis.call('HSET', KEYS[3], ARGV[3], ARGV[4] .. ARGV[5])
@@ -72,11 +73,17 @@ if rank > rank_before then
   local rejected = redis.call('HINCRBY', KEYS[5], 'rejected', ARGV[9])
   local limit = tonumber(halt_rate or '0')
   if limit > 0 and not halted and fetched >= tonumber(ARGV[10]) and rejected / fetched > limit then
-    halts = 1
-    redis.call('HSET', KEYS[1], 'cancelled', '1', 'halted', string.format('%.0f of %.0f', rejected, fetched))
+    halts = string.format('%.0f of %.0f candles rejected, above the limit of %g%%', rejected, fetched, 100 * limit)
+  end
+  local credits, cap = redis.call('HINCRBY', KEYS[5], 'credits', ARGV[11]), tonumber(max_credits or '0')
+  if cap > 0 and not halted and credits > cap then
+    halts = string.format('%.0f credits used, above the cap of %.0f', credits, cap)
+  end
+  if halts then
+    redis.call('HSET', KEYS[1], 'cancelled', '1', 'halted', halts)
   end
 end
 if phase == 'running' and redis.call('SCARD', KEYS[2]) == 0 then
-  return {verdict, 1, halts}
+  return {verdict, 1, halts and 1 or 0}
 end
-return {verdict, 0, halts}
+return {verdict, 0, halts and 1 or 0}

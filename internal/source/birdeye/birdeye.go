@@ -166,6 +166,15 @@ func (s *Source) question(token candle.Token, interval candle.Interval, r candle
 	return s.endpoint + "?" + query.Encode(), http.Header{"X-Chain": {string(token.Chain)}, "Accept": {"application/json"}}
 }
 
+// Cost implements backfill.Source: full pages, and a last one that is cheaper.
+func (s *Source) Cost(interval candle.Interval, r candle.Range) (cost backfill.Cost) {
+	for left := r.Opens(interval); left > 0; left -= pageSize {
+		cost.Calls++
+		cost.Credits += credits(left)
+	}
+	return cost
+}
+
 // credits is what a call costs in compute units, by the candles asked for (reference/compute-unit-cost of the vendor's
 // documentation: below 1,000 → 60, to 2,000 → 90, to 5,000 → 120).
 func credits(candles int64) int64 {

@@ -36,10 +36,11 @@ type fake struct {
 	probedTwo atomic.Bool
 }
 
-func (f *fake) Name() string                                 { return "fake" }
-func (f *fake) PageSize() int                                { return 1 }
-func (f *fake) SettleDelay() time.Duration                   { return 0 }
-func (f *fake) Supports(candle.Chain, candle.Interval) error { return nil }
+func (f *fake) Name() string                                         { return "fake" }
+func (f *fake) Cost(candle.Interval, candle.Range) (c backfill.Cost) { return c }
+func (f *fake) PageSize() int                                        { return 1 }
+func (f *fake) SettleDelay() time.Duration                           { return 0 }
+func (f *fake) Supports(candle.Chain, candle.Interval) error         { return nil }
 
 func (f *fake) Probe(ctx context.Context) error {
 	f.probes.Add(1)

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/wiring"
+)
+
+// planned is what a run will fetch, and what that takes.
+type planned struct {
+	backfill.Plan
+	// Cost is the most that it can take; Saved is what it would take in addition without coverage.
+	Cost, Saved backfill.Cost
+	// Covered counts the wanted candles that are left out because earlier runs have answered for them.
+	Covered int64
+	// Relied are those runs.
+	Relied map[uuid.UUID]int64
+}
+
+// plan leaves out what is covered. Coverage that cannot be read is ignored, with a warning (R7); history may be nil.
+func (a *app) plan(ctx context.Context, history *clickhouse.DB, in ingestion, source backfill.Source) (planned, error) {
+	options := backfill.PlanOptions{
+		Now: a.now(), SettleDelay: source.SettleDelay(), ChunkCandles: int64(backfill.PagesPerChunk * source.PageSize()),
+	}
+	whole, err := backfill.NewPlan(in.request, options)
+	if err != nil {
+		return planned{}, err
+	}
+	p := planned{Plan: whole, Cost: cost(source, whole)}
+	if in.options.noResume || history == nil {
+		return p, nil
+	}
+	coverage := backfill.NewCoverage(in.request.Wanted, in.request.Interval, a.now())
+	if err := history.FillCoverage(ctx, coverageQuery(in, whole.Range), coverage); err != nil {
+		a.logger().WarnContext(ctx, "coverage not readable, planning everything", "err", err)
+		return p, nil
+	}
+	request := in.request
+	request.Wanted = coverage.Missing()
+	if p.Plan, err = backfill.NewPlan(request, options); err != nil {
+		return planned{}, err
+	}
+	p.Cost, p.Saved = cost(source, p.Plan), p.Cost
+	p.Saved.Calls -= p.Cost.Calls
+	p.Saved.Credits -= p.Cost.Credits
+	p.Covered, p.Relied = whole.Candles-p.Candles, coverage.Relied()
+	return p, nil
+}
+
+func coverageQuery(in ingestion, r candle.Range) clickhouse.CoverageQuery {
+	q := clickhouse.CoverageQuery{
+		Sources: append([]string{in.request.Source}, in.request.Fallbacks...), Validation: in.request.Validation,
+		Interval: in.request.Interval, Range: r,
+	}
+	for _, w := range in.request.Wanted {
+		q.Tokens = append(q.Tokens, w.Token)
+	}
+	return q
+}
+
+func cost(source backfill.Source, plan backfill.Plan) (sum backfill.Cost) {
+	for _, chunk := range plan.Chunks {
+		c := source.Cost(chunk.Interval, chunk.Range)
+		sum.Calls += c.Calls
+		sum.Credits += c.Credits
+	}
+	return sum
+}
+
+// affordable refuses a plan above the caps, before anything is started.
+func affordable(p planned, o ingestOptions) error {
+	switch {
+	case o.maxCalls > 0 && p.Cost.Calls > o.maxCalls:
+		return &exitError{exitRefused, fmt.Errorf("the run may take %d API calls, above --max-calls %d: nothing was started", p.Cost.Calls, o.maxCalls)}
+	case o.maxCredits > 0 && p.Cost.Credits > o.maxCredits:
+		return &exitError{exitRefused, fmt.Errorf("the run may take %d credits, above --max-credits %d: nothing was started", p.Cost.Credits, o.maxCredits)}
+	}
+	return nil
+}
+
+// estimate is what --dry-run prints. Calls, credits and time are upper bounds.
+type estimate struct {
+	Chunks          int     `json:"chunks"`
+	Tokens          int     `json:"tokens"`
+	Candles         int64   `json:"candles"`
+	CoveredCandles  int64   `json:"covered_candles"`
+	APICalls        int64   `json:"api_calls"`
+	Credits         int64   `json:"credits"`
+	SavedAPICalls   int64   `json:"saved_api_calls"`
+	SavedCredits    int64   `json:"saved_credits"`
+	CallsPerSecond  float64 `json:"calls_per_second"`
+	DurationSeconds float64 `json:"duration_seconds"`
+}
+
+// dryRun writes nothing and asks no service.
+func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) (err error) {
+	cfg, release, err := a.configure(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	history, err := wiring.OpenHistory(ctx, cfg, a.logger())
+	if err != nil {
+		a.logger().WarnContext(ctx, "coverage not readable, planning everything", "err", err)
+	} else {
+		defer func() { err = errors.Join(err, history.Close()) }()
+	}
+	p, err := a.plan(ctx, history, in, source)
+	if err != nil {
+		return err
+	}
+	perSecond := wiring.CallsPerSecond(in.request.Source, cfg)
+	e := estimate{
+		Chunks: len(p.Chunks), Tokens: p.Tokens, Candles: p.Candles, CoveredCandles: p.Covered, APICalls: p.Cost.Calls, Credits: p.Cost.Credits,
+		SavedAPICalls: p.Saved.Calls, SavedCredits: p.Saved.Credits, CallsPerSecond: perSecond, DurationSeconds: float64(p.Cost.Calls) / perSecond,
+	}
+	if in.options.format == "json" {
+		err = a.printJSON(e)
+	} else {
+		a.printEstimate(e)
+	}
+	return errors.Join(err, affordable(p, in.options))
+}
+
+func (a *app) printEstimate(e estimate) {
+	fmt.Fprintln(a.stdout, "The run would take at most:")
+	fmt.Fprintf(a.stdout, "  chunks   %d of %d tokens, up to %d candles\n", e.Chunks, e.Tokens, e.Candles)
+	fmt.Fprintf(a.stdout, "  api      %d calls, %d credits\n", e.APICalls, e.Credits)
+	duration := time.Duration(e.DurationSeconds * float64(time.Second)).Round(time.Second)
+	fmt.Fprintf(a.stdout, "  time     %s at %g calls a second\n", max(duration, time.Second), e.CallsPerSecond)
+	fmt.Fprintf(a.stdout, "  covered  %d candles by earlier runs, which saves %d calls and %d credits\n", e.CoveredCandles, e.SavedAPICalls, e.SavedCredits)
+}
