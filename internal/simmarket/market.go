@@ -34,6 +34,11 @@ type recordedKey struct {
 // NewMarket returns a synthetic market in which every token exists.
 func NewMarket(seed uint64) *Market { return &Market{seed: seed} }
 
+// NewRecordedMarket returns a market in which nothing but these candles exists. They must be oldest first.
+func NewRecordedMarket(token candle.Token, interval candle.Interval, candles []candle.Candle) *Market {
+	return &Market{recorded: map[recordedKey][]candle.Candle{{token.Address, interval}: candles}}
+}
+
 // LoadCSV returns the market of a recording: token_address,interval,unix_time,o,h,l,c,v_usd with a header. Volume in base
 // units is v_usd / close.
 func LoadCSV(r io.Reader) (*Market, error) {
