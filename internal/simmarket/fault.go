@@ -9,7 +9,7 @@ import (
 )
 
 // FaultKinds are the ways in which the server can misbehave.
-var FaultKinds = []string{"500", "521", "429", "401", "quota", "cut", "slow", "duplicate", "outside", "garbage"}
+var FaultKinds = []string{"500", "521", "429", "401", "quota", "cut", "slow", "duplicate", "outside", "late", "garbage"}
 
 // Fault is one way to misbehave and when. Without a condition it hits every request.
 type Fault struct {

@@ -252,6 +252,10 @@ func spoil(candles []candle.Candle, q question, f *Fault) []candle.Candle {
 		stranger := candles[0]
 		stranger.OpenTime = q.window.From - 10*q.interval.Seconds()
 		return slices.Insert(candles, 0, stranger)
+	case "late": // out of order, too
+		stranger := candles[0]
+		stranger.OpenTime = q.interval.Ceil(q.window.To) + 10*q.interval.Seconds()
+		return slices.Insert(candles, 0, stranger)
 	case "garbage": // every other candle has its high below its low
 		candles = slices.Clone(candles)
 		for i := 0; i < len(candles); i += 2 {

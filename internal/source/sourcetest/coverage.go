@@ -97,7 +97,7 @@ func requireSame(t *testing.T, want, got []candle.Candle) {
 // What a service adds to its answers is passed on, and every candle comes all the same.
 func (s Suite) testDisorder(t *testing.T) {
 	t.Parallel()
-	for _, disorder := range []Disorder{Duplicate, Outside} {
+	for _, disorder := range []Disorder{Duplicate, Outside, Late} {
 		t.Run(string(disorder), func(t *testing.T) {
 			t.Parallel()
 			count := s.Open(t, "http://127.0.0.1:1").PageSize()*2 + 10
@@ -108,6 +108,7 @@ func (s Suite) testDisorder(t *testing.T) {
 			opens := map[int64]bool{}
 			for page, err := range source.Candles(t.Context(), s.Token, s.Interval, r) {
 				require.NoError(t, err)
+				require.True(t, slices.IsSortedFunc(page.Candles, byOpenTime), "the candles of a page must be oldest first")
 				passedOn += len(page.Candles)
 				for _, c := range inside(page.Candles, r) {
 					opens[c.OpenTime] = true

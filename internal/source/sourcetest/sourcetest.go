@@ -61,8 +61,9 @@ const (
 	None Disorder = ""
 	// Duplicate: one candle comes twice, with other volumes.
 	Duplicate Disorder = "duplicate"
-	// Outside: a candle from outside the asked window comes along.
+	// Outside: a candle from before the asked window comes along; Late: one from behind it.
 	Outside Disorder = "outside"
+	Late    Disorder = "late"
 )
 
 // Run checks the source against its contract.
