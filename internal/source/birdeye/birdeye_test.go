@@ -141,23 +141,6 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 	}
 }
 
-func TestAFullPageWithoutProgressEnds(t *testing.T) {
-	t.Parallel()
-	var items strings.Builder
-	for i := range pageSize {
-		if i > 0 {
-			items.WriteByte(',')
-		}
-		items.WriteString(`{"unix_time":60,"o":1,"h":1,"l":1,"c":1,"v":1}`)
-	}
-	source := open(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"success":true,"data":{"items":[` + items.String() + `]}}`))
-	}))
-	f := fetch(t.Context(), source, candle.Interval1m, candle.Range{From: 6_000, To: 600_000})
-	require.ErrorIs(t, f.err, errNoProgress)
-	require.Equal(t, 1, f.pages)
-}
-
 func TestCredits(t *testing.T) {
 	t.Parallel()
 	for candles, want := range map[int64]int64{1: 60, 999: 60, 1_000: 90, 2_000: 90, 2_001: 120, 5_000: 120, 20_000: 120} {
