@@ -50,15 +50,16 @@ func (s Suite) testErrors(t *testing.T) {
 		for place, request := range map[string]int64{"first": 1, "last": last} {
 			t.Run(name+"/"+place, func(t *testing.T) {
 				t.Parallel()
-				fault.request = request
-				source, server := s.start(t, s.Serve(t, market, None), fault)
+				spoiled := fault
+				spoiled.request = request
+				source, server := s.start(t, s.Serve(t, market, None), spoiled)
 				f := s.fetch(t.Context(), t, source, r)
 				require.Error(t, f.err)
 				require.Equal(t, fault.class, backfill.ClassOf(f.err), f.err)
 				require.Equal(t, fault.wait, backfill.RetryAfter(f.err), f.err)
 				s.requireNoSecret(t, f.err)
 				requests, charged := server.counts()
-				require.Equal(t, request, requests, "an error must end the sequence")
+				require.Equal(t, request, requests, "an error must end the sequence: %v", f.err)
 				require.Equal(t, requests, f.calls)
 				require.Equal(t, charged, f.credits)
 				require.Less(t, len(f.candles), len(market))
