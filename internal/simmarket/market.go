@@ -1,5 +1,5 @@
-// Package simmarket is a simulated market-data service that speaks Birdeye's HTTP API, for the demo, tests and
-// benchmarks. Its market is deterministic: a candle depends on the seed, the token and its time alone, never on the
+// Package simmarket is a simulated market-data service that speaks the HTTP APIs of Birdeye and Binance, for the demo,
+// tests and benchmarks. Its market is deterministic: a candle depends on the seed, the token and its time alone, never on the
 // window that was asked for, so a test can compare what arrived with what was there.
 package simmarket
 
