@@ -113,7 +113,7 @@ func (m *Market) candles(token candle.Token, interval candle.Interval, r candle.
 		all := m.recorded[recordedKey{token.Address, interval}]
 		first, _ := slices.BinarySearchFunc(all, r.From, func(c candle.Candle, t int64) int { return int(c.OpenTime - t) })
 		end, _ := slices.BinarySearchFunc(all, r.To, func(c candle.Candle, t int64) int { return int(c.OpenTime - t) })
-		return slices.Clone(all[first:max(first, min(end, first+limit))])
+		return slices.Clone(all[first:max(first, min(end, first+min(limit, len(all))))])
 	}
 	p := m.process(token)
 	r = r.Intersect(p.life)
