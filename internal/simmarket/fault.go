@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// FaultKinds are the ways in which the server can misbehave.
-var FaultKinds = []string{"500", "521", "429", "401", "quota", "cut", "slow", "duplicate", "outside", "garbage"}
+// FaultKinds are the ways in which the server can misbehave. 401 and quota are Birdeye's, 418 is Binance's.
+var FaultKinds = []string{"500", "521", "429", "418", "401", "quota", "cut", "slow", "duplicate", "outside", "late", "garbage"}
 
 // Fault is one way to misbehave and when. Without a condition it hits every request.
 type Fault struct {
@@ -24,7 +24,7 @@ type Fault struct {
 	After int64
 	Times int64
 	For   time.Duration
-	// RetryAfter is the wait that a 429 asks for, in seconds; Delay is what slow adds.
+	// RetryAfter is the wait that a 429 or 418 asks for, in seconds; Delay is what slow adds.
 	RetryAfter int
 	Delay      time.Duration
 }

@@ -1,5 +1,5 @@
-// Package simmarket is a simulated market-data service that speaks Birdeye's HTTP API, for the demo, tests and
-// benchmarks. Its market is deterministic: a candle depends on the seed, the token and its time alone, never on the
+// Package simmarket is a simulated market-data service that speaks the HTTP APIs of Birdeye and Binance, for the demo,
+// tests and benchmarks. Its market is deterministic: a candle depends on the seed, the token and its time alone, never on the
 // window that was asked for, so a test can compare what arrived with what was there.
 package simmarket
 
@@ -33,6 +33,11 @@ type recordedKey struct {
 
 // NewMarket returns a synthetic market in which every token exists.
 func NewMarket(seed uint64) *Market { return &Market{seed: seed} }
+
+// NewRecordedMarket returns a market in which nothing but these candles exists. They must be oldest first.
+func NewRecordedMarket(token candle.Token, interval candle.Interval, candles []candle.Candle) *Market {
+	return &Market{recorded: map[recordedKey][]candle.Candle{{token.Address, interval}: candles}}
+}
 
 // LoadCSV returns the market of a recording: token_address,interval,unix_time,o,h,l,c,v_usd with a header. Volume in base
 // units is v_usd / close.
@@ -108,7 +113,7 @@ func (m *Market) candles(token candle.Token, interval candle.Interval, r candle.
 		all := m.recorded[recordedKey{token.Address, interval}]
 		first, _ := slices.BinarySearchFunc(all, r.From, func(c candle.Candle, t int64) int { return int(c.OpenTime - t) })
 		end, _ := slices.BinarySearchFunc(all, r.To, func(c candle.Candle, t int64) int { return int(c.OpenTime - t) })
-		return slices.Clone(all[first:max(first, min(end, first+limit))])
+		return slices.Clone(all[first:max(first, min(end, first+min(limit, len(all))))])
 	}
 	p := m.process(token)
 	r = r.Intersect(p.life)

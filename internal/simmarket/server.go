@@ -2,8 +2,6 @@ package simmarket
 
 import (
 	"encoding/json"
-	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -26,7 +24,7 @@ type Options struct {
 	Now         func() time.Time
 }
 
-// Server answers as Birdeye would, and keeps count of what it was asked.
+// Server answers as Birdeye and Binance would, and keeps count of what it was asked.
 type Server struct {
 	options Options
 	mux     *http.ServeMux
@@ -58,15 +56,15 @@ type Stats struct {
 // maxTokens bounds what the statistics remember.
 const maxTokens = 200_000
 
-// pageLimit is the most candles of one answer.
-const pageLimit = 5_000
-
 // NewServer returns a handler; it starts nothing.
 func NewServer(o Options) *Server {
 	s := &Server{options: o, mux: http.NewServeMux(), began: o.Now()}
 	s.stats = Stats{ByStatus: map[int]int64{}, ByToken: map[string]int64{}, Served: map[string]int64{}}
 	s.SetFaults(o.Faults)
 	s.mux.HandleFunc("GET /defi/v3/ohlcv", s.candles)
+	s.mux.HandleFunc("GET /api/v3/ping", s.ping)
+	s.mux.HandleFunc("GET /api/v3/klines", s.klines)
+	s.mux.HandleFunc("GET /data/spot/{period}/klines/{symbol}/{interval}/{file}", s.dump)
 	s.mux.HandleFunc("GET /_sim/stats", s.writeStats)
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	return s
@@ -108,42 +106,45 @@ func (s *Server) writeStats(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(s.Stats()) // the client went away
 }
 
-// question is a checked candle request.
-type question struct {
-	token    candle.Token
-	interval candle.Interval
-	window   candle.Range
-	padding  bool
+// dialect is how a service words what every service says.
+type dialect struct {
+	contentType string
+	// refuse words a refusal.
+	refuse func(refusal) string
+	// faults are the refusals of the kinds of faults that are one; the service knows no others.
+	faults map[string]refusal
 }
 
-func (s *Server) candles(w http.ResponseWriter, r *http.Request) {
-	address := r.URL.Query().Get("address")
-	fault, limited := s.admit(address)
+// refusal is an answer without candles. retryAfter is in seconds; 0 = says nothing of it.
+type refusal struct {
+	status     int
+	code       int // of the service's own numbers, where it has them
+	message    string
+	retryAfter int
+}
+
+// answer sends what content makes of the market's candles for the token, unless the limit or a fault comes in between.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, d dialect, token string, content func(*Fault) (body []byte, served int, refused *refusal)) {
+	fault, limited := s.admit(token)
 	if !sleep(r, s.options.Latency) {
 		return
 	}
-	switch {
-	case limited:
-		s.refuse(w, http.StatusTooManyRequests, "Too many requests", 1)
-		return
-	case s.options.KeyRequired && r.Header.Get("X-Api-Key") == "":
-		s.refuse(w, http.StatusUnauthorized, "Unauthorized. Authentication required.", 0)
-		return
-	case fault != nil && s.misbehave(w, r, *fault):
+	if limited {
+		tooFast := d.faults["429"]
+		tooFast.retryAfter = 1
+		s.refuse(w, d, tooFast)
 		return
 	}
-	q, ok := parseQuestion(r)
-	if !ok {
-		s.refuse(w, http.StatusBadRequest, "Invalid request parameters or payload.", 0)
+	if fault != nil && s.misbehave(w, r, d, *fault) {
 		return
 	}
-	found := s.options.Market.candles(q.token, q.interval, q.window, pageLimit)
-	if q.padding {
-		found = pad(found, q)
+	body, served, refused := content(fault)
+	if refused != nil {
+		s.refuse(w, d, *refused)
+		return
 	}
-	body := render(spoil(found, q, fault), q)
-	s.count(http.StatusOK, address, int64(len(found)))
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	s.count(http.StatusOK, token, int64(served))
+	w.Header().Set("Content-Type", d.contentType)
 	if fault != nil && fault.Kind == "cut" {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		body = body[:len(body)/2]
@@ -186,16 +187,15 @@ func (s *Server) count(status int, token string, served int64) {
 }
 
 // misbehave answers for the faults that replace the answer.
-func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault) (answered bool) {
+func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, d dialect, f Fault) (answered bool) {
+	if refused, ok := d.faults[f.Kind]; ok {
+		if refused.status == http.StatusTooManyRequests || refused.status == http.StatusTeapot {
+			refused.retryAfter = f.RetryAfter
+		}
+		s.refuse(w, d, refused)
+		return true
+	}
 	switch f.Kind {
-	case "500":
-		s.refuse(w, http.StatusInternalServerError, "Internal Server Error", 0)
-	case "429":
-		s.refuse(w, http.StatusTooManyRequests, "Too many requests", f.RetryAfter)
-	case "401":
-		s.refuse(w, http.StatusUnauthorized, "Your API key is either suspended or lacks sufficient permissions to access this resource.", 0)
-	case "quota":
-		s.refuse(w, http.StatusBadRequest, "Compute units usage limit exceeded", 0)
 	case "521":
 		s.count(521, "", 0)
 		w.Header().Set("Content-Type", "text/html")
@@ -209,17 +209,17 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f Fault) (ans
 	return true
 }
 
-func (s *Server) refuse(w http.ResponseWriter, status int, message string, retryAfter int) {
-	s.count(status, "", 0)
+func (s *Server) refuse(w http.ResponseWriter, d dialect, r refusal) {
+	s.count(r.status, "", 0)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	if retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	if r.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(r.retryAfter))
 		w.Header().Set("X-Ratelimit-Limit", strconv.Itoa(s.options.RPS))
 		w.Header().Set("X-Ratelimit-Remaining", "0")
-		w.Header().Set("X-Ratelimit-Reset", strconv.FormatInt(s.options.Now().Add(time.Duration(retryAfter)*time.Second).Unix(), 10))
+		w.Header().Set("X-Ratelimit-Reset", strconv.FormatInt(s.options.Now().Add(time.Duration(r.retryAfter)*time.Second).Unix(), 10))
 	}
-	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, `{"success":false,"message":%q}`, message) // the client went away
+	w.WriteHeader(r.status)
+	_, _ = w.Write([]byte(d.refuse(r))) // the client went away
 }
 
 // sleep answers false when the client went away.
@@ -238,7 +238,7 @@ func sleep(r *http.Request, d time.Duration) bool {
 }
 
 // spoil applies the faults that change the candles.
-func spoil(candles []candle.Candle, q question, f *Fault) []candle.Candle {
+func spoil(candles []candle.Candle, window candle.Range, interval candle.Interval, f *Fault) []candle.Candle {
 	if f == nil || len(candles) == 0 {
 		return candles
 	}
@@ -250,7 +250,11 @@ func spoil(candles []candle.Candle, q question, f *Fault) []candle.Candle {
 		return slices.Insert(candles, len(candles)/2, twin)
 	case "outside":
 		stranger := candles[0]
-		stranger.OpenTime = q.window.From - 10*q.interval.Seconds()
+		stranger.OpenTime = window.From - 10*interval.Seconds()
+		return slices.Insert(candles, 0, stranger)
+	case "late": // out of order, too
+		stranger := candles[0]
+		stranger.OpenTime = interval.Ceil(window.To) + 10*interval.Seconds()
 		return slices.Insert(candles, 0, stranger)
 	case "garbage": // every other candle has its high below its low
 		candles = slices.Clone(candles)
@@ -259,83 +263,4 @@ func spoil(candles []candle.Candle, q question, f *Fault) []candle.Candle {
 		}
 	}
 	return candles
-}
-
-// intervals are the service's names.
-var intervals = map[string]candle.Interval{
-	"1s": candle.Interval1s, "15s": candle.Interval15s, "1m": candle.Interval1m, "5m": candle.Interval5m,
-	"15m": candle.Interval15m, "1H": candle.Interval1h, "4H": candle.Interval4h, "1D": candle.Interval1d,
-}
-
-func parseQuestion(r *http.Request) (question, bool) {
-	query := r.URL.Query()
-	interval, known := intervals[query.Get("type")]
-	from, fromErr := strconv.ParseInt(query.Get("time_from"), 10, 64)
-	to, toErr := strconv.ParseInt(query.Get("time_to"), 10, 64)
-	const latest = 10_000_000_000
-	if !known || fromErr != nil || toErr != nil || from < 0 || from > latest || to < 0 || to > latest || query.Get("address") == "" {
-		return question{}, false
-	}
-	chain := candle.Chain(r.Header.Get("X-Chain"))
-	if chain == "" {
-		chain = candle.Solana
-	}
-	return question{
-		token:    candle.Token{Chain: chain, Address: query.Get("address")},
-		interval: interval,
-		window:   candle.Range{From: interval.Ceil(from), To: to + 1},
-		padding:  query.Get("padding") == "true",
-	}, true
-}
-
-// pad fills empty intervals with the previous close, as the service does when asked to.
-func pad(found []candle.Candle, q question) []candle.Candle {
-	if len(found) == 0 {
-		return nil
-	}
-	padded := make([]candle.Candle, 0, min(q.window.Opens(q.interval), pageLimit))
-	for open := found[0].OpenTime; open < q.window.To && len(padded) < pageLimit; open += q.interval.Seconds() {
-		if len(found) > 0 && found[0].OpenTime == open {
-			padded = append(padded, found[0])
-			found = found[1:]
-			continue
-		}
-		last := padded[len(padded)-1].Close
-		padded = append(padded, candle.Candle{OpenTime: open, Open: last, High: last, Low: last, Close: last})
-	}
-	return padded
-}
-
-// render writes the answer by hand: encoding/json would take most of a benchmark's time.
-func render(candles []candle.Candle, q question) []byte {
-	body := make([]byte, 0, 64+192*len(candles))
-	body = append(body, `{"success":true,"data":{"is_scaled_ui_token":false,"items":[`...)
-	for i, c := range candles {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(body, `{"unix_time":`...)
-		body = strconv.AppendInt(body, c.OpenTime, 10)
-		for _, field := range [...]struct {
-			name  string
-			value float64
-		}{{"o", c.Open}, {"h", c.High}, {"l", c.Low}, {"c", c.Close}, {"v", c.Volume}, {"v_usd", c.VolumeUSD}} {
-			body = append(body, `,"`...)
-			body = append(body, field.name...)
-			body = append(body, `":`...)
-			body = appendNumber(body, field.value)
-		}
-		body = append(body, `,"type":"`...)
-		body = append(body, q.interval.String()...)
-		body = append(body, `","currency":"usd"}`...)
-	}
-	return append(body, `]}}`...)
-}
-
-// appendNumber writes the shortest text that reads back as the same number.
-func appendNumber(body []byte, v float64) []byte {
-	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
-		return strconv.AppendFloat(body, v, 'e', -1, 64)
-	}
-	return strconv.AppendFloat(body, v, 'f', -1, 64)
 }

@@ -96,54 +96,27 @@ func (s *Source) Supports(chain candle.Chain, interval candle.Interval) error {
 	return nil
 }
 
-// errNoProgress: a full page that does not go beyond what was asked would be asked for again for ever.
-var errNoProgress = errors.New("a full page without a later candle")
-
-// Candles implements backfill.Source. The service answers a window with its first 5,000 candles; empty intervals are left
-// out, so a page that is not full proves that nothing more is there.
+// Candles implements backfill.Source. The service leaves empty intervals out, so a page that is not full proves that
+// nothing more is there.
 func (s *Source) Candles(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) iter.Seq2[backfill.Page, error] {
-	return func(yield func(backfill.Page, error) bool) {
-		for from := r.From; from < r.To; {
-			page, items, err := s.page(ctx, token, interval, candle.Range{From: from, To: r.To})
-			if err == nil && items >= pageSize {
-				from, err = nextFrom(page.Candles, interval, candle.Range{From: from, To: r.To})
-			} else {
-				from = r.To
-			}
-			if !yield(page, err) || err != nil {
-				return
-			}
-		}
-	}
+	return service.Ascending(r, interval, pageSize, func(window candle.Range) (backfill.Page, error) {
+		return s.page(ctx, token, interval, window)
+	})
 }
 
-// nextFrom goes on behind the last candle inside the window; candles outside of it must not move the paging.
-func nextFrom(candles []candle.Candle, interval candle.Interval, asked candle.Range) (int64, error) {
-	last := asked.From - 1
-	for _, c := range candles {
-		if asked.Contains(c.OpenTime) {
-			last = max(last, c.OpenTime)
-		}
-	}
-	if last < asked.From {
-		return 0, backfill.WithClass(backfill.ClassUnavailable, errNoProgress)
-	}
-	return interval.Next(last), nil
-}
-
-// page asks once. items is what the service sent, for the proof that the window is complete.
-func (s *Source) page(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) (page backfill.Page, items int, err error) {
+// page asks once.
+func (s *Source) page(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) (page backfill.Page, err error) {
 	address, header := s.question(token, interval, r)
 	answer, calls, err := s.client.Get(ctx, address, header, 1)
 	page.APICalls, page.Credits = calls, min(calls, 1)*credits(r.Opens(interval))
 	if err != nil {
-		return page, 0, err
+		return page, err
 	}
 	if page.Candles, err = decodePage(answer.Body); err != nil {
-		return page, 0, backfill.WithClass(backfill.ClassUnavailable, err)
+		return page, backfill.WithClass(backfill.ClassUnavailable, err)
 	}
 	slices.SortStableFunc(page.Candles, func(a, b candle.Candle) int { return int(a.OpenTime - b.OpenTime) })
-	return page, len(page.Candles), nil
+	return page, nil
 }
 
 // wrappedSOL has traded in every minute for years.
@@ -152,7 +125,7 @@ var wrappedSOL = candle.Token{Chain: candle.Solana, Address: "So1111111111111111
 // Probe asks for five minutes of wrapped SOL, which costs 60 compute units. An answer without candles is an answer.
 func (s *Source) Probe(ctx context.Context) error {
 	to := candle.Interval1m.Truncate(s.now().Add(-time.Hour).Unix())
-	_, _, err := s.page(ctx, wrappedSOL, candle.Interval1m, candle.Range{From: to - 300, To: to})
+	_, err := s.page(ctx, wrappedSOL, candle.Interval1m, candle.Range{From: to - 300, To: to})
 	return err
 }
 

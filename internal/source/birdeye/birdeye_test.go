@@ -41,20 +41,6 @@ func open(t *testing.T, handler http.Handler) *Source {
 	return openAt(t, time.Now, handler)
 }
 
-func openAt(t *testing.T, now func() time.Time, handler http.Handler) *Source {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	cfg := config(server.URL)
-	cfg.Now = now
-	source, err := New(cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		source.client.CloseIdleConnections()
-		server.Close()
-	})
-	return source
-}
-
 // fetched is what a test saw of one call of Candles.
 type fetched struct {
 	candles []candle.Candle
@@ -74,63 +60,6 @@ func fetch(ctx context.Context, s *Source, interval candle.Interval, r candle.Ra
 		f.err = err
 	}
 	return f
-}
-
-// minutes is a market with one candle in each of n minutes from 0.
-func minutes(opens ...int64) *simmarket.Market {
-	var csv strings.Builder
-	csv.WriteString("token_address,interval,unix_time,o,h,l,c,v_usd\n")
-	for _, open := range opens {
-		fmt.Fprintf(&csv, "%s,1m,%d,1,2,1,2,%d\n", token.Address, open, open+2)
-	}
-	market, err := simmarket.LoadCSV(strings.NewReader(csv.String()))
-	if err != nil {
-		panic(err)
-	}
-	return market
-}
-
-func run(from, count int64) []int64 {
-	opens := make([]int64, count)
-	for i := range opens {
-		opens[i] = from + int64(i)*60
-	}
-	return opens
-}
-
-func TestPagesCoverTheRange(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		opens []int64
-		count int64 // of minutes asked for
-		pages int
-	}{
-		"empty":                     {nil, 100, 1},
-		"less than a page":          {run(0, 4_999), 4_999, 1},
-		"a page":                    {run(0, 5_000), 5_000, 1},
-		"one more than a page":      {run(0, 5_001), 5_001, 2},
-		"three pages":               {run(0, 12_000), 12_000, 3},
-		"a hole above a page":       {append(run(0, 100), run(60*9_000, 100)...), 10_000, 1},
-		"a page, then a hole":       {append(run(0, 5_000), run(60*12_000, 7)...), 13_000, 2},
-		"nothing but the end":       {run(60*19_999, 1), 20_000, 1},
-		"more beyond what is asked": {run(0, 300), 200, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			market := minutes(test.opens...)
-			server := simmarket.NewServer(simmarket.Options{Market: market, KeyRequired: true, Now: time.Now})
-			r := candle.Range{From: 0, To: test.count * 60}
-			f := fetch(t.Context(), open(t, server), candle.Interval1m, r)
-			require.NoError(t, f.err)
-			require.Equal(t, test.pages, f.pages)
-			require.EqualValues(t, test.pages, f.calls)
-			want := market.Candles(token, candle.Interval1m, r)
-			require.Equal(t, len(want), len(f.candles))
-			for i := range want {
-				require.Equal(t, want[i], f.candles[i])
-			}
-		})
-	}
 }
 
 func TestRecordedCandlesArriveExactly(t *testing.T) {
@@ -156,25 +85,6 @@ func TestRecordedCandlesArriveExactly(t *testing.T) {
 	require.Equal(t, 2, pages)
 	require.Len(t, got, 8_281)
 	require.Equal(t, market.Candles(recorded, candle.Interval1m, all), got)
-}
-
-func TestDisorderIsPassedOnAndDoesNotStopPaging(t *testing.T) {
-	t.Parallel()
-	market := minutes(run(6_000, 6_000)...)
-	for _, kind := range []string{"duplicate", "outside"} {
-		server := simmarket.NewServer(simmarket.Options{Market: market, Faults: []simmarket.Fault{{Kind: kind}}, Now: time.Now})
-		r := candle.Range{From: 6_000, To: 6_000 + 6_000*60}
-		f := fetch(t.Context(), open(t, server), candle.Interval1m, r)
-		require.NoError(t, f.err, kind)
-		unique := map[int64]bool{}
-		for _, c := range f.candles {
-			if r.Contains(c.OpenTime) {
-				unique[c.OpenTime] = true
-			}
-		}
-		require.Len(t, unique, 6_000, kind)
-		require.Greater(t, len(f.candles), 6_000, kind)
-	}
 }
 
 func TestErrorsCarryTheirClass(t *testing.T) {
@@ -231,66 +141,11 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 	}
 }
 
-func TestCutAndMissingAnswersAreUnavailable(t *testing.T) {
-	t.Parallel()
-	server := simmarket.NewServer(simmarket.Options{Market: minutes(run(0, 100)...), Faults: []simmarket.Fault{{Kind: "cut"}}, Now: time.Now})
-	f := fetch(t.Context(), open(t, server), candle.Interval1m, candle.Range{From: 0, To: 6_000})
-	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err))
-
-	source, err := New(config("http://user:hunter2@127.0.0.1:1"))
-	require.NoError(t, err)
-	f = fetch(t.Context(), source, candle.Interval1m, candle.Range{From: 0, To: 6_000})
-	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err))
-	require.NotContains(t, f.err.Error(), "hunter2")
-}
-
-func TestInterruptionIsNoFaultOfTheService(t *testing.T) {
-	t.Parallel()
-	arrived := make(chan struct{})
-	source := open(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		<-r.Context().Done()
-	}))
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		<-arrived
-		cancel()
-	}()
-	f := fetch(ctx, source, candle.Interval1m, candle.Range{From: 0, To: 6_000})
-	require.ErrorIs(t, f.err, context.Canceled)
-	require.Equal(t, backfill.ClassInterrupted, backfill.ClassOf(f.err))
-}
-
-func TestAFullPageWithoutProgressEnds(t *testing.T) {
-	t.Parallel()
-	var items strings.Builder
-	for i := range pageSize {
-		if i > 0 {
-			items.WriteByte(',')
-		}
-		items.WriteString(`{"unix_time":60,"o":1,"h":1,"l":1,"c":1,"v":1}`)
-	}
-	source := open(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"success":true,"data":{"items":[` + items.String() + `]}}`))
-	}))
-	f := fetch(t.Context(), source, candle.Interval1m, candle.Range{From: 6_000, To: 600_000})
-	require.ErrorIs(t, f.err, errNoProgress)
-	require.Equal(t, 1, f.pages)
-}
-
 func TestCredits(t *testing.T) {
 	t.Parallel()
 	for candles, want := range map[int64]int64{1: 60, 999: 60, 1_000: 90, 2_000: 90, 2_001: 120, 5_000: 120, 20_000: 120} {
 		require.Equal(t, want, credits(candles), candles)
 	}
-}
-
-func TestSupports(t *testing.T) {
-	t.Parallel()
-	source, err := New(config("http://x"))
-	require.NoError(t, err)
-	require.NoError(t, source.Supports(candle.Solana, candle.Interval1d))
-	require.ErrorContains(t, source.Supports(candle.Arbitrum, candle.Interval1m), "arbitrum")
 }
 
 func fullPage(tb testing.TB) []byte {

@@ -51,11 +51,13 @@ func (l *Local) Wait(ctx context.Context, weight int) error {
 	return nil
 }
 
-// Slow implements Budget.
+// Slow implements Budget. A shorter pause does not end a longer one: a ban outlasts the answers that were under way.
 func (l *Local) Slow(_ context.Context, pause time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.paused = l.now().Add(max(pause, time.Second))
+	if until := l.now().Add(max(pause, time.Second)); until.After(l.paused) {
+		l.paused = until
+	}
 }
 
 // Park implements Budget.

@@ -1,0 +1,289 @@
+package binance
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/simmarket"
+	"quantbot/internal/source/breaker"
+	"quantbot/internal/source/service"
+	"quantbot/internal/source/sourcetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var btc = candle.Token{Chain: candle.BinanceSpot, Address: "BTCUSDT"}
+
+func config(baseURL string) Config {
+	return Config{
+		BaseURL: baseURL, Account: service.Account{Budget: service.NewLocal(100_000, time.Now)}, UserAgent: "quantbot/test",
+		Concurrency: 2, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+	}
+}
+
+func open(t *testing.T, cfg Config) *Source {
+	t.Helper()
+	source, err := New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		source.client.CloseIdleConnections()
+		if source.dumps != nil {
+			source.dumps.client.CloseIdleConnections()
+		}
+	})
+	return source
+}
+
+func serve(t *testing.T, handler http.Handler) (url string) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// fetched is what a test saw of one call of Candles.
+type fetched struct {
+	candles []candle.Candle
+	pages   int
+	longest int
+	calls   int64
+	credits int64
+	err     error
+}
+
+func fetch(ctx context.Context, s *Source, token candle.Token, interval candle.Interval, r candle.Range) (f fetched) {
+	for page, err := range s.Candles(ctx, token, interval, r) {
+		f.pages++
+		f.longest = max(f.longest, len(page.Candles))
+		f.calls += page.APICalls
+		f.credits += page.Credits
+		f.candles = append(f.candles, page.Candles...)
+		f.err = err
+	}
+	return f
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	sourcetest.Run(t, sourcetest.Suite{
+		Token: btc, Interval: candle.Interval1m,
+		Open: func(t *testing.T, baseURL string) breaker.Source { return open(t, config(baseURL)) },
+		Serve: func(_ *testing.T, candles []candle.Candle, disorder sourcetest.Disorder) http.Handler {
+			options := simmarket.Options{Market: simmarket.NewRecordedMarket(btc, candle.Interval1m, candles), Now: time.Now}
+			if disorder != sourcetest.None {
+				options.Faults = []simmarket.Fault{{Kind: string(disorder)}}
+			}
+			return simmarket.NewServer(options)
+		},
+		FewestCalls: sourcetest.Ascending(pageSize, candle.Interval1m),
+		Price:       func(*http.Request) int64 { return pageWeight },
+		BadToken:    sourcetest.Answer{Status: http.StatusBadRequest, Body: `{"code":-1121,"msg":"Invalid symbol."}`},
+		Chains:      []candle.Chain{candle.BinanceSpot},
+		NoIntervals: []candle.Interval{candle.Interval15s},
+	})
+}
+
+func TestErrorsCarryTheirClass(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	html := "<!DOCTYPE html><html>no</html>"
+	tooMuch := `{"code":-1003,"msg":"Too much request weight used; current limit is 6000 request weight per 1 MINUTE. Please use WebSocket Streams."}`
+	banned := fmt.Sprintf(`{"code":-1003,"msg":"Way too much request weight used; IP banned until %d. Please use WebSocket Streams."}`, now.Add(3*time.Hour).UnixMilli())
+	row := `1704067200000,"1","1","1","1","1",1704067259999,"1",1,"1","1","0"`
+	for name, test := range map[string]struct {
+		status     int
+		retryAfter string
+		body       string
+		class      backfill.Class
+		wait       time.Duration
+		text       string
+	}{
+		"bad symbol":           {400, "", `{"code":-1121,"msg":"Invalid symbol."}`, backfill.ClassPermanent, 0, "Invalid symbol. (code -1121)"},
+		"bad parameter":        {400, "", `{"code":-1100,"msg":"Illegal characters found in a parameter."}`, backfill.ClassPermanent, 0, "-1100"},
+		"interval too long":    {400, "", `{"code":-1127,"msg":"Lookup interval is too big."}`, backfill.ClassPermanent, 0, "-1127"},
+		"too fast":             {429, "17", tooMuch, backfill.ClassRateLimited, 17 * time.Second, "-1003"},
+		"too fast, no hint":    {429, "", tooMuch, backfill.ClassRateLimited, 0, "-1003"},
+		"too fast as a 400":    {400, "", tooMuch, backfill.ClassRateLimited, 0, "-1003"},
+		"banned for a day":     {418, "86400", banned, backfill.ClassRateLimited, 24 * time.Hour, "banned"},
+		"banned until":         {418, "", banned, backfill.ClassRateLimited, 3 * time.Hour, "banned"},
+		"banned":               {418, "", html, backfill.ClassRateLimited, 2 * time.Minute, "418"},
+		"banned, absurd hint":  {418, "2000000000", banned, backfill.ClassRateLimited, 72 * time.Hour, "banned"},
+		"banned, no number":    {418, "99999999999999999999", html, backfill.ClassRateLimited, 2 * time.Minute, "418"},
+		"firewall":             {403, "", html, backfill.ClassRateLimited, time.Minute, "403"},
+		"firewall with a hint": {403, "600", html, backfill.ClassRateLimited, 10 * time.Minute, "403"},
+		"busy as a 400":        {400, "", `{"code":-1008,"msg":"Server is currently overloaded."}`, backfill.ClassUnavailable, 0, "-1008"},
+		"timeout as a 400":     {400, "", `{"code":-1007,"msg":"Timeout."}`, backfill.ClassUnavailable, 0, "-1007"},
+		"internal as a 400":    {400, "", `{"code":-1001,"msg":"Internal error."}`, backfill.ClassUnavailable, 0, "-1001"},
+		"server error":         {500, "", `{"code":-1000,"msg":"An unknown error occurred."}`, backfill.ClassUnavailable, 0, "-1000"},
+		"down":                 {503, "", html, backfill.ClassUnavailable, 0, "503"},
+		"error with 200":       {200, "", `{"code":-1000,"msg":"later"}`, backfill.ClassUnavailable, 0, "later"},
+		"another object":       {200, "", `{}`, backfill.ClassUnavailable, 0, "no list"},
+		"null":                 {200, "", `null`, backfill.ClassUnavailable, 0, "no list"},
+		"numbers":              {200, "", `[1,2]`, backfill.ClassUnavailable, 0, "no list"},
+		"a short row":          {200, "", `[[1704067200000,"1","1"]]`, backfill.ClassUnavailable, 0, "3 fields"},
+		"a null row":           {200, "", `[null]`, backfill.ClassUnavailable, 0, "0 fields"},
+		"a price in words":     {200, "", `[[` + strings.Replace(row, `"1"`, `"one"`, 1) + `]]`, backfill.ClassUnavailable, 0, "no number"},
+		"no price":             {200, "", `[[` + strings.Replace(row, `"1"`, `null`, 1) + `]]`, backfill.ClassUnavailable, 0, "no number"},
+		"half a second":        {200, "", `[[` + strings.Replace(row, `00000,`, `00500,`, 1) + `]]`, backfill.ClassUnavailable, 0, "whole second"},
+		"the newest instead":   {200, "", `[[` + row + `]]`, backfill.ClassUnavailable, 0, "none of the window"},
+		"cut":                  {200, "", `[[` + row + `],[17040`, backfill.ClassUnavailable, 0, "no list"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("User-Agent") != "quantbot/test" {
+					t.Error("no user agent")
+				}
+				if test.retryAfter != "" {
+					w.Header().Set("Retry-After", test.retryAfter)
+				}
+				w.WriteHeader(test.status)
+				_, _ = w.Write([]byte(test.body))
+			})))
+			cfg.Now = func() time.Time { return now }
+			f := fetch(t.Context(), open(t, cfg), btc, candle.Interval1m, candle.Range{From: 0, To: 600})
+			require.ErrorContains(t, f.err, test.text)
+			require.Equal(t, test.class, backfill.ClassOf(f.err), f.err)
+			require.Equal(t, test.wait, backfill.RetryAfter(f.err))
+			require.NotContains(t, f.err.Error(), "\n")
+			require.Equal(t, 1, f.pages, "an error ends the sequence")
+		})
+	}
+}
+
+// budget notes what it is told.
+type budget struct {
+	weights []int
+	pauses  []time.Duration
+}
+
+func (b *budget) Wait(_ context.Context, weight int) error {
+	b.weights = append(b.weights, weight)
+	return nil
+}
+func (b *budget) Slow(_ context.Context, pause time.Duration) { b.pauses = append(b.pauses, pause) }
+func (b *budget) Park(context.Context, time.Duration)         {}
+
+func TestWeightUsedByOthersPausesTheAccountUntilTheMinuteTurns(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		used, date string
+		want       []time.Duration
+	}{
+		"little":             {"5400", "Thu, 01 Jan 2026 00:00:12 GMT", nil},
+		"nearly all":         {"5401", "Thu, 01 Jan 2026 00:00:12 GMT", []time.Duration{48 * time.Second}},
+		"at a minute's turn": {"5999", "Thu, 01 Jan 2026 00:01:00 GMT", []time.Duration{time.Minute}},
+		"no date":            {"5999", "today", []time.Duration{20 * time.Second}},
+		"no weight":          {"", "Thu, 01 Jan 2026 00:00:12 GMT", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-MBX-USED-WEIGHT-1M", test.used)
+				w.Header().Set("Date", test.date)
+				_, _ = w.Write([]byte(`[]`))
+			})))
+			noted := &budget{}
+			cfg.Account.Budget = noted
+			cfg.Now = func() time.Time { return time.Date(2026, 1, 1, 0, 0, 40, 0, time.UTC) }
+			f := fetch(t.Context(), open(t, cfg), btc, candle.Interval1m, candle.Range{From: 0, To: 600})
+			require.NoError(t, f.err)
+			require.Equal(t, test.want, noted.pauses)
+			require.Equal(t, []int{2}, noted.weights, "a page weighs 2")
+			require.EqualValues(t, 2, f.credits)
+		})
+	}
+}
+
+func TestProbeRefusesAForeignAnswer(t *testing.T) {
+	t.Parallel()
+	cfg := config(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v3/ping" {
+			t.Error(r.URL.Path)
+		}
+		_, _ = w.Write([]byte("<html>Please log in to the WiFi</html>"))
+	})))
+	noted := &budget{}
+	cfg.Account.Budget = noted
+	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(open(t, cfg).Probe(t.Context())))
+	require.Equal(t, []int{1}, noted.weights)
+}
+
+// A volume in BTC is no volume in dollars.
+func TestVolumeInDollarsOnlyWhereTheQuoteIsADollar(t *testing.T) {
+	t.Parallel()
+	for symbol, want := range map[string]bool{
+		"BTCUSDT": true, "ETHUSDC": true, "BTCFDUSD": true, "BTCBUSD": true, "BTCTUSD": true, "ETHDAI": true, "USDCUSDT": true, "BTCUSD1": true,
+		"ETHBTC": false, "BTCEUR": false, "USDTTRY": false, "BTCBRL": false, "USDT": false, "LUNAUST": false, "BNBETH": false,
+	} {
+		require.Equal(t, want, hasDollarQuote(symbol), symbol)
+	}
+	body := []byte(`[[1704067200000,"1","4","0.5","2","3",1704067259999,"6",1,"1","1","0"]]`)
+	for _, dollars := range []bool{true, false} {
+		candles, err := decodePage(body, dollars)
+		require.NoError(t, err)
+		want := candle.Candle{OpenTime: 1_704_067_200, Open: 1, High: 4, Low: 0.5, Close: 2, Volume: 3}
+		if dollars {
+			want.VolumeUSD = 6
+		}
+		require.Equal(t, []candle.Candle{want}, candles)
+	}
+}
+
+func TestNewNamesTheBadURL(t *testing.T) {
+	t.Parallel()
+	cfg := config("nowhere")
+	_, err := New(cfg)
+	require.ErrorContains(t, err, "BINANCE_BASE_URL")
+	cfg = config("http://x")
+	cfg.DumpURL = "nowhere"
+	_, err = New(cfg)
+	require.ErrorContains(t, err, "BINANCE_DUMP_URL")
+}
+
+func FuzzDecodePage(f *testing.F) {
+	f.Add([]byte(`[[1704067200000,"1","4","0.5","2","3",1704067259999,"6",1,"1","1","0"]]`))
+	f.Add([]byte(`[[1735689600000000,"1","4","0.5","2","3",1735689659999999,"6",1,"1","1","0"]]`))
+	f.Add([]byte(`{"code":-1121,"msg":"Invalid symbol."}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		candles, err := decodePage(body, true)
+		if err != nil {
+			require.Nil(t, candles, "candles beside an error")
+			return
+		}
+		var rows []json.RawMessage
+		require.NoError(t, json.Unmarshal(body, &rows))
+		require.Len(t, candles, len(rows))
+		for _, c := range candles {
+			require.True(t, c.OpenTime >= 0 && c.OpenTime < 1<<32)
+		}
+	})
+}
+
+func BenchmarkDecodePage(b *testing.B) {
+	recorder := httptest.NewRecorder()
+	request := httptest.NewRequest(http.MethodGet, "/api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=1740000000000&endTime=1750000000000&limit=1000", nil)
+	simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), Now: time.Now}).ServeHTTP(recorder, request)
+	body := recorder.Body.Bytes()
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		candles, err := decodePage(body, true)
+		if err != nil || len(candles) != pageSize {
+			b.Fatal(len(candles), err)
+		}
+	}
+}

@@ -1,0 +1,364 @@
+package binance
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/simmarket"
+)
+
+func unix(text string) int64 {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		panic(err)
+	}
+	return t.Unix()
+}
+
+func days(from, to string) candle.Range { return candle.Range{From: unix(from), To: unix(to)} }
+
+// traded are the candles of a symbol that traded in every interval of the range but each seventh.
+func traded(interval candle.Interval, r candle.Range) []candle.Candle {
+	var candles []candle.Candle
+	for open := interval.Ceil(r.From); open < r.To; open = interval.Next(open) {
+		if n := open / interval.Seconds(); n%7 != 0 {
+			price := 100 + float64(n%1000)/8
+			candles = append(candles, candle.Candle{OpenTime: open, Open: price, High: price + 2, Low: price - 2, Close: price + 1, Volume: 3, VolumeUSD: 3 * price})
+		}
+	}
+	return candles
+}
+
+// requireSame names the first difference instead of printing thousands of candles.
+func requireSame(t *testing.T, want, got []candle.Candle) {
+	t.Helper()
+	require.True(t, len(want) == len(got), "%d candles instead of %d", len(got), len(want))
+	for i := range want {
+		require.Equal(t, want[i], got[i], "candle %d", i)
+	}
+}
+
+func TestWithinTakesWhatSavesRequests(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2025, 6, 15, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		interval candle.Interval
+		r        candle.Range
+		want     []string
+	}{
+		"months of minutes":              {candle.Interval1m, days("2024-11-20", "2025-02-10"), []string{"2024-12", "2025-01"}},
+		"a month exactly":                {candle.Interval1m, days("2025-02-01", "2025-03-01"), []string{"2025-02"}},
+		"a second too late":              {candle.Interval1m, candle.Range{From: unix("2025-02-01") + 1, To: unix("2025-03-01")}, nil},
+		"a second too short":             {candle.Interval1m, candle.Range{From: unix("2025-02-01"), To: unix("2025-03-01") - 1}, nil},
+		"days of minutes are no cheaper": {candle.Interval1m, days("2025-02-02", "2025-02-20"), nil},
+		"days of seconds":                {candle.Interval1s, candle.Range{From: unix("2025-02-01") - 10, To: unix("2025-02-03") + 10}, []string{"2025-02-01", "2025-02-02"}},
+		"a month of seconds is too big":  {candle.Interval1s, days("2025-02-01", "2025-02-04"), []string{"2025-02-01", "2025-02-02", "2025-02-03"}},
+		"5m by the month":                {candle.Interval5m, days("2025-01-01", "2025-03-01"), []string{"2025-01", "2025-02"}},
+		"15m is no cheaper":              {candle.Interval15m, days("2025-01-01", "2025-03-01"), nil},
+		"days are not":                   {candle.Interval1d, days("2017-01-01", "2025-03-01"), nil},
+		"the month is not over":          {candle.Interval1m, days("2025-05-01", "2025-07-01"), []string{"2025-05"}},
+		"nothing asked":                  {candle.Interval1m, days("2025-02-01", "2025-02-01"), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, file := range (&dumps{}).within(test.r, test.interval, now) {
+				got = append(got, file.stamp)
+				require.Equal(t, file.period, file.period.Intersect(test.r))
+			}
+			require.Equal(t, test.want, got)
+			require.Nil(t, (*dumps)(nil).within(test.r, test.interval, now), "no dumps, none used")
+		})
+	}
+}
+
+// host serves the API and the files, and counts both. file may replace the answer for a file.
+type host struct {
+	market http.Handler
+	file   func(w http.ResponseWriter, r *http.Request) (answered bool)
+
+	mu    sync.Mutex
+	files []string
+	api   int64
+}
+
+func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, isFile := strings.CutPrefix(r.URL.Path, "/data/spot/")
+	h.mu.Lock()
+	if isFile {
+		h.files = append(h.files, path)
+	} else {
+		h.api++
+	}
+	h.mu.Unlock()
+	if isFile && h.file != nil && h.file(w, r) {
+		return
+	}
+	h.market.ServeHTTP(w, r)
+}
+
+// openWithDumps opens a source of an API and files that have these candles. warnings is what it logs.
+func openWithDumps(t *testing.T, interval candle.Interval, candles []candle.Candle, now func() time.Time) (s *Source, h *host, warnings *bytes.Buffer) {
+	t.Helper()
+	h = &host{market: simmarket.NewServer(simmarket.Options{Market: simmarket.NewRecordedMarket(btc, interval, candles), Now: now})}
+	cfg := config(serve(t, h))
+	cfg.DumpURL = cfg.BaseURL
+	cfg.Now = now
+	warnings = &bytes.Buffer{}
+	cfg.Logger = slog.New(slog.NewTextHandler(warnings, nil))
+	return open(t, cfg), h, warnings
+}
+
+func TestWholePeriodsComeFromDumps(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		interval candle.Interval
+		r        candle.Range
+		files    []string
+		api      int64
+	}{
+		"minutes, in milliseconds and microseconds": {candle.Interval1m, days("2024-11-20", "2025-02-10"), []string{
+			"monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-12.zip", "monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2025-01.zip"}, 14 + 12},
+		"a day of seconds": {candle.Interval1s, days("2025-02-01", "2025-02-02"), []string{
+			"daily/klines/BTCUSDT/1s/BTCUSDT-1s-2025-02-01.zip"}, 0},
+		"a month between odd ends": {candle.Interval5m, candle.Range{From: unix("2025-02-01") - 599, To: unix("2025-03-01") + 601}, []string{
+			"monthly/klines/BTCUSDT/5m/BTCUSDT-5m-2025-02.zip"}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			candles := traded(test.interval, candle.Range{From: test.r.From - 3_600, To: test.r.To + 3_600})
+			s, h, warnings := openWithDumps(t, test.interval, candles, time.Now)
+			f := fetch(t.Context(), s, btc, test.interval, test.r)
+			require.NoError(t, f.err)
+			requireSame(t, traded(test.interval, test.r), f.candles)
+			require.LessOrEqual(t, f.longest, pageSize)
+			var files []string
+			for _, file := range test.files {
+				files = append(files, file+".CHECKSUM", file)
+			}
+			require.Equal(t, files, h.files)
+			require.Equal(t, test.api, h.api)
+			require.Equal(t, int64(len(h.files))+h.api, f.calls)
+			require.Equal(t, h.api*pageWeight, f.credits, "files cost no weight")
+			require.Empty(t, warnings.String())
+		})
+	}
+}
+
+// archive packs a file as the exchange does.
+func archive(t *testing.T, name, content string) []byte {
+	t.Helper()
+	var body bytes.Buffer
+	file := zip.NewWriter(&body)
+	entry, err := file.Create(name)
+	require.NoError(t, err)
+	_, err = entry.Write([]byte(content))
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	return body.Bytes()
+}
+
+const (
+	janName = "BTCUSDT-5m-2025-01"
+	janRow  = "1735689600000000,1,4,0.5,2,3,1735689899999999,6,1,1,1,0\n"
+	febRow  = "1738368000000000,1,4,0.5,2,3,1738368299999999,6,1,1,1,0\n"
+	header  = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n"
+)
+
+// answers serves a file and a checksum.
+func answers(status int, zipped []byte, checksum string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		w.WriteHeader(status)
+		if strings.HasSuffix(r.URL.Path, ".CHECKSUM") {
+			_, _ = w.Write([]byte(checksum))
+		} else {
+			_, _ = w.Write(zipped)
+		}
+		return true
+	}
+}
+
+func file(zipped []byte) func(http.ResponseWriter, *http.Request) bool {
+	return answers(http.StatusOK, zipped, fmt.Sprintf("%x  %s.zip\n", sha256.Sum256(zipped), janName))
+}
+
+func TestWhatIsWrongWithADumpIsAskedOfTheAPI(t *testing.T) {
+	t.Parallel()
+	good := archive(t, janName+".csv", janRow)
+	spoiled := bytes.Clone(good)
+	spoiled[len(spoiled)/3] ^= 0xff
+	january := days("2025-01-01", "2025-02-01")
+	for name, test := range map[string]struct {
+		file     func(http.ResponseWriter, *http.Request) bool
+		requests int
+		warning  string
+	}{
+		"not there":             {answers(http.StatusNotFound, nil, "<Error><Code>NoSuchKey</Code></Error>"), 1, ""},
+		"another checksum":      {answers(200, good, strings.Repeat("0", 64)+"  "+janName+".zip"), 2, "the checksum differs"},
+		"checksum of another":   {answers(200, good, fmt.Sprintf("%x  BTCUSDT-5m-2025-02.zip", sha256.Sum256(good))), 2, "not of this file"},
+		"no checksum":           {answers(200, good, "<html>"), 2, "not of this file"},
+		"no zip":                {file([]byte("<html>no</html>")), 2, "open the zip"},
+		"spoiled":               {file(spoiled), 2, "err="},
+		"another file in it":    {file(archive(t, "BTCUSDT-5m-2025-02.csv", janRow)), 2, "open the file in the zip"},
+		"another month in it":   {file(archive(t, janName+".csv", janRow+febRow)), 2, "another time"},
+		"empty":                 {file(archive(t, janName+".csv", "")), 2, "empty"},
+		"nothing but a header":  {file(archive(t, janName+".csv", header)), 2, "empty"},
+		"words":                 {file(archive(t, janName+".csv", strings.ReplaceAll(janRow, ",4,", ",four,"))), 2, "line 1"},
+		"short rows":            {file(archive(t, janName+".csv", "1735689600000000,1,4\n")), 2, "line 1"},
+		"two headers":           {file(archive(t, janName+".csv", header+header+janRow)), 2, "line 2"},
+		"more than a month":     {file(archive(t, janName+".csv", strings.Repeat(janRow, 31*288+1))), 2, "longer than its period"},
+		"a bomb":                {file(archive(t, janName+".csv", strings.Repeat(" ", 64<<20))), 2, "longer than its period"},
+		"server error":          {answers(500, nil, "no"), 1, "HTTP 500"},
+		"turned away":           {answers(403, nil, "no"), 1, "HTTP 403"},
+		"an endless file":       {answers(200, make([]byte, 9<<20), fmt.Sprintf("%064d  %s.zip", 0, janName)), 2, "above 8 MB"},
+		"too fast, for an hour": {answers(429, nil, ""), 1, "HTTP 429"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, h, warnings := openWithDumps(t, candle.Interval5m, traded(candle.Interval5m, january), time.Now)
+			h.file = test.file
+			f := fetch(t.Context(), s, btc, candle.Interval5m, january)
+			require.NoError(t, f.err)
+			requireSame(t, traded(candle.Interval5m, january), f.candles)
+			require.Len(t, h.files, test.requests)
+			require.EqualValues(t, 8, h.api, "7,652 candles")
+			require.Equal(t, int64(test.requests)+h.api, f.calls, "what brought nothing counts, too")
+			require.Equal(t, h.api*pageWeight, f.credits)
+			if test.warning == "" {
+				require.Empty(t, warnings.String())
+				return
+			}
+			require.Equal(t, 1, strings.Count(warnings.String(), "level=WARN"), warnings.String())
+			require.Contains(t, warnings.String(), test.warning)
+			require.Contains(t, warnings.String(), janName)
+		})
+	}
+}
+
+func TestADumpMayHaveAHeader(t *testing.T) {
+	t.Parallel()
+	s, h, _ := openWithDumps(t, candle.Interval5m, nil, time.Now)
+	h.file = file(archive(t, janName+".csv", header+janRow))
+	f := fetch(t.Context(), s, btc, candle.Interval5m, days("2025-01-01", "2025-02-01"))
+	require.NoError(t, f.err)
+	require.Equal(t, []candle.Candle{{OpenTime: unix("2025-01-01"), Open: 1, High: 4, Low: 0.5, Close: 2, Volume: 3, VolumeUSD: 6}}, f.candles)
+	require.Zero(t, h.api)
+}
+
+// Ranges before and behind a dump that is missing are asked for in one go.
+func TestMissingDumpsDoNotCutTheQuestion(t *testing.T) {
+	t.Parallel()
+	listed := candle.Range{From: unix("2025-03-10"), To: unix("2025-04-01")}
+	s, h, _ := openWithDumps(t, candle.Interval5m, traded(candle.Interval5m, listed), time.Now)
+	f := fetch(t.Context(), s, btc, candle.Interval5m, days("2024-06-01", "2025-04-01"))
+	require.NoError(t, f.err)
+	requireSame(t, traded(candle.Interval5m, listed), f.candles)
+	require.Len(t, h.files, 9+2, "nine months are missing")
+	require.EqualValues(t, 1, h.api, "one answer says that there is nothing in all of them")
+}
+
+// A server of files that does not work must not cost every chunk a request and a line, nor be forgotten for ever.
+func TestDumpsAreLeftAloneWhileTheirServerFails(t *testing.T) {
+	t.Parallel()
+	january := days("2025-01-01", "2025-02-01")
+	for name, broken := range map[string]func(http.ResponseWriter, *http.Request) bool{
+		"says so": answers(http.StatusServiceUnavailable, nil, "no"),
+		"hangs up": func(http.ResponseWriter, *http.Request) bool {
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
+			s, h, warnings := openWithDumps(t, candle.Interval5m, traded(candle.Interval5m, january), func() time.Time { return now })
+			h.file = broken
+			for range 3 {
+				f := fetch(t.Context(), s, btc, candle.Interval5m, january)
+				require.NoError(t, f.err)
+				requireSame(t, traded(candle.Interval5m, january), f.candles)
+			}
+			require.Len(t, h.files, 1)
+			require.EqualValues(t, 3*8, h.api)
+			require.Equal(t, 1, strings.Count(warnings.String(), "level=WARN"))
+			h.file = nil
+			now = now.Add(dumpsPause + time.Second)
+			f := fetch(t.Context(), s, btc, candle.Interval5m, january)
+			require.NoError(t, f.err)
+			requireSame(t, traded(candle.Interval5m, january), f.candles)
+			require.Len(t, h.files, 1+2)
+		})
+	}
+}
+
+func TestInterruptionOfADumpIsNoReasonToAskTheAPI(t *testing.T) {
+	t.Parallel()
+	s, h, warnings := openWithDumps(t, candle.Interval5m, nil, time.Now)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	h.file = func(_ http.ResponseWriter, r *http.Request) bool {
+		cancel()
+		<-r.Context().Done()
+		return true
+	}
+	f := fetch(ctx, s, btc, candle.Interval5m, days("2025-01-01", "2025-02-01"))
+	require.ErrorIs(t, f.err, context.Canceled)
+	require.Equal(t, backfill.ClassInterrupted, backfill.ClassOf(f.err))
+	require.EqualValues(t, 1, f.calls)
+	require.Equal(t, 1, f.pages)
+	require.Zero(t, h.api)
+	require.Empty(t, warnings.String())
+}
+
+func TestAReaderMayStopInsideADump(t *testing.T) {
+	t.Parallel()
+	january := days("2025-01-01", "2025-02-01")
+	s, h, _ := openWithDumps(t, candle.Interval5m, traded(candle.Interval5m, january), time.Now)
+	for page, err := range s.Candles(t.Context(), btc, candle.Interval5m, candle.Range{From: january.From, To: january.To + 86_400}) {
+		require.NoError(t, err)
+		require.Len(t, page.Candles, pageSize)
+		break
+	}
+	require.Len(t, h.files, 2)
+	require.Zero(t, h.api)
+}
+
+func TestAFailingAPIEndsTheSequenceAlsoBesideDumps(t *testing.T) {
+	t.Parallel()
+	january := days("2025-01-01", "2025-02-01")
+	s, h, _ := openWithDumps(t, candle.Interval5m, traded(candle.Interval5m, january), time.Now)
+	h.market.(*simmarket.Server).SetFaults([]simmarket.Fault{{Kind: "500", After: 2}})
+	f := fetch(t.Context(), s, btc, candle.Interval5m, candle.Range{From: january.From, To: january.To + 86_400})
+	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err))
+	require.EqualValues(t, 3, f.calls)
+	requireSame(t, traded(candle.Interval5m, january), f.candles)
+}
+
+func FuzzUnpack(f *testing.F) {
+	january := days("2025-01-01", "2025-02-01")
+	f.Add([]byte(janRow))
+	f.Add([]byte(header + janRow))
+	f.Add([]byte("\"\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		candles, err := unpack(archive(t, "x.csv", string(content)), "x.csv", january, candle.Interval5m, true)
+		if err != nil {
+			require.Nil(t, candles)
+			return
+		}
+		for _, c := range candles {
+			require.True(t, january.Contains(c.OpenTime))
+		}
+	})
+}

@@ -1,0 +1,147 @@
+package sourcetest
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+)
+
+const (
+	typeJSON = "application/json"
+	typeHTML = "text/html"
+	html     = "<!DOCTYPE html><html><title>no</title></html>"
+)
+
+// faults are answers that any service may give.
+func (s Suite) faults() map[string]fault {
+	unavailable := func(answer answerFunc) fault { return fault{answer: answer, class: backfill.ClassUnavailable} }
+	return map[string]fault{
+		"429 with Retry-After":      {answer: reply(429, typeJSON, `{}`, "Retry-After", "7"), class: backfill.ClassRateLimited, wait: 7 * time.Second},
+		"429 in HTML":               {answer: reply(429, typeHTML, html), class: backfill.ClassRateLimited},
+		"500":                       unavailable(reply(500, typeJSON, `{"message":"Internal Server Error"}`)),
+		"502 in HTML":               unavailable(reply(502, typeHTML, html)),
+		"521 in HTML":               unavailable(reply(521, typeHTML, html)),
+		"cut and noticed":           unavailable(cut(true)),
+		"cut in silence":            unavailable(cut(false)),
+		"empty":                     unavailable(reply(200, typeJSON, "")),
+		"HTML for a success":        unavailable(reply(200, typeHTML, html)),
+		"foreign object":            unavailable(reply(200, typeJSON, `{"status":"ok"}`)),
+		"foreign list":              unavailable(reply(200, typeJSON, `[{"status":"ok"}]`)),
+		"null":                      unavailable(reply(200, typeJSON, `null`)),
+		"a word":                    unavailable(reply(200, typeJSON, `"ok"`)),
+		"a token that is not known": {answer: reply(s.BadToken.Status, typeJSON, s.BadToken.Body), class: backfill.ClassPermanent},
+	}
+}
+
+func (s Suite) testErrors(t *testing.T) {
+	t.Parallel()
+	market := s.market(stretch{0, s.Open(t, "http://127.0.0.1:1").PageSize()*2 + 10})
+	r := candle.Range{From: s.Start, To: market[len(market)-1].OpenTime + 1}
+	last := s.FewestCalls(market, r)
+	require.Greater(t, last, int64(2), "the range must take several pages")
+	for name, fault := range s.faults() {
+		for place, request := range map[string]int64{"first": 1, "last": last} {
+			t.Run(name+"/"+place, func(t *testing.T) {
+				t.Parallel()
+				spoiled := fault
+				spoiled.request = request
+				source, server := s.start(t, s.Serve(t, market, None), spoiled)
+				f := s.fetch(t.Context(), t, source, r)
+				require.Error(t, f.err)
+				require.Equal(t, fault.class, backfill.ClassOf(f.err), f.err)
+				require.Equal(t, fault.wait, backfill.RetryAfter(f.err), f.err)
+				s.requireNoSecret(t, f.err)
+				requests, charged := server.counts()
+				require.Equal(t, request, requests, "an error must end the sequence: %v", f.err)
+				require.Equal(t, requests, f.calls)
+				require.Equal(t, charged, f.credits)
+				require.Less(t, len(f.candles), len(market))
+			})
+		}
+	}
+}
+
+func (s Suite) testNoConnection(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	source := s.Open(t, withPassword(gone.URL))
+	f := s.fetch(t.Context(), t, source, candle.Range{From: s.Start, To: s.at(10)})
+	require.Error(t, f.err)
+	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err), f.err)
+	s.requireNoSecret(t, f.err)
+	require.EqualValues(t, 1, f.pages)
+}
+
+// The service is not to blame for what a stopping worker did not wait for.
+func (s Suite) testInterruption(t *testing.T) {
+	t.Parallel()
+	r := candle.Range{From: s.Start, To: s.at(10)}
+	t.Run("under way", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		hang := func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+			cancel()
+			<-r.Context().Done()
+		}
+		source, server := s.start(t, s.Serve(t, s.market(stretch{0, 10}), None), fault{request: 1, answer: hang})
+		f := s.fetch(ctx, t, source, r)
+		require.ErrorIs(t, f.err, context.Canceled)
+		require.Equal(t, backfill.ClassInterrupted, backfill.ClassOf(f.err))
+		requests, _ := server.counts()
+		require.EqualValues(t, 1, requests)
+		require.EqualValues(t, 1, f.calls)
+	})
+	t.Run("before the first request", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		source, server := s.start(t, s.Serve(t, s.market(stretch{0, 10}), None), fault{})
+		f := s.fetch(ctx, t, source, r)
+		require.Equal(t, backfill.ClassInterrupted, backfill.ClassOf(f.err))
+		requests, _ := server.counts()
+		require.Zero(t, requests)
+		require.Zero(t, f.calls)
+	})
+}
+
+// A reader that has enough costs no further request.
+func (s Suite) testStop(t *testing.T) {
+	t.Parallel()
+	market := s.market(stretch{0, s.Open(t, "http://127.0.0.1:1").PageSize() * 3})
+	source, server := s.start(t, s.Serve(t, market, None), fault{})
+	var calls int64
+	for page, err := range source.Candles(t.Context(), s.Token, s.Interval, candle.Range{From: s.Start, To: s.at(len(market))}) {
+		require.NoError(t, err)
+		require.NotEmpty(t, page.Candles)
+		calls = page.APICalls
+		break
+	}
+	requests, _ := server.counts()
+	require.Equal(t, calls, requests)
+}
+
+func (s Suite) testProbe(t *testing.T) {
+	t.Parallel()
+	source, server := s.start(t, s.Serve(t, nil, None), fault{})
+	require.NoError(t, source.Probe(t.Context()), "a service that works without a candle")
+	requests, _ := server.counts()
+	require.EqualValues(t, 1, requests)
+	for name, fault := range map[string]fault{
+		"down":     {request: 1, answer: reply(503, typeHTML, html), class: backfill.ClassUnavailable},
+		"too fast": {request: 1, answer: reply(429, typeJSON, `{}`), class: backfill.ClassRateLimited},
+	} {
+		source, _ := s.start(t, s.Serve(t, nil, None), fault)
+		err := source.Probe(t.Context())
+		require.Equal(t, fault.class, backfill.ClassOf(err), name)
+		s.requireNoSecret(t, err)
+	}
+}
