@@ -42,7 +42,7 @@ func (b *bench) backfill(t *testing.T, seed uint64, args ...string) map[string]a
 		require.NoError(t, worker.Process.Signal(syscall.SIGTERM))
 		_ = worker.Wait() // waited for again at the end of the test
 	}()
-	r := b.run(t, append([]string{"ingestion", "ohlcv", "--wait", "--format", "json"}, args...)...)
+	r := b.run(t, append([]string{"ingestion", "ohlcv", "--no-resume", "--wait", "--format", "json"}, args...)...)
 	require.Equal(t, 0, r.code, r.stderr)
 	return row(t, r.stdout)
 }

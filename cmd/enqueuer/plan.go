@@ -27,9 +27,7 @@ type planned struct {
 
 // plan leaves out what is covered. Coverage that cannot be read is ignored, with a warning (R7); history may be nil.
 func (a *app) plan(ctx context.Context, history *clickhouse.DB, in ingestion, source backfill.Source) (planned, error) {
-	options := backfill.PlanOptions{
-		Now: a.now(), SettleDelay: source.SettleDelay(), ChunkCandles: int64(backfill.PagesPerChunk * source.PageSize()),
-	}
+	options := backfill.PlanOptions{Now: a.now(), SettleDelay: source.SettleDelay(), Cut: source.Cut(in.request.Interval)}
 	whole, err := backfill.NewPlan(in.request, options)
 	if err != nil {
 		return planned{}, err

@@ -107,7 +107,7 @@ func TestPlanOfTheMissingEqualsModel(t *testing.T) {
 			}
 		}
 		request.Wanted = c.Missing()
-		plan, err := NewPlan(request, PlanOptions{Now: coverageNow, ChunkCandles: 7})
+		plan, err := NewPlan(request, PlanOptions{Now: coverageNow, Cut: Cut{Candles: 7}})
 		require.NoError(t, err)
 		planned := map[int64]bool{}
 		for _, chunk := range plan.Chunks {

@@ -3,6 +3,7 @@ package backfill
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -46,13 +47,43 @@ type PlanOptions struct {
 	Now time.Time
 	// SettleDelay is the source's, see Source.
 	SettleDelay time.Duration
-	// ChunkCandles is the most candles of one chunk; at least 1.
-	ChunkCandles int64
+	// Cut is the source's, see Source.
+	Cut Cut
 }
 
-// PagesPerChunk makes a chunk four full answers of its source: large enough that queueing costs little beside fetching
-// (20,000 candles of Birdeye), small enough that a retry repeats seconds, not minutes.
-const PagesPerChunk = 4
+// Cut says how ranges are cut into chunks.
+type Cut struct {
+	// Candles is the most candles of one chunk; at least 1.
+	Candles int64
+	// At is where a chunk ends in any case.
+	At Boundary
+}
+
+// Boundary is a moment that recurs.
+type Boundary int
+
+// The boundaries, in UTC.
+const (
+	Anywhere Boundary = iota
+	EveryDay
+	EveryMonth
+)
+
+// Pages is the usual cut: four full answers of the source. That is large enough that queueing costs little beside fetching
+// (20,000 candles of Birdeye), and small enough that a retry repeats seconds, not minutes.
+func Pages(pageSize int) Cut { return Cut{Candles: 4 * int64(pageSize)} }
+
+// next is the first boundary after t.
+func (b Boundary) next(t int64) int64 {
+	at := time.Unix(t, 0).UTC()
+	switch b {
+	case EveryDay:
+		return time.Date(at.Year(), at.Month(), at.Day()+1, 0, 0, 0, 0, time.UTC).Unix()
+	case EveryMonth:
+		return time.Date(at.Year(), at.Month()+1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	}
+	return math.MaxInt64
+}
 
 // Plan is what a run will fetch.
 type Plan struct {
@@ -68,8 +99,8 @@ type Plan struct {
 
 // NewPlan cuts what is wanted into chunks. It is pure: the same arguments give the same plan.
 func NewPlan(request Request, opts PlanOptions) (Plan, error) {
-	if opts.ChunkCandles < 1 {
-		return Plan{}, errors.New("plan: ChunkCandles must be at least 1")
+	if opts.Cut.Candles < 1 {
+		return Plan{}, errors.New("plan: Cut.Candles must be at least 1")
 	}
 	if request.Interval == 0 {
 		return Plan{}, errors.New("plan: the interval is missing")
@@ -79,7 +110,7 @@ func NewPlan(request Request, opts PlanOptions) (Plan, error) {
 	var plan Plan
 	for _, wanted := range request.Wanted {
 		before := len(plan.Chunks)
-		if err := plan.add(wanted, request.Interval, closed, opts.ChunkCandles); err != nil {
+		if err := plan.add(wanted, request.Interval, closed, opts.Cut); err != nil {
 			return Plan{}, fmt.Errorf("plan %s: %w", wanted.Token, err)
 		}
 		if len(plan.Chunks) > before {
@@ -95,17 +126,17 @@ func ClosedBefore(interval candle.Interval, settle time.Duration, now time.Time)
 	return interval.Truncate(now.Add(-settle).Unix())
 }
 
-func (p *Plan) add(wanted candle.TokenRanges, interval candle.Interval, closed, chunkCandles int64) error {
-	step := chunkCandles * interval.Seconds()
-	if step/chunkCandles != interval.Seconds() {
-		return fmt.Errorf("%d candles of %s are too many for one chunk", chunkCandles, interval)
+func (p *Plan) add(wanted candle.TokenRanges, interval candle.Interval, closed int64, cut Cut) error {
+	step := cut.Candles * interval.Seconds()
+	if step/cut.Candles != interval.Seconds() {
+		return fmt.Errorf("%d candles of %s are too many for one chunk", cut.Candles, interval)
 	}
 	for _, r := range wanted.Ranges {
 		r = openTimes(r, interval)
 		r.To = min(r.To, closed)
 		for from := r.From; from < r.To; {
-			to := r.To
-			if r.To-from > step {
+			to := min(r.To, cut.At.next(from))
+			if to-from > step {
 				to = from + step
 			}
 			p.append(NewChunk(wanted.Token, interval, candle.Range{From: from, To: to}))

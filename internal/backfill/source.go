@@ -33,6 +33,8 @@ type Source interface {
 	SettleDelay() time.Duration
 	// Supports tells why the source cannot serve the chain at this interval, or nil.
 	Supports(chain candle.Chain, interval candle.Interval) error
+	// Cut is how ranges of the interval are best cut into chunks.
+	Cut(interval candle.Interval) Cut
 	// Cost is the most that fetching the range takes.
 	Cost(interval candle.Interval, r candle.Range) Cost
 	// Candles yields the pages that cover the range, in order. The pages prove the range complete only when the

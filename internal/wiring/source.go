@@ -14,6 +14,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/source/binance"
 	"quantbot/internal/source/birdeye"
 	"quantbot/internal/source/breaker"
 	"quantbot/internal/source/budget"
@@ -25,6 +26,7 @@ func SourceNames() []string { return slices.Sorted(maps.Keys(openers)) }
 
 var openers = map[string]func(*Sources) (breaker.Source, error){
 	birdeye.Name: (*Sources).openBirdeye,
+	binance.Name: (*Sources).openBinance,
 }
 
 // Sources opens sources by their names, each once. It is safe for concurrent use.
@@ -71,6 +73,8 @@ func CallsPerSecond(name string, cfg config.Config) float64 {
 	switch name {
 	case birdeye.Name:
 		return cfg.Birdeye.RPS * float64(max(len(cfg.Birdeye.Keys), 1))
+	case binance.Name:
+		return binanceWeight / 2 // a page of candles weighs 2
 	}
 	return 1
 }
@@ -86,6 +90,17 @@ func (s *Sources) openBirdeye() (breaker.Source, error) {
 	}
 	return birdeye.New(birdeye.Config{
 		BaseURL: s.Config.Birdeye.BaseURL, Accounts: accounts, UserAgent: s.userAgent(), Concurrency: s.Concurrency, Logger: s.Logger, Now: s.Now,
+	})
+}
+
+// binanceWeight is the request weight a second that all workers together use: 90 % of the 6,000 a minute that the service
+// allows an address.
+const binanceWeight = 90
+
+func (s *Sources) openBinance() (breaker.Source, error) {
+	return binance.New(binance.Config{
+		BaseURL: s.Config.Binance.BaseURL, DumpURL: s.Config.Binance.DumpURL, Account: s.account(binance.Name, "", binanceWeight),
+		UserAgent: s.userAgent(), Concurrency: s.Concurrency, Logger: s.Logger, Now: s.Now,
 	})
 }
 

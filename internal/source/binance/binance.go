@@ -177,6 +177,25 @@ func (s *Source) page(ctx context.Context, token candle.Token, interval candle.I
 	return page, nil
 }
 
+// Cut implements backfill.Source: where files pay, a chunk is what one of them holds.
+func (s *Source) Cut(interval candle.Interval) backfill.Cut {
+	const day, month = 86_400, 31 * 86_400
+	switch pays := func(seconds int64) bool { return dump{period: candle.Range{To: seconds}}.pays(interval) }; {
+	case s.dumps == nil:
+	case pays(month):
+		return backfill.Cut{Candles: month / interval.Seconds(), At: backfill.EveryMonth}
+	case pays(day):
+		return backfill.Cut{Candles: day / interval.Seconds(), At: backfill.EveryDay}
+	}
+	return backfill.Pages(pageSize)
+}
+
+// Cost implements backfill.Source. It counts on no file: there may be none for the symbol.
+func (s *Source) Cost(interval candle.Interval, r candle.Range) backfill.Cost {
+	calls := (r.Opens(interval) + pageSize - 1) / pageSize
+	return backfill.Cost{Calls: calls, Credits: calls * pageWeight}
+}
+
 // Probe asks the API whether it is there, which costs a weight of 1.
 func (s *Source) Probe(ctx context.Context) error {
 	answer, _, err := s.client.Get(ctx, s.ping, nil, pingWeight)

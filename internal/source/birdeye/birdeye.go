@@ -139,6 +139,9 @@ func (s *Source) question(token candle.Token, interval candle.Interval, r candle
 	return s.endpoint + "?" + query.Encode(), http.Header{"X-Chain": {string(token.Chain)}, "Accept": {"application/json"}}
 }
 
+// Cut implements backfill.Source.
+func (s *Source) Cut(candle.Interval) backfill.Cut { return backfill.Pages(pageSize) }
+
 // Cost implements backfill.Source: full pages, and a last one that is cheaper.
 func (s *Source) Cost(interval candle.Interval, r candle.Range) (cost backfill.Cost) {
 	for left := r.Opens(interval); left > 0; left -= pageSize {
