@@ -27,7 +27,8 @@ type Source interface {
 	SettleDelay() time.Duration
 	// Supports tells why the source cannot serve the chain at this interval, or nil.
 	Supports(chain candle.Chain, interval candle.Interval) error
-	// Candles yields the pages that cover the range, in order. The pages prove the range complete only when the
-	// sequence ends without an error: an error is yielded once, last, with a Class. Each request has its own timeout.
+	// Candles yields the pages that cover the range, one after the other from either end: some services look back in time.
+	// The pages prove the range complete only when the sequence ends without an error: an error is yielded once, last, with
+	// a Class. Each request has its own timeout.
 	Candles(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) iter.Seq2[Page, error]
 }

@@ -70,7 +70,10 @@ func decode(body []byte, answer any) error {
 
 // without says what the answer lacks, and what it says instead.
 func without(what string, body []byte) error {
-	return fmt.Errorf("answer without %s: %s", what, service.Clean(failureMessage(body)))
+	if message := failureMessage(body); message != "" {
+		return fmt.Errorf("answer without %s: %s", what, service.Clean(message))
+	}
+	return fmt.Errorf("answer without %s", what)
 }
 
 // decodeCandles reads an answer's candles in its order.
