@@ -146,18 +146,20 @@ func (m *Market) latest(token candle.Token, interval candle.Interval, end int64,
 	return candles
 }
 
-// begin returns when the token began to trade, 0 if it never did, and whether it exists.
+// begin returns when the token began to trade, 0 if it never did, and whether it exists. Of a recording, the candles of the
+// shortest interval tell best.
 func (m *Market) begin(token candle.Token) (begin int64, exists bool) {
 	if m.recorded == nil {
 		return m.process(token).life.From, true
 	}
+	var shortest candle.Interval
 	for key, candles := range m.recorded {
 		if key.address != token.Address {
 			continue
 		}
 		exists = true
-		if len(candles) > 0 && (begin == 0 || candles[0].OpenTime < begin) {
-			begin = candles[0].OpenTime
+		if len(candles) > 0 && (shortest == 0 || key.interval < shortest) {
+			begin, shortest = candles[0].OpenTime, key.interval
 		}
 	}
 	return begin, exists

@@ -1,6 +1,7 @@
 package geckoterminal
 
 import (
+	"bytes"
 	"maps"
 	"net/http"
 	"slices"
@@ -24,9 +25,13 @@ func TestConformance(t *testing.T) {
 			t.Parallel()
 			sourcetest.Run(t, sourcetest.Suite{
 				Token: token, Interval: candle.Interval1m,
-				Open: func(t *testing.T, baseURL string) breaker.Source { return openURL(t, baseURL, 0) },
+				Open: func(t *testing.T, baseURL string) breaker.Source { return openURL(t, baseURL, today) },
 				Serve: func(_ *testing.T, candles []candle.Candle, disorder sourcetest.Disorder) http.Handler {
-					return simulated(candles, inclusive, string(disorder))
+					market := simmarket.NewRecordedMarket(token, candle.Interval1m, candles)
+					if disorder == sourcetest.None {
+						return serve(market, inclusive)
+					}
+					return serve(market, inclusive, simmarket.Fault{Kind: string(disorder)})
 				},
 				Seen:        seen,
 				FewestCalls: fewestCalls(inclusive),
@@ -40,15 +45,9 @@ func TestConformance(t *testing.T) {
 
 const notFound = `{"errors":[{"status":"404","title":"Not Found"}]}`
 
-// simulated serves the candles from the simulated market, which is inclusive.
-func simulated(candles []candle.Candle, inclusive bool, faults ...string) http.Handler {
-	options := simmarket.Options{Market: simmarket.NewRecordedMarket(token, candle.Interval1m, candles), Now: time.Now}
-	for _, kind := range faults {
-		if kind != "" {
-			options.Faults = append(options.Faults, simmarket.Fault{Kind: kind})
-		}
-	}
-	server := simmarket.NewServer(options)
+// serve is the simulated service, which is inclusive, or one that is not.
+func serve(market *simmarket.Market, inclusive bool, faults ...simmarket.Fault) http.Handler {
+	server := simmarket.NewServer(simmarket.Options{Market: market, Faults: faults, Now: time.Now})
 	if inclusive {
 		return server
 	}
@@ -60,6 +59,14 @@ func simulated(candles []candle.Candle, inclusive bool, faults ...string) http.H
 		}
 		server.ServeHTTP(w, r)
 	})
+}
+
+// recordedMarket is what the service once told about a token.
+func recordedMarket(t *testing.T) *simmarket.Market {
+	t.Helper()
+	market, err := simmarket.LoadCSV(bytes.NewReader(recorded(t, "candles.csv")))
+	require.NoError(t, err)
+	return market
 }
 
 // seen: the service tells the volume in USD alone.
@@ -91,16 +98,4 @@ func fewestCalls(inclusive bool) func([]candle.Candle, candle.Range) int64 {
 		}
 		return calls
 	}
-}
-
-// openURL opens the source on a day of 2024.
-func openURL(t *testing.T, baseURL string, pools int) *Source {
-	t.Helper()
-	source, err := New(config(baseURL + "/api/v2"))
-	require.NoError(t, err)
-	if pools > 0 {
-		source.pools = newPoolCache(pools)
-	}
-	t.Cleanup(source.client.CloseIdleConnections)
-	return source
 }

@@ -28,15 +28,16 @@ func (w *walk) complete() bool { return w.before <= w.from }
 // errNotOlder: the service did not look back from where it was asked to.
 var errNotOlder = errors.New("only candles from after the moment asked for")
 
-// step takes an answer and returns its candles that were not seen yet, oldest first. Errors carry a class.
+// step takes an answer, newest first, and returns its candles that were not seen yet, oldest first. Errors carry a class.
 func (w *walk) step(answer []candle.Candle) ([]candle.Candle, error) {
-	slices.SortStableFunc(answer, func(a, b candle.Candle) int { return cmp.Compare(a.OpenTime, b.OpenTime) })
-	seen, _ := slices.BinarySearchFunc(answer, w.before, func(c candle.Candle, t int64) int { return cmp.Compare(c.OpenTime, t) })
-	if seen > 0 {
-		w.before = answer[0].OpenTime
-		return answer[:seen], nil
-	}
-	if len(answer) > 0 && answer[len(answer)-1].OpenTime > w.before {
+	older := slices.DeleteFunc(slices.Clone(answer), func(c candle.Candle) bool { return c.OpenTime >= w.before })
+	switch {
+	case len(older) > 0:
+		// The last one by the service's order, not the oldest: a stray old candle must not prove that the rest was told.
+		w.before = older[len(older)-1].OpenTime
+		slices.SortStableFunc(older, func(a, b candle.Candle) int { return cmp.Compare(a.OpenTime, b.OpenTime) })
+		return older, nil
+	case slices.ContainsFunc(answer, func(c candle.Candle) bool { return c.OpenTime > w.before }):
 		return nil, backfill.WithClass(backfill.ClassUnavailable, errNotOlder)
 	}
 	if err := w.forgotten(); err != nil {
