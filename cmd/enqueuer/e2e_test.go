@@ -404,7 +404,7 @@ func TestDoctorSaysThatAllIsWell(t *testing.T) {
 	r := b.run(t, "doctor")
 	require.Equal(t, 0, r.code, r.stdout+r.stderr)
 	require.Contains(t, r.stdout, "redis")
-	require.Contains(t, r.stdout, "BIRDEYE_API_KEY is set")
+	require.Contains(t, r.stdout, "birdeye keys             1 set")
 }
 
 func TestARunWithoutChunksEndsAtOnce(t *testing.T) {

@@ -37,7 +37,8 @@ type Source interface {
 	Cut(interval candle.Interval) Cut
 	// Cost is the most that fetching the range takes.
 	Cost(interval candle.Interval, r candle.Range) Cost
-	// Candles yields the pages that cover the range, in order. The pages prove the range complete only when the
-	// sequence ends without an error: an error is yielded once, last, with a Class. Each request has its own timeout.
+	// Candles yields the pages that cover the range, one after the other from either end: some services look back in time.
+	// The pages prove the range complete only when the sequence ends without an error: an error is yielded once, last, with
+	// a Class. Each request has its own timeout.
 	Candles(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) iter.Seq2[Page, error]
 }

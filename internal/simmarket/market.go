@@ -1,9 +1,10 @@
-// Package simmarket is a simulated market-data service that speaks the HTTP APIs of Birdeye and Binance, for the demo,
-// tests and benchmarks. Its market is deterministic: a candle depends on the seed, the token and its time alone, never on the
-// window that was asked for, so a test can compare what arrived with what was there.
+// Package simmarket is a simulated market-data service that speaks the HTTP APIs of Birdeye, GeckoTerminal and Binance, for
+// the demo, tests and benchmarks. Its market is deterministic: a candle depends on the seed, the token and its time alone,
+// never on the window that was asked for, so a test can compare what arrived with what was there.
 package simmarket
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/csv"
 	"errors"
@@ -124,6 +125,44 @@ func (m *Market) candles(token candle.Token, interval candle.Interval, r candle.
 		}
 	}
 	return candles
+}
+
+// latest returns the last candles, at most limit, that open before the end, newest first.
+func (m *Market) latest(token candle.Token, interval candle.Interval, end int64, limit int) []candle.Candle {
+	if m.recorded != nil {
+		all := m.recorded[recordedKey{token.Address, interval}]
+		past, _ := slices.BinarySearchFunc(all, end, func(c candle.Candle, t int64) int { return cmp.Compare(c.OpenTime, t) })
+		found := slices.Clone(all[max(0, past-limit):past])
+		slices.Reverse(found)
+		return found
+	}
+	p := m.process(token)
+	var candles []candle.Candle
+	for open := interval.Truncate(min(end, p.life.To) - 1); open >= p.life.From && len(candles) < limit; open -= interval.Seconds() {
+		if c, ok := p.candle(open, interval); ok {
+			candles = append(candles, c)
+		}
+	}
+	return candles
+}
+
+// begin returns when the token began to trade, 0 if it never did, and whether it exists. Of a recording, the candles of the
+// shortest interval tell best.
+func (m *Market) begin(token candle.Token) (begin int64, exists bool) {
+	if m.recorded == nil {
+		return m.process(token).life.From, true
+	}
+	var shortest candle.Interval
+	for key, candles := range m.recorded {
+		if key.address != token.Address {
+			continue
+		}
+		exists = true
+		if len(candles) > 0 && (shortest == 0 || key.interval < shortest) {
+			begin, shortest = candles[0].OpenTime, key.interval
+		}
+	}
+	return begin, exists
 }
 
 // Life is when the token trades: some start or die while others go on.

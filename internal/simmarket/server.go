@@ -24,7 +24,7 @@ type Options struct {
 	Now         func() time.Time
 }
 
-// Server answers as Birdeye and Binance would, and keeps count of what it was asked.
+// Server answers as Birdeye, GeckoTerminal and Binance would, and keeps count of what it was asked.
 type Server struct {
 	options Options
 	mux     *http.ServeMux
@@ -48,7 +48,7 @@ type Stats struct {
 	ByStatus map[int]int64 `json:"by_status"`
 	// MostPerSecond is the most requests in any rolling second, refused ones included.
 	MostPerSecond int `json:"most_per_second"`
-	// ByToken counts candle requests of at most maxTokens tokens, and Served the candles sent for them.
+	// ByToken counts the requests about at most maxTokens tokens, and Served the candles sent for them.
 	ByToken map[string]int64 `json:"by_token"`
 	Served  map[string]int64 `json:"served"`
 }
@@ -65,6 +65,9 @@ func NewServer(o Options) *Server {
 	s.mux.HandleFunc("GET /api/v3/ping", s.ping)
 	s.mux.HandleFunc("GET /api/v3/klines", s.klines)
 	s.mux.HandleFunc("GET /data/spot/{period}/klines/{symbol}/{interval}/{file}", s.dump)
+	s.mux.HandleFunc("GET /api/v2/networks", s.networks)
+	s.mux.HandleFunc("GET /api/v2/networks/{network}/tokens/{token}/pools", s.pools)
+	s.mux.HandleFunc("GET /api/v2/networks/{network}/pools/{pool}/ohlcv/{timeframe}", s.poolCandles)
 	s.mux.HandleFunc("GET /_sim/stats", s.writeStats)
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	return s
@@ -159,7 +162,7 @@ func (s *Server) admit(token string) (hit *Fault, limited bool) {
 	now := s.options.Now()
 	s.number++
 	s.stats.Requests++
-	if len(s.stats.ByToken) < maxTokens || s.stats.ByToken[token] > 0 {
+	if token != "" && (len(s.stats.ByToken) < maxTokens || s.stats.ByToken[token] > 0) {
 		s.stats.ByToken[token]++
 	}
 	fresh, _ := slices.BinarySearchFunc(s.recent, now.Add(-time.Second), time.Time.Compare)

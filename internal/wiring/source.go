@@ -18,6 +18,7 @@ import (
 	"quantbot/internal/source/birdeye"
 	"quantbot/internal/source/breaker"
 	"quantbot/internal/source/budget"
+	"quantbot/internal/source/geckoterminal"
 	"quantbot/internal/source/service"
 )
 
@@ -25,8 +26,9 @@ import (
 func SourceNames() []string { return slices.Sorted(maps.Keys(openers)) }
 
 var openers = map[string]func(*Sources) (breaker.Source, error){
-	birdeye.Name: (*Sources).openBirdeye,
-	binance.Name: (*Sources).openBinance,
+	birdeye.Name:       (*Sources).openBirdeye,
+	binance.Name:       (*Sources).openBinance,
+	geckoterminal.Name: (*Sources).openGeckoTerminal,
 }
 
 // Sources opens sources by their names, each once. It is safe for concurrent use.
@@ -75,6 +77,8 @@ func CallsPerSecond(name string, cfg config.Config) float64 {
 		return cfg.Birdeye.RPS * float64(max(len(cfg.Birdeye.Keys), 1))
 	case binance.Name:
 		return binanceWeight / 2 // a page of candles weighs 2
+	case geckoterminal.Name:
+		return cfg.GeckoTerminal.PerMinute / 60
 	}
 	return 1
 }
@@ -100,6 +104,13 @@ const binanceWeight = 90
 func (s *Sources) openBinance() (breaker.Source, error) {
 	return binance.New(binance.Config{
 		BaseURL: s.Config.Binance.BaseURL, DumpURL: s.Config.Binance.DumpURL, Account: s.account(binance.Name, "", binanceWeight),
+		UserAgent: s.userAgent(), Concurrency: s.Concurrency, Logger: s.Logger, Now: s.Now,
+	})
+}
+
+func (s *Sources) openGeckoTerminal() (breaker.Source, error) {
+	return geckoterminal.New(geckoterminal.Config{
+		BaseURL: s.Config.GeckoTerminal.BaseURL, Account: s.account(geckoterminal.Name, "", s.Config.GeckoTerminal.PerMinute/60),
 		UserAgent: s.userAgent(), Concurrency: s.Concurrency, Logger: s.Logger, Now: s.Now,
 	})
 }

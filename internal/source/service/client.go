@@ -162,13 +162,15 @@ func (c *Client) pick() (index int, err error) {
 	return 0, err
 }
 
-// reject sets a key aside. It is named by its position, never by its value.
+// reject sets a key aside, where there are others. It is named by its position, never by its value. The only key is asked
+// with again: its answer may be about this one question.
 func (c *Client) reject(ctx context.Context, index int, err error) {
+	if len(c.cfg.Accounts) == 1 {
+		return
+	}
+	c.cfg.Logger.WarnContext(ctx, "API key rejected, set aside", "source", c.cfg.Name, "key", index+1, "keys", len(c.cfg.Accounts), "err", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.rejected[index].err == nil || len(c.cfg.Accounts) > 1 {
-		c.cfg.Logger.WarnContext(ctx, "API key rejected, set aside", "source", c.cfg.Name, "key", index+1, "keys", len(c.cfg.Accounts), "err", err)
-	}
 	c.rejected[index] = rejection{until: c.cfg.Now().Add(setAside), err: err}
 }
 

@@ -78,7 +78,7 @@ func (s Suite) testCoverage(t *testing.T) {
 			slices.SortFunc(f.candles, byOpenTime) // a service may be paged from either end
 			requireSame(t, s.seen(market, r), f.candles)
 			requests, charged := server.counts()
-			require.Equal(t, s.FewestCalls(inside(market, r), r), requests, "the fewest requests possible")
+			require.Equal(t, s.FewestCalls(market, r), requests, "the fewest requests possible")
 			require.Equal(t, requests, f.calls)
 			require.Equal(t, charged, f.credits)
 		})

@@ -31,8 +31,9 @@ type Suite struct {
 	Serve func(t *testing.T, candles []candle.Candle, disorder Disorder) http.Handler
 	// Seen is what the service tells of a true candle; nil = all of it.
 	Seen func(candle.Candle) candle.Candle
-	// FewestCalls is how many requests a range takes at least whose candles, oldest first, are these. See Ascending.
-	FewestCalls func(candles []candle.Candle, r candle.Range) int64
+	// FewestCalls is how many requests the range takes at least in a market of these candles, oldest first; some may be
+	// outside the range, because what a service says of them can prove the range complete. See Ascending.
+	FewestCalls func(market []candle.Candle, r candle.Range) int64
 	// Price is what the service charges for a request, whatever it answers; nil = nothing.
 	Price func(*http.Request) int64
 	// BadToken is the answer to a token that the service does not know.
@@ -92,7 +93,8 @@ func Run(t *testing.T, s Suite) {
 // Ascending returns FewestCalls of a service that answers a window with its first candles, up to the page size: fewer
 // prove the window complete.
 func Ascending(pageSize int, interval candle.Interval) func([]candle.Candle, candle.Range) int64 {
-	return func(candles []candle.Candle, r candle.Range) (calls int64) {
+	return func(market []candle.Candle, r candle.Range) (calls int64) {
+		candles := inside(market, r)
 		for from := r.From; from < r.To; calls++ {
 			if len(candles) < pageSize {
 				return calls + 1
