@@ -45,15 +45,21 @@ func traded(interval candle.Interval, r candle.Range) []candle.Candle {
 // requireSame names the first difference instead of printing thousands of candles.
 func requireSame(t *testing.T, want, got []candle.Candle) {
 	t.Helper()
-	require.True(t, len(want) == len(got), "%d candles instead of %d", len(got), len(want))
+	require.Equal(t, len(want), len(got))
 	for i := range want {
-		require.Equal(t, want[i], got[i], "candle %d", i)
+		if want[i] != got[i] { // reflection for each would take most of the test's time
+			require.Equal(t, want[i], got[i], "candle %d", i)
+		}
 	}
 }
 
 func TestWithinTakesWhatSavesRequests(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2025, 6, 15, 12, 0, 0, 0, time.UTC)
+	var february []string
+	for day := 1; day <= 28; day++ {
+		february = append(february, fmt.Sprintf("2025-02-%02d", day))
+	}
 	for name, test := range map[string]struct {
 		interval candle.Interval
 		r        candle.Range
@@ -65,7 +71,7 @@ func TestWithinTakesWhatSavesRequests(t *testing.T) {
 		"a second too short":             {candle.Interval1m, candle.Range{From: unix("2025-02-01"), To: unix("2025-03-01") - 1}, nil},
 		"days of minutes are no cheaper": {candle.Interval1m, days("2025-02-02", "2025-02-20"), nil},
 		"days of seconds":                {candle.Interval1s, candle.Range{From: unix("2025-02-01") - 10, To: unix("2025-02-03") + 10}, []string{"2025-02-01", "2025-02-02"}},
-		"a month of seconds is too big":  {candle.Interval1s, days("2025-02-01", "2025-02-04"), []string{"2025-02-01", "2025-02-02", "2025-02-03"}},
+		"a month of seconds is too big":  {candle.Interval1s, days("2025-02-01", "2025-03-01"), february},
 		"5m by the month":                {candle.Interval5m, days("2025-01-01", "2025-03-01"), []string{"2025-01", "2025-02"}},
 		"15m is no cheaper":              {candle.Interval15m, days("2025-01-01", "2025-03-01"), nil},
 		"days are not":                   {candle.Interval1d, days("2017-01-01", "2025-03-01"), nil},
@@ -220,7 +226,7 @@ func TestWhatIsWrongWithADumpIsAskedOfTheAPI(t *testing.T) {
 		"short rows":            {file(archive(t, janName+".csv", "1735689600000000,1,4\n")), 2, "line 1"},
 		"two headers":           {file(archive(t, janName+".csv", header+header+janRow)), 2, "line 2"},
 		"more than a month":     {file(archive(t, janName+".csv", strings.Repeat(janRow, 31*288+1))), 2, "longer than its period"},
-		"a bomb":                {file(archive(t, janName+".csv", strings.Repeat(" ", 64<<20))), 2, "longer than its period"},
+		"a bomb":                {file(archive(t, janName+".csv", strings.Repeat(" ", 4<<20))), 2, "longer than its period"},
 		"server error":          {answers(500, nil, "no"), 1, "HTTP 500"},
 		"turned away":           {answers(403, nil, "no"), 1, "HTTP 403"},
 		"an endless file":       {answers(200, make([]byte, 9<<20), fmt.Sprintf("%064d  %s.zip", 0, janName)), 2, "above 8 MB"},

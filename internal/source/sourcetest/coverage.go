@@ -89,7 +89,9 @@ func (s Suite) testCoverage(t *testing.T) {
 func requireSame(t *testing.T, want, got []candle.Candle) {
 	t.Helper()
 	for i := range min(len(want), len(got)) {
-		require.Equal(t, want[i], got[i], "candle %d", i)
+		if want[i] != got[i] { // reflection for each would take most of the suite's time
+			require.Equal(t, want[i], got[i], "candle %d", i)
+		}
 	}
 	require.Equal(t, len(want), len(got))
 }

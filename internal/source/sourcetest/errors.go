@@ -110,6 +110,7 @@ func (s Suite) testInterruption(t *testing.T) {
 		requests, _ := server.counts()
 		require.Zero(t, requests)
 		require.Zero(t, f.calls)
+		require.Zero(t, f.credits)
 	})
 }
 
