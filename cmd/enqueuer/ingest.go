@@ -50,6 +50,9 @@ type ingestOptions struct {
 	format         string
 }
 
+// defaultHaltRate is the default of --halt-rejection-rate.
+const defaultHaltRate = 0.5
+
 func (a *app) ingestionCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ingestion", Short: "Fetch and store market data"}
 	cmd.AddCommand(a.ingestOHLCVCommand())
@@ -102,7 +105,7 @@ range is longer than one page of the source.`,
 	f.StringVar(&o.dedupMode, "dedup-mode", string(manifest.DedupNone), "none, inline (skip what settled runs serve as well) or post-batch (count it at the end)")
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict (rejects candles without volume)")
 	f.Uint8Var(&o.sourceTier, "source-tier", uint8(candle.TierBackfillAPI), "how far the candles are trusted, 0 to 5")
-	f.Float64Var(&o.haltRate, "halt-rejection-rate", 0.5, "halt when more than this share of the candles is rejected, from 1000 candles on; 0 = never")
+	f.Float64Var(&o.haltRate, "halt-rejection-rate", defaultHaltRate, "halt when more than this share of the candles is rejected, from 1000 candles on; 0 = never")
 	f.Int64Var(&o.maxCalls, "max-calls", 0, "refuse a plan that may take more API calls; 0 = any number")
 	f.Int64Var(&o.maxCredits, "max-credits", 0, "refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
 	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched")

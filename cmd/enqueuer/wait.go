@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,6 +78,7 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 		case err == nil:
 			show.update(state)
 			a.mentionMissingWorkers(stores, show, began)
+			a.mentionParked(ctx, stores, show, state.Run.Manifest.Source)
 		}
 		select {
 		case <-ctx.Done():
@@ -93,6 +95,18 @@ func (a *app) mentionMissingWorkers(stores *wiring.Stores, show *progress, began
 	show.mentioned = true
 	if workers, err := stores.Queue.Workers(); err == nil && workers == 0 {
 		show.note("no worker is running: start one with `worker`, on any machine that reaches Redis and ClickHouse")
+	}
+}
+
+// mentionParked says once when a source's quota is used up, and since when it goes on.
+func (a *app) mentionParked(ctx context.Context, stores *wiring.Stores, show *progress, source string) {
+	if a.now().Sub(show.lookedForParked) < lineEvery {
+		return
+	}
+	show.lookedForParked = a.now()
+	if note := parkedNote(ctx, stores, source); note != show.parked {
+		show.parked = note
+		show.note(cmp.Or(note, source+" goes on"))
 	}
 }
 
@@ -132,6 +146,9 @@ type progress struct {
 	lastLine  time.Time
 	moved     bool
 	mentioned bool
+	// parked is what was said last about the source's quota.
+	parked          string
+	lookedForParked time.Time
 }
 
 // lineEvery is the pause between two lines of progress where there is no terminal.

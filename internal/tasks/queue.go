@@ -175,3 +175,15 @@ func (q *Queue) Workers() (int, error) {
 // NewRedisClient makes a Redis client for the same server, for whoever keeps other things there; it is a
 // redis.UniversalClient, which this package does not import.
 func (q *Queue) NewRedisClient() any { return q.conn.MakeRedisClient() }
+
+// Hurry takes up at once the chunks that wait for a later moment. It answers how many.
+func (q *Queue) Hurry() (hurried int, err error) {
+	for _, run := range []func(string) (int, error){q.inspector.RunAllRetryTasks, q.inspector.RunAllScheduledTasks} {
+		n, err := run(QueueIngest)
+		if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+			return hurried, backfill.WithClass(backfill.ClassStore, fmt.Errorf("take up waiting chunks: %w", err))
+		}
+		hurried += n
+	}
+	return hurried, nil
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+	"quantbot/internal/wiring"
+	"quantbot/internal/worklist"
+)
+
+// coverageOptions choose whose coverage to show.
+type coverageOptions struct {
+	from, to, chain, interval, validation, format string
+	sources, tokens                               []string
+	limit                                         int
+}
+
+func (o *coverageOptions) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.from, "from", "", "begin of the range (default: what was asked for)")
+	f.StringVar(&o.to, "to", "", "end of the range, exclusive (default: what was asked for)")
+	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated (default: all that were asked for)")
+	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of a token that names none")
+	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
+	f.StringArrayVar(&o.sources, "source", []string{"birdeye"}, "whose answers count; may be repeated: "+strings.Join(wiring.SourceNames(), ", "))
+	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict: answers are kept apart by it")
+	f.IntVar(&o.limit, "limit", 1_000, "how many tokens to look at, at most")
+	f.StringVar(&o.format, "format", "table", "table or json")
+}
+
+// judgedToken is what is known of a token.
+type judgedToken struct {
+	Token  candle.Token      `json:"token"`
+	Range  candle.Range      `json:"range"`
+	Judged []backfill.Judged `json:"-"`
+	// Candles counts candles by verdict; Due those that a run would ask for now.
+	Candles map[backfill.Verdict]int64 `json:"candles"`
+	Due     int64                      `json:"due"`
+}
+
+// judge calls yield for each token that was asked for, in order.
+func (a *app) judge(ctx context.Context, history *clickhouse.DB, o coverageOptions, yield func(judgedToken) error) error {
+	q, fixed, err := o.query(a)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	if len(q.Tokens) == 0 {
+		if q.Tokens, err = history.AskedTokens(ctx, q.Interval); err != nil {
+			return err
+		}
+	}
+	if len(q.Tokens) > o.limit {
+		fmt.Fprintf(a.stderr, "showing %d of %d tokens (--limit)\n", o.limit, len(q.Tokens))
+		q.Tokens = q.Tokens[:o.limit]
+	}
+	now := a.now()
+	return history.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
+		token := judgedToken{Token: h.Token, Range: q.Range, Candles: make(map[backfill.Verdict]int64)}
+		if !fixed {
+			token.Range = h.Span()
+		}
+		token.Judged = h.Judge(token.Range, now)
+		for _, j := range token.Judged {
+			token.Candles[j.Verdict] += j.Candles
+			if j.Due && j.Verdict != backfill.Have {
+				token.Due += j.Candles
+			}
+		}
+		return yield(token)
+	})
+}
+
+// query answers whether the range was given.
+func (o *coverageOptions) query(a *app) (q clickhouse.CoverageQuery, fixed bool, err error) {
+	q.Range = candle.Range{To: a.now().Unix()}
+	if fixed = o.from != "" || o.to != ""; fixed {
+		if q.Range, err = parseRange(o.from, o.to, a.now()); err != nil {
+			return q, fixed, err
+		}
+	}
+	if q.Interval, err = candle.ParseInterval(o.interval); err != nil {
+		return q, fixed, fmt.Errorf("--interval: %w", err)
+	}
+	if q.Validation, err = candle.ParseValidation(o.validation); err != nil {
+		return q, fixed, fmt.Errorf("--validation: %w", err)
+	}
+	chain, err := candle.ParseChain(o.chain)
+	if err != nil {
+		return q, fixed, fmt.Errorf("--chain: %w", err)
+	}
+	for _, text := range o.tokens {
+		token, err := worklist.ParseToken(text, chain)
+		if err != nil {
+			return q, fixed, err
+		}
+		q.Tokens = append(q.Tokens, token)
+	}
+	for _, name := range o.sources {
+		if !slices.Contains(wiring.SourceNames(), name) {
+			return q, fixed, fmt.Errorf("--source %q is none of %s", name, strings.Join(wiring.SourceNames(), ", "))
+		}
+	}
+	q.Sources = o.sources
+	if o.limit < 1 {
+		return q, fixed, fmt.Errorf("--limit must be at least 1, not %d", o.limit)
+	}
+	return q, fixed, checkFormat(o.format)
+}
+
+func (a *app) coverageCommand() *cobra.Command {
+	var o coverageOptions
+	cmd := &cobra.Command{
+		Use:   "coverage",
+		Short: "Show per token what is there, what the source does not have, and what was never fetched",
+		Long: `Show what is known of each token's candles, counted by verdict:
+
+  have             the candle is there
+  confirmed empty  the source has none there
+  rejected         the source's candle was corrupt; asked for again after a day
+  unconfirmed      no candle, from a source that never had one of the token; asked for again after a day
+  failed           the source gave no answer
+  never asked
+
+The bar shows them over the range: █ have, · confirmed empty, r rejected, ? unconfirmed, x failed, blank never asked.`,
+		Example: "  quantbot ohlcv coverage\n  quantbot ohlcv coverage --from 2025-01-01 --to 2025-02-01 --token So11111111111111111111111111111111111111112 --format json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+				tokens := []judgedToken{}
+				err := a.judge(cmd.Context(), history, o, func(t judgedToken) error { tokens = append(tokens, t); return nil })
+				if err != nil {
+					return err
+				}
+				if o.format == "json" {
+					return a.printJSON(tokens)
+				}
+				a.printCoverage(tokens)
+				return nil
+			})
+		},
+	}
+	o.register(cmd)
+	return cmd
+}
+
+func (a *app) printCoverage(tokens []judgedToken) {
+	t := a.newTable("token", "have", "empty", "rejected", "unconfirmed", "failed", "never asked", "bar")
+	for _, token := range tokens {
+		row := []any{token.Token}
+		for _, verdict := range []backfill.Verdict{backfill.Have, backfill.ConfirmedEmpty, backfill.RejectedCandle, backfill.Unconfirmed, backfill.FailedToFetch, backfill.NeverAsked} {
+			row = append(row, token.Candles[verdict])
+		}
+		t.AppendRow(append(row, bar(token)))
+	}
+	fmt.Fprintln(a.stdout, t.Render())
+}
+
+var barSigns = map[backfill.Verdict]rune{
+	backfill.Have: '█', backfill.ConfirmedEmpty: '·', backfill.RejectedCandle: 'r', backfill.Unconfirmed: '?', backfill.FailedToFetch: 'x', backfill.NeverAsked: ' ',
+}
+
+// bar cuts the range into equal parts and shows each part's most frequent verdict.
+func bar(t judgedToken) string {
+	const width = 40
+	if t.Range.Empty() {
+		return ""
+	}
+	signs := make([]rune, width)
+	for i := range int64(width) {
+		length := t.Range.To - t.Range.From
+		part := candle.Range{From: t.Range.From + length*i/width, To: t.Range.From + length*(i+1)/width}
+		seconds := make(map[backfill.Verdict]int64)
+		for _, j := range t.Judged {
+			if r := j.Range.Intersect(part); !r.Empty() {
+				seconds[j.Verdict] += r.To - r.From
+			}
+		}
+		most := backfill.NeverAsked
+		for _, verdict := range slices.Sorted(maps.Keys(seconds)) {
+			if seconds[verdict] > seconds[most] {
+				most = verdict
+			}
+		}
+		signs[i] = barSigns[most]
+	}
+	return string(signs)
+}
+
+// gap is a stretch that a run would ask for.
+type gap struct {
+	Token   candle.Token     `json:"token"`
+	Range   candle.Range     `json:"range"`
+	Candles int64            `json:"candles"`
+	Verdict backfill.Verdict `json:"verdict"`
+}
+
+func (a *app) gapsCommand() *cobra.Command {
+	var o coverageOptions
+	var fetch, wait bool
+	cmd := &cobra.Command{
+		Use:   "gaps",
+		Short: "List the ranges that are missing and would be asked for now, or fetch them",
+		Long: `List the ranges of each token that no answer covers: failed, never asked, or due to be asked again (see coverage). With
+--fetch, start a run that fetches them from the first --source, with the others as its fallbacks.`,
+		Example: "  quantbot ohlcv gaps\n  quantbot ohlcv gaps --fetch --wait",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var gaps []gap
+			err := a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+				return a.judge(cmd.Context(), history, o, func(t judgedToken) error {
+					for _, j := range t.Judged {
+						if j.Due && j.Verdict != backfill.Have {
+							gaps = append(gaps, gap{t.Token, j.Range, j.Candles, j.Verdict})
+						}
+					}
+					return nil
+				})
+			})
+			switch {
+			case err != nil:
+				return err
+			case fetch:
+				return a.fetchGaps(cmd, o, gaps, wait)
+			case o.format == "json":
+				return a.printJSON(gaps)
+			}
+			a.printGaps(gaps)
+			return nil
+		},
+	}
+	o.register(cmd)
+	cmd.Flags().BoolVar(&fetch, "fetch", false, "start a run that fetches them")
+	cmd.Flags().BoolVar(&wait, "wait", false, "with --fetch: wait for the end and show progress")
+	return cmd
+}
+
+func (a *app) printGaps(gaps []gap) {
+	if len(gaps) == 0 {
+		fmt.Fprintln(a.stdout, "No gaps.")
+		return
+	}
+	t := a.newTable("token", "from (UTC)", "to", "candles", "why")
+	for _, g := range gaps {
+		t.AppendRow([]any{g.Token, candle.FormatTime(g.Range.From), candle.FormatTime(g.Range.To), g.Candles, g.Verdict})
+	}
+	fmt.Fprintln(a.stdout, t.Render())
+}
+
+// fetchGaps starts a run like ingestion ohlcv does, with the gaps as its worklist.
+func (a *app) fetchGaps(cmd *cobra.Command, o coverageOptions, gaps []gap, wait bool) error {
+	if len(gaps) == 0 {
+		fmt.Fprintln(a.stderr, "no gaps, nothing to fetch")
+		return nil
+	}
+	in := ingestion{options: ingestOptions{
+		source: o.sources[0], fallbacks: o.sources[1:], window: "range", haltRate: defaultHaltRate, wait: wait, format: o.format,
+	}}
+	in.request = backfill.Request{
+		Source: o.sources[0], Fallbacks: o.sources[1:], DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI,
+	}
+	var errs [2]error
+	in.request.Interval, errs[0] = candle.ParseInterval(o.interval)
+	in.request.Validation, errs[1] = candle.ParseValidation(o.validation)
+	if err := cmp.Or(errs[0], errs[1]); err != nil {
+		return err
+	}
+	in.rng = gaps[0].Range
+	for _, g := range gaps {
+		in.rng = candle.Range{From: min(in.rng.From, g.Range.From), To: max(in.rng.To, g.Range.To)}
+		in.request.Wanted = append(in.request.Wanted, candle.TokenRanges{Token: g.Token, Ranges: []candle.Range{g.Range}})
+	}
+	in.request.Normalize()
+	source, err := a.openSources(in)
+	if err != nil {
+		return err
+	}
+	return a.launch(cmd.Context(), cmd, in, source)
+}

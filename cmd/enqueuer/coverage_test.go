@@ -1,0 +1,166 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/simmarket"
+)
+
+func (b *bench) asked() (calls int64) {
+	for _, n := range b.market.Stats().ByStatus {
+		calls += n
+	}
+	return calls
+}
+
+// The second run of the same input asks for nothing, a longer one only for what is new, and after a rollback everything
+// is asked for again; a dry run says all of it before, and its numbers are the run's.
+func TestARunFetchesOnlyWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.worker(t)
+	b.ok(t, "migrate")
+	tokens := tradingTokens(t, 3)
+	list := writeTokens(t, tokens)
+	input := func(to string, more ...string) []string {
+		return append([]string{"ingestion", "ohlcv", "--tokens", list, "--from", "2025-03-01", "--to", to, "--format", "json"}, more...)
+	}
+	dry := func(to string, more ...string) (e estimate) {
+		require.NoError(t, json.Unmarshal([]byte(b.ok(t, input(to, append(more, "--dry-run")...)...).stdout), &e))
+		return e
+	}
+	whole := dry("2025-03-02")
+	require.Equal(t, estimate{Chunks: 3, Tokens: 3, Candles: 3 * 1440, APICalls: 3, Credits: 3 * 90, CallsPerSecond: 500, DurationSeconds: 3.0 / 500}, whole)
+	require.Zero(t, b.asked(), "a dry run asks nobody")
+	refused := b.run(t, input("2025-03-02", "--max-calls", "2", "--wait")...)
+	require.Equal(t, exitRefused, refused.code)
+	require.Contains(t, refused.stderr, "3 API calls")
+	require.Equal(t, exitRefused, b.run(t, input("2025-03-02", "--max-credits", "269", "--wait")...).code)
+
+	first := row(t, b.ok(t, input("2025-03-02", "--wait", "--max-calls", "3")...).stdout)
+	require.EqualValues(t, whole.APICalls, first["api_calls"])
+	require.EqualValues(t, whole.Credits, first["credits"])
+	require.EqualValues(t, 3, b.asked())
+
+	again := b.ok(t, input("2025-03-02", "--wait")...)
+	require.EqualValues(t, 0, row(t, again.stdout)["api_calls"])
+	require.Equal(t, "completed", row(t, again.stdout)["status"])
+	require.Contains(t, again.stderr, "nothing to fetch")
+	require.EqualValues(t, 3, b.asked(), "a second identical run asks for nothing")
+
+	longer := dry("2025-03-03")
+	require.EqualValues(t, 3*1440, longer.Candles)
+	require.EqualValues(t, 3*1440, longer.CoveredCandles)
+	require.Positive(t, longer.SavedCredits)
+	require.EqualValues(t, 2*3*1440, dry("2025-03-03", "--no-resume").Candles)
+	require.EqualValues(t, 3*1440, dry("2025-03-02", "--validation", "strict").Candles, "another validation has its own coverage")
+
+	preview := b.ok(t, "ohlcv", "runs-rollback", fmt.Sprint(first["run_id"]), "--dry-run").stdout
+	require.Contains(t, preview, "4320 candles were not fetched by run "+fmt.Sprint(row(t, again.stdout)["run_id"]))
+	b.ok(t, "ohlcv", "runs-rollback", fmt.Sprint(first["run_id"]), "--yes")
+	require.Equal(t, whole, dry("2025-03-02"))
+	b.ok(t, "ohlcv", "runs-restore", fmt.Sprint(first["run_id"]))
+	require.Zero(t, dry("2025-03-02").Chunks)
+}
+
+// tradingTokens have candles on 1 March 2025.
+func tradingTokens(t *testing.T, n int) (tokens []candle.Token) {
+	t.Helper()
+	day := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}
+	for _, token := range simmarket.Tokens(100) {
+		if truth(simmarket.NewMarket(1), []candle.Token{token}, day) > 0 && len(tokens) < n {
+			tokens = append(tokens, token)
+		}
+	}
+	require.Len(t, tokens, n)
+	return tokens
+}
+
+// A token that failed is a gap until gaps --fetch has filled it.
+func TestGapsAreShownAndFetched(t *testing.T) {
+	t.Parallel()
+	tokens := tradingTokens(t, 3)
+	bad := tokens[1]
+	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: bad.Address}}})
+	b.worker(t)
+	r := b.run(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02", "--wait")
+	require.Equal(t, exitRunFailed, r.code, r.stderr)
+	var gaps []gap
+	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "gaps", "--format", "json").stdout), &gaps))
+	day := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}
+	require.Equal(t, []gap{{bad, day, 1440, backfill.FailedToFetch}}, gaps)
+	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, bad.Address)
+	require.Contains(t, b.ok(t, "ohlcv", "coverage").stdout, "xxxxxxxx")
+
+	var covered []judgedToken
+	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "coverage", "--format", "json", "--token", tokens[0].Address).stdout), &covered))
+	have := truth(simmarket.NewMarket(1), tokens[:1], day)
+	require.Equal(t, have, covered[0].Candles[backfill.Have])
+	require.Equal(t, 1440-have, covered[0].Candles[backfill.ConfirmedEmpty])
+	require.Equal(t, exitUsage, b.run(t, "ohlcv", "coverage", "--source", "nasdaq").code)
+
+	b.market.SetFaults(nil)
+	b.ok(t, "ohlcv", "gaps", "--fetch", "--wait")
+	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, "No gaps.")
+	require.EqualValues(t, truth(simmarket.NewMarket(1), tokens, day), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
+}
+
+// The source does not know one of the tokens; a fallback does. What it gives says where it is from, and covers.
+func TestAFallbackFillsWhatTheSourceLacks(t *testing.T) {
+	t.Parallel()
+	tokens := tradingTokens(t, 2)
+	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[1].Address}}})
+	other := setup(t, simmarket.Options{})
+	b.vars["GECKOTERMINAL_BASE_URL"], b.vars["GECKOTERMINAL_RPM"] = other.vars["BIRDEYE_BASE_URL"]+"/api/v2", "6000"
+	b.worker(t)
+	now := time.Now().UTC().Truncate(24 * time.Hour)
+	input := []string{
+		"ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", now.AddDate(0, 0, -3).Format(time.DateOnly), "--to", now.AddDate(0, 0, -2).Format(time.DateOnly),
+		"--fallback", "geckoterminal", "--wait", "--format", "json",
+	}
+	require.Equal(t, "completed", row(t, b.ok(t, input...).stdout)["status"])
+	day := candle.Range{From: now.AddDate(0, 0, -3).Unix(), To: now.AddDate(0, 0, -2).Unix()}
+	for token, want := range map[candle.Token]string{tokens[0]: "birdeye\t2", tokens[1]: "geckoterminal\t1"} {
+		if truth(simmarket.NewMarket(1), []candle.Token{token}, day) == 0 {
+			continue // it does not trade any more
+		}
+		got := b.env.ClickHouse(t, fmt.Sprintf("SELECT DISTINCT source, source_tier FROM %s WHERE token_address = '%s'", b.table("ohlcv_candles"), token.Address))
+		require.Equal(t, want, strings.TrimSpace(got))
+	}
+	require.EqualValues(t, 0, row(t, b.ok(t, input...).stdout)["api_calls"], "what the fallback answered covers as well")
+	require.Equal(t, exitUsage, b.run(t, append(input, "--fallback", "nasdaq")...).code)
+}
+
+// A quota that is used up parks the source; sources shows it, and sources-unpark lets the run go on at once.
+func TestAParkedSourceGoesOnWhenUnparked(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "quota"}}})
+	b.worker(t)
+	tokens := tradingTokens(t, 2)
+	b.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02")
+	require.Eventually(t, func() bool { return b.parked(t) }, 20*time.Second, 100*time.Millisecond)
+	require.Contains(t, b.ok(t, "ohlcv", "sources").stdout, "parked until")
+	b.market.SetFaults(nil)
+	require.Eventually(t, func() bool {
+		b.ok(t, "ohlcv", "sources-unpark", "birdeye")
+		return b.number(t, "SELECT count() FROM "+b.table("ohlcv_ingestion_runs")+" WHERE status = 'completed'") == 1
+	}, 30*time.Second, 500*time.Millisecond)
+	require.Equal(t, exitUsage, b.run(t, "ohlcv", "sources-unpark", "nasdaq").code)
+}
+
+func (b *bench) parked(t *testing.T) bool {
+	t.Helper()
+	var all []struct {
+		ParkedUntil time.Time `json:"parked_until"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "sources", "--format", "json").stdout), &all))
+	return len(all) == 1 && !all[0].ParkedUntil.IsZero()
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/source/budget"
+	"quantbot/internal/wiring"
+)
+
+func (a *app) sourcesCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "sources",
+		Short: "Show how fast each source's accounts are asked, and which ones pause or are parked",
+		Long: `Show the budgets that the workers share. An account is what a service counts requests by: that of a key, shown by a digest,
+or all workers together where a service wants no key. Paused: the service said that it was asked too fast. Parked: its
+quota is used up; it is asked again then, or at once after sources-unpark.`,
+		Example: "  quantbot ohlcv sources",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return a.withRedis(cmd.Context(), func(stores *wiring.Stores) error {
+				all, err := budget.List(cmd.Context(), stores.Redis)
+				if err != nil {
+					return err
+				}
+				if format == "json" {
+					return a.printJSON(all)
+				}
+				a.printSources(all)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+func (a *app) printSources(all []budget.Status) {
+	if len(all) == 0 {
+		fmt.Fprintln(a.stdout, "No source has been asked yet.")
+		return
+	}
+	t := a.newTable("source", "account", "a second", "of", "workers", "state")
+	for _, s := range all {
+		state := "ready"
+		switch {
+		case !s.ParkedUntil.IsZero():
+			state = "parked until " + formatTime(s.ParkedUntil)
+		case !s.PausedUntil.IsZero():
+			state = "paused until " + formatTime(s.PausedUntil)
+		}
+		t.AppendRow([]any{s.Source, s.ID, fmt.Sprintf("%.3g", s.PerSecond), fmt.Sprintf("%.3g", s.Configured), s.Workers, state})
+	}
+	fmt.Fprintln(a.stdout, t.Render())
+}
+
+func (a *app) sourcesUnparkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:       "sources-unpark NAME",
+		Short:     "Ask a parked source again at once",
+		Long:      "Ask a source again at once that was parked because its quota was used up: after buying more, for example. Chunks that wait for it are taken up at once.",
+		Example:   "  quantbot ohlcv sources-unpark birdeye",
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: wiring.SourceNames(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.Contains(wiring.SourceNames(), args[0]) {
+				return fmt.Errorf("unknown source %q (known: %s)", args[0], strings.Join(wiring.SourceNames(), ", "))
+			}
+			return a.withRedis(cmd.Context(), func(stores *wiring.Stores) error {
+				unparked, err := budget.Unpark(cmd.Context(), stores.Redis, args[0])
+				if err != nil {
+					return err
+				}
+				hurried, err := stores.Queue.Hurry()
+				fmt.Fprintf(a.stderr, "%s: %d accounts were parked, %d waiting chunks are taken up again\n", args[0], unparked, hurried)
+				return err
+			})
+		},
+	}
+}
+
+// withRedis runs f with Redis alone.
+func (a *app) withRedis(ctx context.Context, f func(*wiring.Stores) error) (err error) {
+	a.begin()
+	cfg, release, err := a.configure(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	stores, err := wiring.OpenRedis(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	return f(stores)
+}
+
+// parkedNote says until when a run's source is parked, or nothing. It is only a note: without Redis there is none.
+func parkedNote(ctx context.Context, stores *wiring.Stores, source string) string {
+	all, err := budget.List(ctx, stores.Redis)
+	if err != nil {
+		return ""
+	}
+	until := budget.ParkedUntil(all, source)
+	if until.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%s is parked until %s: its quota is used up (sources-unpark %s)", source, until.Format(time.RFC3339), source)
+}
