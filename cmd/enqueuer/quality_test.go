@@ -183,3 +183,48 @@ func TestWhatAMisbehavingMarketSentIsAccountedFor(t *testing.T) {
 	require.EqualValues(t, broken, b.number(t, "SELECT count() FROM "+b.table("ohlcv_rejected_candles")+" FINAL WHERE rule = 'INVALID_RANGE' AND high < low"))
 	require.EqualValues(t, all-broken, b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
 }
+
+// A recording of 2023 in which opens lie outside of low and high and one time comes twice: what is stored, rejected and
+// deduplicated is exactly what the rules say, and together it is everything.
+func TestARecordedSeriesWithFlawsIsExplained(t *testing.T) {
+	t.Parallel()
+	encoded, err := os.ReadFile(filepath.Join("..", "..", "..", "shared", "data", "geckoterminal_get_ohlcv.json"))
+	if os.IsNotExist(err) {
+		t.Skip("the recorded market data is not on this machine")
+	}
+	require.NoError(t, err)
+	var body struct {
+		Data struct {
+			Attributes struct {
+				List [][6]float64 `json:"ohlcv_list"`
+			} `json:"attributes"`
+		} `json:"data"`
+	}
+	require.NoError(t, json.Unmarshal(encoded, &body))
+	rows := body.Data.Attributes.List
+	require.Len(t, rows, 100)
+	text := "token_address,interval,unix_time,o,h,l,c,v_usd\n"
+	valid, outside := map[int64]bool{}, map[int64]bool{}
+	for _, r := range rows {
+		text += fmt.Sprintf("%s,15m,%d,%v,%v,%v,%v,%v\n", recordedMint, int64(r[0]), r[1], r[2], r[3], r[4], r[5])
+		if r[1] < r[3] || r[1] > r[2] {
+			outside[int64(r[0])] = true
+			continue
+		}
+		require.True(t, r[4] >= r[3] && r[4] <= r[2] && r[2] >= r[3] && r[5] >= 0, "the only flaw is the open")
+		valid[int64(r[0])] = true
+	}
+	require.Less(t, len(valid)+len(outside), len(rows), "a time comes twice")
+	market, err := simmarket.LoadCSV(strings.NewReader(text))
+	require.NoError(t, err)
+	b := setup(t, simmarket.Options{Market: market})
+	b.worker(t)
+	run := row(t, b.ok(t, "ingestion", "ohlcv", "--token", recordedMint, "--interval", "15m", "--wait", "--format", "json",
+		"--from", candle.FormatTime(int64(rows[99][0])), "--to", candle.FormatTime(int64(rows[0][0])+900)).stdout)
+	require.EqualValues(t, len(rows), run["candles_fetched"])
+	require.EqualValues(t, len(valid), run["candles_inserted"])
+	require.EqualValues(t, len(outside), run["candles_rejected"])
+	require.EqualValues(t, len(rows)-len(valid)-len(outside), run["candles_deduplicated"])
+	require.EqualValues(t, len(outside), b.number(t, "SELECT count() FROM "+b.table("ohlcv_rejected_candles")+" FINAL WHERE rule = 'OPEN_OUTSIDE_RANGE' AND (open < low OR open > high)"))
+	require.EqualValues(t, len(valid), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
+}

@@ -101,7 +101,7 @@ func TestPlanOfTheMissingEqualsModel(t *testing.T) {
 			c.Add(a)
 			for m := a.Range.From; m < a.Range.To; m += 60 {
 				corrupt := slices.ContainsFunc(rejected, func(r RejectedRange) bool { return r.RunID == a.RunID && r.Range.Contains(m) })
-				if a.Answered && (a.EndedAt == fresh || a.Confirmed && !corrupt) {
+				if a.Answered && (a.EndedAt.Equal(fresh) || a.Confirmed && !corrupt) {
 					delete(wanted, m)
 				}
 			}

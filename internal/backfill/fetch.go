@@ -8,7 +8,7 @@ import (
 	"quantbot/internal/candle"
 )
 
-// Answers without a body that a chunk may get from a source before it is taken elsewhere, or fails.
+// UnansweredLimit is how often a chunk may get no answer from a source before it is taken elsewhere, or fails.
 const UnansweredLimit = 5
 
 // fetchAnywhere asks the run's source and, where that has nothing, its fallbacks in turn. The outcome names the source

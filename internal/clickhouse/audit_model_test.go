@@ -112,7 +112,7 @@ func (m *auditModel) write() {
 	}
 	if run.Manifest.DedupMode == manifest.DedupInline {
 		wantStore, wantCount := m.inline(run, w.Candles)
-		store, count := m.db.Deduplicate(context.Background(), run.Run, w.Chunk, run.Run.Manifest.Source, w.Candles)
+		store, count := m.db.Deduplicate(context.Background(), run.Run, w.Chunk, run.Manifest.Source, w.Candles)
 		if diff := gocmp.Diff(wantStore, store); diff != "" || wantCount != count {
 			m.t.Fatalf("inline dedup: %d instead of %d, stored (-want +got):\n%s", count, wantCount, diff)
 		}
