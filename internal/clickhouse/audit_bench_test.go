@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
 )
 
 // auditVersions is how many versions the large benchmarks work on: QUANTBOT_BENCH_VERSIONS, else a tenth of a million.
@@ -160,4 +161,31 @@ func readTokenMonth(b *testing.B, db *DB, table string) (seconds float64) {
 	require.NoError(b, err)
 	require.Equal(b, monthOfMinutes, rows)
 	return time.Since(began).Seconds()
+}
+
+// BenchmarkCoverage subtracts the answers for tokens of ten chunks each, as a plan does; QUANTBOT_BENCH_VERSIONS / 10 tokens.
+func BenchmarkCoverage(b *testing.B) {
+	db, _ := openMigrated(b)
+	run := newRun(0)
+	tokens := auditVersions(b) / 10
+	require.NoError(b, db.Started(b.Context(), run))
+	require.NoError(b, db.exec(b.Context(), streamTimeout, `INSERT INTO ohlcv_ingestion_tasks
+		(run_id, attempt, chunk_id, chain, token_address, interval_seconds, range_from, range_to, status, source, candles_fetched, ended_at)
+		SELECT {run:UUID}, 1, toString(number), 'solana', 'token' || leftPad(toString(intDiv(number, 10)), 38, '0'), 60,
+			toDateTime(1200000 * (number % 10), 'UTC'), toDateTime(1200000 * (number % 10 + 1), 'UTC'), 'success', 'birdeye', 20000, now64(3)
+		FROM numbers({n:UInt64})`, named("run", run.ID()), named("n", 10*tokens)))
+	wanted := make([]candle.TokenRanges, tokens)
+	for i := range wanted {
+		address := fmt.Sprintf("token%038d", i)
+		wanted[i] = candle.TokenRanges{Token: candle.Token{Chain: candle.Solana, Address: address}, Ranges: []candle.Range{{From: 0, To: 12_600_000}}}
+	}
+	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}}
+	for b.Loop() {
+		coverage := backfill.NewCoverage(wanted, candle.Interval1m, time.Now())
+		require.NoError(b, db.FillCoverage(b.Context(), q, coverage))
+		missing := coverage.Missing()
+		require.Len(b, missing, tokens)
+		require.Equal(b, []candle.Range{{From: 12_000_000, To: 12_600_000}}, missing[0].Ranges)
+	}
+	b.ReportMetric(float64(tokens)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
