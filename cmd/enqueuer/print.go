@@ -136,7 +136,7 @@ func (a *app) printDetails(d runDetails) {
 		{"attempt", strconv.FormatUint(uint64(r.Attempt), 10)},
 		{"version", r.ScriptVersion},
 		{"git", fmt.Sprintf("%s on %s, %s", r.GitCommitHash, r.GitBranch, dirtiness(r.GitDirty))},
-		{"source", fmt.Sprintf("%s %s, tier %d, %s validation, dedup %s", r.Source, r.Interval, r.SourceTier, r.Validation, r.DedupMode)},
+		{"source", fmt.Sprintf("%s %s, tier %d, %s validation, dedup %s", strings.Join(append([]string{r.Source}, r.Fallbacks...), ", else "), r.Interval, r.SourceTier, r.Validation, r.DedupMode)},
 		{"range", formatTime(r.RangeFrom) + " to " + formatTime(r.RangeTo)},
 		{"input hash", r.InputHash},
 		{"arguments", compact(r.CLIArgs)},
@@ -221,7 +221,7 @@ func rowOf(record backfill.RunRecord) clickhouse.RunRow {
 		ErrorsCount: int64(record.FailedChunks), ErrorMessage: record.ErrorMessage, ZeroVolumeCount: record.Stats.ZeroVolume,
 		DedupMode: string(m.DedupMode), Attempt: uint32(max(record.Attempt, 0)), PlannedChunks: int64(record.PlannedChunks),
 		CancelledChunks: int64(record.CancelledChunks), CandlesDropped: record.Stats.Dropped, APICalls: record.Stats.APICalls,
-		Credits: record.Stats.Credits, Source: m.Source, Interval: m.Interval.String(),
+		Credits: record.Stats.Credits, Source: m.Source, Fallbacks: m.Fallbacks, MaxCredits: m.MaxCredits, Interval: m.Interval.String(),
 		RangeFrom: time.Unix(m.Range.From, 0).UTC(), RangeTo: time.Unix(m.Range.To, 0).UTC(),
 		Validation: string(m.Validation), StartedBy: m.StartedBy, RetriedChunks: int64(record.RetriedChunks), HaltRejectionRate: m.HaltRejectionRate,
 	}

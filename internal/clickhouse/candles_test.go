@@ -36,8 +36,8 @@ func TestWriteChunkStoresEveryField(t *testing.T) {
 	require.NoError(t, db.conn.QueryRow(t.Context(),
 		"SELECT quality_score, source_tier, rank, ingestion_run_id, source, script_version, ingested_at FROM ohlcv_candle_versions WHERE timestamp = {t:UInt32}",
 		named("t", day0)).Scan(&quality, &tier, &rank, &runID, &source, &version, &ingested))
-	require.Equal(t, candle.Quality(want[0], candle.TierBackfillAPI), quality)
-	require.Equal(t, uint8(candle.TierBackfillAPI), tier)
+	require.Equal(t, candle.Quality(want[0], candle.TierBackfillRaw), quality)
+	require.Equal(t, uint8(candle.TierBackfillRaw), tier, "a fallback is trusted one step less")
 	require.Equal(t, Rank(quality, run.Manifest.StartedAt), rank)
 	require.Equal(t, run.ID(), runID)
 	require.Equal(t, "geckoterminal", source, "the service that answered, not the one that was asked first")

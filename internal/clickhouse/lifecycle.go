@@ -56,6 +56,8 @@ type lifecycleRow struct {
 	Validation      string     `ch:"validation"`
 	StartedBy       string     `ch:"started_by"`
 	HaltRejection   float64    `ch:"halt_rejection_rate"`
+	Fallbacks       []string   `ch:"fallbacks"`
+	MaxCredits      int64      `ch:"max_credits"`
 }
 
 // Started writes that the attempt runs. Written late, it hides neither the attempt's end nor a later attempt.
@@ -131,6 +133,8 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 		Validation:      string(m.Validation),
 		StartedBy:       m.StartedBy,
 		HaltRejection:   m.HaltRejectionRate,
+		Fallbacks:       m.Fallbacks,
+		MaxCredits:      m.MaxCredits,
 	}, nil
 }
 

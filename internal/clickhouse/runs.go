@@ -51,6 +51,8 @@ type RunRow struct {
 	Validation          string          `json:"validation"`
 	StartedBy           string          `json:"started_by"`
 	HaltRejectionRate   float64         `json:"halt_rejection_rate"`
+	Fallbacks           []string        `json:"fallbacks"`
+	MaxCredits          int64           `json:"max_credits"`
 }
 
 // columns are the scan destinations in the view's order.
@@ -62,6 +64,7 @@ func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 		&r.TokensProcessed, &r.ErrorsCount, &r.ErrorMessage, &r.ZeroVolumeCount, &r.DedupMode, &r.DedupCompletedAt,
 		&r.Attempt, &r.PlannedChunks, &r.RetriedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
 		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy, &r.HaltRejectionRate,
+		&r.Fallbacks, &r.MaxCredits,
 	}
 }
 
@@ -118,6 +121,8 @@ func (r *RunRow) manifest() (manifest.Manifest, error) {
 		GitDirty:      r.GitDirty,
 		InputHash:     r.InputHash,
 		Source:        r.Source,
+		Fallbacks:     r.Fallbacks,
+		MaxCredits:    r.MaxCredits,
 		Interval:      interval,
 		Range:         candle.Range{From: r.RangeFrom.Unix(), To: r.RangeTo.Unix()},
 		Validation:    candle.Validation(r.Validation),

@@ -49,9 +49,9 @@ func TestAdmitCountsExecutionsAndCrashes(t *testing.T) {
 	count, err := l.HandBack(t.Context(), executionOf(run, plan[0], epoch, 2), backfill.ClassUnavailable)
 	require.NoError(t, err)
 	require.Equal(t, 1, count)
-	want.Executions = 3
+	want.Executions, want.Unanswered = 3, 1
 	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[0])))
-	want.Executions, want.Crashes = 1, 0
+	want.Executions, want.Crashes, want.Unanswered = 1, 0, 0
 	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[1])), "counts belong to a chunk")
 }
 

@@ -100,7 +100,7 @@ func (m *model) admit(t *rapid.T) {
 		m.leased[task.ChunkID] = true
 		n := m.tries[task.ChunkID]
 		want = backfill.Admission{
-			Verdict: backfill.Proceed, Run: m.run, Epoch: m.epoch(), Executions: n.runs + 1, Crashes: n.open, Rebuilt: m.rebuilt,
+			Verdict: backfill.Proceed, Run: m.run, Epoch: m.epoch(), Executions: n.runs + 1, Crashes: n.open, Unanswered: n.failures, Rebuilt: m.rebuilt,
 		}
 		n.runs++
 		n.open++
