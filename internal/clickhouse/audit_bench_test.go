@@ -147,7 +147,7 @@ func mustFillVersions(b *testing.B, db *DB, versions, part, parts int) {
 			rand() / 1e9, rand() / 1e9, rand() / 1e9, rand() / 1e9, rand() / 1e3, rand() / 1e3, 122, 'birdeye', 2, 'bench'
 		FROM (SELECT intDiv(number, 3) AS candle, number % 3 AS version FROM numbers({n:UInt64}) WHERE cityHash64(intDiv(candle, 20000), version) % {parts:UInt64} = {part:UInt64})
 		SETTINGS min_insert_block_size_rows = 100000000, min_insert_block_size_bytes = 0, max_insert_threads = 1`,
-		named("month", monthOfMinutes), named("n", max(versions, 3*monthOfMinutes)), named("part", part), named("parts", parts)))
+		named("month", monthOfMinutes), named("n", max(versions, 30*monthOfMinutes)), named("part", part), named("parts", parts)))
 }
 
 func readTokenMonth(b *testing.B, db *DB, table string) (seconds float64) {
