@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -60,7 +61,13 @@ func Serve(ctx context.Context, cfg ServerConfig, handler *Handler, stopNow <-ch
 		Logger:                   asynqLogger{logger: cfg.Logger},
 		LogLevel:                 asynq.InfoLevel,
 	})
-	if err := server.Start(handler); err != nil {
+	var running sync.WaitGroup
+	err = server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
+		running.Add(1)
+		defer running.Done()
+		return handler.ProcessTask(ctx, task)
+	}))
+	if err != nil {
 		return fmt.Errorf("start the task server: %w", err)
 	}
 	<-ctx.Done()
@@ -69,6 +76,7 @@ func Serve(ctx context.Context, cfg ServerConfig, handler *Handler, stopNow <-ch
 	go func() {
 		defer close(stopped)
 		server.Shutdown()
+		running.Wait() // asynq does not wait for a handler whose context has ended, which still hands its chunk back
 	}()
 	select {
 	case <-stopped:
