@@ -40,7 +40,7 @@ test/race: setup ## Run all tests with the race detector
 	go test -race ./...
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
+fuzz: ## Run every fuzz target for FUZZTIME (default 10s; 10000x counts runs)
 	@set -euo pipefail; for pkg in $$(go list ./...); do \
 	  for target in $$(grep -rhoE '^func (Fuzz[A-Za-z0-9]+)' $$(go list -f '{{.Dir}}' $$pkg)/*_test.go 2>/dev/null | awk '{print $$2}'); do \
 	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; done; done
