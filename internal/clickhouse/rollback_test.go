@@ -124,6 +124,36 @@ func TestAPurgeEndsTheTimeForRestoring(t *testing.T) {
 	require.NoError(t, db.RollBack(t.Context(), other.ID(), someone, false))
 }
 
+// A moment whose versions are gone is refused, also where the purge has left nothing at all to read.
+func TestAMomentWithoutItsVersionsIsRefused(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	run := ranAndEnded(t, db, 0, minutes(5, 1))
+	var moment time.Time
+	require.NoError(t, db.conn.QueryRow(t.Context(), "SELECT now64(6, 'UTC')").Scan(&moment))
+	asOf := func() (got []candle.Candle, err error) {
+		err = db.CandlesAsOf(t.Context(), moment, token, candle.Interval1m, candle.Range{From: 0, To: 1 << 32}, func(batch []candle.Candle) error {
+			got = append(got, batch...)
+			return nil
+		})
+		return got, err
+	}
+	got, err := asOf()
+	require.NoError(t, err)
+	require.Equal(t, minutes(5, 1), got)
+
+	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
+	_, err = db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	mustExec(t, db, "OPTIMIZE TABLE ohlcv_candle_versions FINAL")
+	require.Zero(t, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
+	_, err = asOf()
+	require.ErrorContains(t, err, "have been removed")
+	token := candle.Token{Chain: candle.Base, Address: "0x0"}
+	err = db.CandlesAsOf(t.Context(), moment, token, candle.Interval1m, candle.Range{From: 0, To: 60}, func([]candle.Candle) error { return nil })
+	require.ErrorContains(t, err, "have been removed", "whatever is read: what is missing is not known per token")
+}
+
 // Runs are written, ended and written again while one sweep after another goes through their month: each candle stays
 // served by the newest run that has it.
 func TestSweepsBesideInsertsLoseNothing(t *testing.T) {
