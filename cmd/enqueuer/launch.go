@@ -66,8 +66,8 @@ func (a *app) announce(run backfill.Run, plan planned) {
 		fmt.Fprintf(a.stderr, "run %s: nothing to fetch\n", run.ID())
 		return
 	}
-	fmt.Fprintf(a.stderr, "run %s: %d chunks of %d tokens, up to %d candles of %s, at most %d API calls\n",
-		run.ID(), len(plan.Chunks), plan.Tokens, plan.Candles, run.Manifest.Interval, plan.Cost.Calls)
+	fmt.Fprintf(a.stderr, "run %s: %s of %s, up to %d candles of %s, at most %s\n", run.ID(), counted(len(plan.Chunks), "chunk"),
+		counted(plan.Tokens, "token"), plan.Candles, run.Manifest.Interval, counted(plan.Cost.Calls, "API call"))
 }
 
 // newRun makes the manifest.

@@ -130,8 +130,8 @@ func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) 
 
 func (a *app) printEstimate(e estimate) {
 	fmt.Fprintln(a.stdout, "The run would take at most:")
-	fmt.Fprintf(a.stdout, "  chunks   %d of %d tokens, up to %d candles\n", e.Chunks, e.Tokens, e.Candles)
-	fmt.Fprintf(a.stdout, "  api      %d calls, %d credits\n", e.APICalls, e.Credits)
+	fmt.Fprintf(a.stdout, "  chunks   %d of %s, up to %d candles\n", e.Chunks, counted(e.Tokens, "token"), e.Candles)
+	fmt.Fprintf(a.stdout, "  api      %s, %d credits\n", counted(e.APICalls, "call"), e.Credits)
 	duration := time.Duration(e.DurationSeconds * float64(time.Second)).Round(time.Second)
 	fmt.Fprintf(a.stdout, "  time     %s at %g calls a second\n", max(duration, time.Second), e.CallsPerSecond)
 	fmt.Fprintf(a.stdout, "  covered  %d candles by earlier runs, which saves %d calls and %d credits\n", e.CoveredCandles, e.SavedAPICalls, e.SavedCredits)

@@ -181,7 +181,7 @@ func (a *app) printFailures(groups []clickhouse.FailedGroup) {
 	}
 	fmt.Fprintln(a.stdout, "\nFailed chunks by error")
 	for _, group := range groups {
-		fmt.Fprintf(a.stdout, "  %d chunks of %d tokens: %s\n", group.Chunks, group.Tokens, group.Error)
+		fmt.Fprintf(a.stdout, "  %s of %s: %s\n", counted(group.Chunks, "chunk"), counted(group.Tokens, "token"), group.Error)
 		for _, sample := range group.Samples {
 			fmt.Fprintf(a.stdout, "    %s %s\n", sample.Token, sample.Range)
 		}
@@ -240,4 +240,12 @@ func object(v any) json.RawMessage {
 		return json.RawMessage("{}")
 	}
 	return slices.Clip(encoded)
+}
+
+// counted writes a number with its noun: "1 chunk", "2 chunks".
+func counted[N ~int | ~int64 | ~uint64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

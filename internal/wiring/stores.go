@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
@@ -48,6 +49,7 @@ func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*S
 
 // OpenRedis connects to Redis alone: ledger and queue.
 func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
+	logging.Disable() // the client writes to stderr by itself; all that it says comes back as an error, too
 	queue, err := tasks.NewQueue(cfg.RedisURL.Reveal())
 	if err != nil {
 		return nil, err
@@ -60,7 +62,7 @@ func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
-		return nil, errors.Join(fmt.Errorf("redis does not answer at %s (REDIS_URL): %w", redisHost(cfg), err), s.Close())
+		return nil, errors.Join(fmt.Errorf("redis at %s does not answer (%w): start it, set REDIS_URL to where it runs, or use --local", redisHost(cfg), err), s.Close())
 	}
 	return s, nil
 }
