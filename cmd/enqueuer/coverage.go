@@ -275,7 +275,7 @@ func (a *app) fetchGaps(cmd *cobra.Command, o coverageOptions, gaps []gap, wait 
 	if err := cmp.Or(errs[0], errs[1]); err != nil {
 		return err
 	}
-	in.rng = gaps[0].Range
+	in.rng, in.priority = gaps[0].Range, manifest.PriorityNormal
 	for _, g := range gaps {
 		in.rng = candle.Range{From: min(in.rng.From, g.Range.From), To: max(in.rng.To, g.Range.To)}
 		in.request.Wanted = append(in.request.Wanted, candle.TokenRanges{Token: g.Token, Ranges: []candle.Range{g.Range}})

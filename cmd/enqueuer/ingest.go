@@ -42,6 +42,7 @@ type ingestOptions struct {
 	haltRate       float64
 	maxCalls       int64
 	maxCredits     int64
+	priority       string
 	noResume       bool
 	dryRun         bool
 	force          bool
@@ -108,6 +109,7 @@ range is longer than one page of the source.`,
 	f.Float64Var(&o.haltRate, "halt-rejection-rate", defaultHaltRate, "halt when more than this share of the candles is rejected, from 1000 candles on; 0 = never")
 	f.Int64Var(&o.maxCalls, "max-calls", 0, "refuse a plan that may take more API calls; 0 = any number")
 	f.Int64Var(&o.maxCredits, "max-credits", 0, "refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
+	f.StringVar(&o.priority, "priority", string(manifest.PriorityNormal), "low, normal or high: whose chunks workers take when several runs wait")
 	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what the run would take, and do nothing")
 	f.BoolVar(&o.force, "force", false, "run even if the same input is running")
@@ -124,7 +126,8 @@ type ingestion struct {
 	chain    candle.Chain
 	evmChain candle.Chain
 	request  backfill.Request // Wanted comes from the worklist
-	calls    bool             // windows around calls, else the whole range
+	priority manifest.Priority
+	calls    bool // windows around calls, else the whole range
 }
 
 func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
@@ -148,6 +151,9 @@ func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
 	}
 	if in.request.DedupMode, err = manifest.ParseDedupMode(o.dedupMode); err != nil {
 		return in, fmt.Errorf("--dedup-mode: %w", err)
+	}
+	if in.priority, err = manifest.ParsePriority(o.priority); err != nil {
+		return in, fmt.Errorf("--priority: %w", err)
 	}
 	in.request.Source, in.request.Fallbacks = o.source, o.fallbacks
 	in.request.SourceTier = candle.SourceTier(o.sourceTier)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/source/birdeye"
@@ -43,6 +44,7 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return err
 	}
 	ctx = manifest.NewContext(ctx, run.Manifest)
+	a.announceTwin(ctx, stores.History, run)
 	if err := stores.History.Relied(ctx, run.ID(), plan.Relied); err != nil {
 		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)
 	}
@@ -56,6 +58,17 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return a.printLaunched(run, plan.Plan, in.options.format)
 	}
 	return a.wait(ctx, stores, run, in.options.format)
+}
+
+// announceTwin names the latest run of the same input, which is worth knowing and no reason to refuse.
+func (a *app) announceTwin(ctx context.Context, history *clickhouse.DB, run backfill.Run) {
+	twins, err := history.Runs(ctx, clickhouse.RunFilter{InputHash: run.Manifest.InputHash, Limit: 1})
+	switch {
+	case err != nil:
+		a.logger().WarnContext(ctx, "not looked up whether the same input ran before", "run_id", run.ID(), "err", err)
+	case len(twins) > 0:
+		fmt.Fprintf(a.stderr, "the same input ran before: run %s of %s, %s\n", twins[0].RunID, formatTime(twins[0].StartedAt), twins[0].Status)
+	}
 }
 
 func (a *app) announce(run backfill.Run, plan planned) {
@@ -80,7 +93,7 @@ func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (back
 		CLIArgs: effectiveFlags(cmd, in), EnvInfo: manifest.Environment(a.getenv), InputHash: hash,
 		Source: in.request.Source, Fallbacks: in.request.Fallbacks, Interval: in.request.Interval, Range: plan.Range,
 		Validation: in.request.Validation, DedupMode: in.request.DedupMode, SourceTier: in.request.SourceTier,
-		HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits,
+		HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits, Priority: in.priority,
 	}, manifest.CurrentBuild(), a.now())
 	if err != nil {
 		return backfill.Run{}, err

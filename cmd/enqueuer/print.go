@@ -137,6 +137,7 @@ func (a *app) printDetails(d runDetails) {
 		{"version", r.ScriptVersion},
 		{"git", fmt.Sprintf("%s on %s, %s", r.GitCommitHash, r.GitBranch, dirtiness(r.GitDirty))},
 		{"source", fmt.Sprintf("%s %s, tier %d, %s validation, dedup %s", strings.Join(append([]string{r.Source}, r.Fallbacks...), ", else "), r.Interval, r.SourceTier, r.Validation, r.DedupMode)},
+		{"priority", r.Priority},
 		{"range", formatTime(r.RangeFrom) + " to " + formatTime(r.RangeTo)},
 		{"input hash", r.InputHash},
 		{"arguments", compact(r.CLIArgs)},
@@ -223,7 +224,7 @@ func rowOf(record backfill.RunRecord) clickhouse.RunRow {
 		CancelledChunks: int64(record.CancelledChunks), CandlesDropped: record.Stats.Dropped, APICalls: record.Stats.APICalls,
 		Credits: record.Stats.Credits, Source: m.Source, Fallbacks: m.Fallbacks, MaxCredits: m.MaxCredits, Interval: m.Interval.String(),
 		RangeFrom: time.Unix(m.Range.From, 0).UTC(), RangeTo: time.Unix(m.Range.To, 0).UTC(),
-		Validation: string(m.Validation), StartedBy: m.StartedBy, RetriedChunks: int64(record.RetriedChunks), HaltRejectionRate: m.HaltRejectionRate,
+		Validation: string(m.Validation), StartedBy: m.StartedBy, Priority: string(m.Priority), RetriedChunks: int64(record.RetriedChunks), HaltRejectionRate: m.HaltRejectionRate,
 	}
 	if !record.DedupCompletedAt.IsZero() {
 		row.DedupCompletedAt = &record.DedupCompletedAt

@@ -34,6 +34,6 @@ type Queue interface {
 	EnqueueAgain(ctx context.Context, run Run, chunk Chunk, generation int) error
 	// EnqueueFinish asks a worker to finish the attempt. Asking twice is harmless.
 	EnqueueFinish(ctx context.Context, runID uuid.UUID, attempt int) error
-	// TaskState looks up the chunk's task of this generation; lastErr is the text of its last error, if any.
-	TaskState(ctx context.Context, task Task, generation int) (state TaskState, lastErr string, err error)
+	// TaskState looks up the task of this generation of one of the run's chunks; lastErr is the text of its last error, if any.
+	TaskState(ctx context.Context, run Run, chunk ChunkID, generation int) (state TaskState, lastErr string, err error)
 }

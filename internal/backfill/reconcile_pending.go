@@ -101,7 +101,7 @@ func (r *Reconciler) repairChunks(ctx context.Context, state LedgerState, chunks
 			continue
 		}
 		task := Task{RunID: state.Run.ID(), Attempt: state.Run.Attempt, ChunkID: p.Chunk.ID}
-		taskState, lastErr, err := r.Queue.TaskState(ctx, task, p.Generation)
+		taskState, lastErr, err := r.Queue.TaskState(ctx, state.Run, p.Chunk.ID, p.Generation)
 		if err != nil {
 			return fmt.Errorf("look up the task of chunk %s: %w", p.Chunk.ID, err)
 		}

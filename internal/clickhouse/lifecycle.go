@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/manifest"
 )
 
 // The phases of an attempt in the lifecycle log; with the attempt they are a row's revision.
@@ -58,6 +60,7 @@ type lifecycleRow struct {
 	HaltRejection   float64    `ch:"halt_rejection_rate"`
 	Fallbacks       []string   `ch:"fallbacks"`
 	MaxCredits      int64      `ch:"max_credits"`
+	Priority        string     `ch:"priority"`
 }
 
 // Started writes that the attempt runs. Written late, it hides neither the attempt's end nor a later attempt.
@@ -135,6 +138,7 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 		HaltRejection:   m.HaltRejectionRate,
 		Fallbacks:       m.Fallbacks,
 		MaxCredits:      m.MaxCredits,
+		Priority:        string(cmp.Or(m.Priority, manifest.PriorityNormal)),
 	}, nil
 }
 

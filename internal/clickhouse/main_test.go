@@ -101,6 +101,7 @@ func newRun(after int) backfill.Run {
 			DedupMode:         manifest.DedupNone,
 			SourceTier:        candle.TierBackfillAPI,
 			HaltRejectionRate: 0.25,
+			Priority:          manifest.PriorityNormal,
 		},
 		Attempt:       1,
 		PlannedChunks: 1,

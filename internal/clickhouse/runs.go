@@ -53,6 +53,7 @@ type RunRow struct {
 	HaltRejectionRate   float64         `json:"halt_rejection_rate"`
 	Fallbacks           []string        `json:"fallbacks"`
 	MaxCredits          int64           `json:"max_credits"`
+	Priority            string          `json:"priority"`
 }
 
 // columns are the scan destinations in the view's order.
@@ -64,7 +65,7 @@ func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 		&r.TokensProcessed, &r.ErrorsCount, &r.ErrorMessage, &r.ZeroVolumeCount, &r.DedupMode, &r.DedupCompletedAt,
 		&r.Attempt, &r.PlannedChunks, &r.RetriedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
 		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy, &r.HaltRejectionRate,
-		&r.Fallbacks, &r.MaxCredits,
+		&r.Fallbacks, &r.MaxCredits, &r.Priority,
 	}
 }
 
@@ -123,6 +124,7 @@ func (r *RunRow) manifest() (manifest.Manifest, error) {
 		Source:        r.Source,
 		Fallbacks:     r.Fallbacks,
 		MaxCredits:    r.MaxCredits,
+		Priority:      manifest.Priority(r.Priority),
 		Interval:      interval,
 		Range:         candle.Range{From: r.RangeFrom.Unix(), To: r.RangeTo.Unix()},
 		Validation:    candle.Validation(r.Validation),

@@ -39,7 +39,7 @@ func fullRecord() backfill.RunRecord {
 				Validation:        candle.Strict,
 				DedupMode:         manifest.DedupPostBatch,
 				SourceTier:        candle.TierValidated,
-				HaltRejectionRate: 0.25, MaxCredits: 1_000, Fallbacks: []string{"geckoterminal", "binance"},
+				HaltRejectionRate: 0.25, MaxCredits: 1_000, Fallbacks: []string{"geckoterminal", "binance"}, Priority: manifest.PriorityLow,
 			},
 			Attempt: 2, PlannedChunks: 31, RetriedChunks: 7,
 		},

@@ -63,4 +63,6 @@ type Manifest struct {
 	HaltRejectionRate float64 `json:"halt_rejection_rate"`
 	// MaxCredits is how many credits an attempt may use before it halts; 0 = any number.
 	MaxCredits int64 `json:"max_credits,omitempty"`
+	// Priority is that of the run's chunks among those of other runs.
+	Priority Priority `json:"priority,omitempty"`
 }

@@ -29,10 +29,12 @@ func TestManifestJSON(t *testing.T) {
 		Source: "birdeye", Interval: candle.Interval1m, Range: candle.Range{From: 1704067200, To: 1706745600},
 		Validation: candle.Lenient, DedupMode: DedupPostBatch, SourceTier: candle.TierBackfillAPI,
 	}
-	latest := first
-	latest.HaltRejectionRate, latest.MaxCredits, latest.Fallbacks = 0.5, 100_000, []string{"geckoterminal"}
+	second := first
+	second.HaltRejectionRate, second.MaxCredits, second.Fallbacks = 0.5, 100_000, []string{"geckoterminal"}
+	latest := second
+	latest.Priority = PriorityHigh
 
-	const file = "testdata/manifest_v2.json"
+	const file = "testdata/manifest_v3.json"
 	encoded, err := json.MarshalIndent(latest, "", "  ")
 	require.NoError(t, err)
 	encoded = append(encoded, '\n')
@@ -43,7 +45,7 @@ func TestManifestJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(golden), string(encoded))
 
-	for file, want := range map[string]Manifest{"testdata/manifest_v1.json": first, file: latest} {
+	for file, want := range map[string]Manifest{"testdata/manifest_v1.json": first, "testdata/manifest_v2.json": second, file: latest} {
 		stored, err := os.ReadFile(file)
 		require.NoError(t, err)
 		var got Manifest
@@ -52,6 +54,17 @@ func TestManifestJSON(t *testing.T) {
 		require.NoError(t, decoder.Decode(&got))
 		require.Empty(t, cmp.Diff(want, got), file)
 	}
+}
+
+func TestParsePriority(t *testing.T) {
+	t.Parallel()
+	for _, priority := range []Priority{PriorityLow, PriorityNormal, PriorityHigh} {
+		got, err := ParsePriority(string(priority))
+		require.NoError(t, err)
+		require.Equal(t, priority, got)
+	}
+	_, err := ParsePriority("")
+	require.EqualError(t, err, `unknown priority "" (known: low, normal, high)`)
 }
 
 func TestParseDedupMode(t *testing.T) {

@@ -13,15 +13,34 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/manifest"
 )
 
 // Queues. Few of them: each empty queue costs an idle worker a round trip per poll.
 const (
-	QueueIngest = "ingest"
-	QueueFinish = "finish"
+	// QueueIngest has the chunks of runs of normal priority.
+	QueueIngest     = "ingest"
+	QueueIngestLow  = "ingest_low"
+	QueueIngestHigh = "ingest_high"
+	QueueFinish     = "finish"
 	// QueueMaintenance has the sweeps.
 	QueueMaintenance = "maintenance"
 )
+
+// weights say how often a worker looks into a queue first. No queue starves: a high run leaves a quarter to normal ones.
+var weights = map[string]int{QueueFinish: 12, QueueIngestHigh: 9, QueueIngest: 3, QueueIngestLow: 1, QueueMaintenance: 1}
+
+// ingestQueue is where the run's chunks wait.
+func ingestQueue(run backfill.Run) string {
+	switch run.Manifest.Priority {
+	case manifest.PriorityLow:
+		return QueueIngestLow
+	case manifest.PriorityHigh:
+		return QueueIngestHigh
+	default:
+		return QueueIngest
+	}
+}
 
 // enqueueParallel is how many goroutines enqueue at once: asynq has no batch call, and one goroutine waits a round trip
 // for each task. Measured: 8 to 32 reach the most that one Redis takes.
@@ -62,7 +81,7 @@ func (q *Queue) Close() error {
 
 // EnqueueChunks enqueues one task per chunk.
 func (q *Queue) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []backfill.Chunk) error {
-	client, err := q.registered(QueueIngest)
+	client, err := q.registered(ingestQueue(run))
 	if err != nil {
 		return err
 	}
@@ -90,7 +109,7 @@ func (q *Queue) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []ba
 
 // EnqueueAgain enqueues a later task of a chunk. Its id is its own: the earlier task may still be somewhere.
 func (q *Queue) EnqueueAgain(ctx context.Context, run backfill.Run, chunk backfill.Chunk, generation int) error {
-	client, err := q.registered(QueueIngest)
+	client, err := q.registered(ingestQueue(run))
 	if err != nil {
 		return err
 	}
@@ -104,7 +123,7 @@ func enqueueChunk(ctx context.Context, client *asynq.Client, run backfill.Run, c
 	}
 	id := fillTaskID(backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID}, generation)
 	_, err = client.EnqueueContext(ctx, asynq.NewTask(TypeFill, payload),
-		asynq.TaskID(id), asynq.Queue(QueueIngest), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
+		asynq.TaskID(id), asynq.Queue(ingestQueue(run)), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil // a task that is there already is either alive or, when dead, the reconciler's to judge
 	}
@@ -147,9 +166,9 @@ func (q *Queue) registered(queue string) (*asynq.Client, error) {
 }
 
 // TaskState looks up the chunk's task of this generation.
-func (q *Queue) TaskState(_ context.Context, task backfill.Task, generation int) (state backfill.TaskState, lastErr string, err error) {
-	id := fillTaskID(task, generation)
-	info, err := q.inspector.GetTaskInfo(QueueIngest, id)
+func (q *Queue) TaskState(_ context.Context, run backfill.Run, chunk backfill.ChunkID, generation int) (state backfill.TaskState, lastErr string, err error) {
+	id := fillTaskID(backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk}, generation)
+	info, err := q.inspector.GetTaskInfo(ingestQueue(run), id)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
 		return backfill.TaskGone, "", nil
@@ -178,12 +197,14 @@ func (q *Queue) NewRedisClient() any { return q.conn.MakeRedisClient() }
 
 // Hurry takes up at once the chunks that wait for a later moment. It answers how many.
 func (q *Queue) Hurry() (hurried int, err error) {
-	for _, run := range []func(string) (int, error){q.inspector.RunAllRetryTasks, q.inspector.RunAllScheduledTasks} {
-		n, err := run(QueueIngest)
-		if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
-			return hurried, backfill.WithClass(backfill.ClassStore, fmt.Errorf("take up waiting chunks: %w", err))
+	for _, queue := range []string{QueueIngestHigh, QueueIngest, QueueIngestLow} {
+		for _, run := range []func(string) (int, error){q.inspector.RunAllRetryTasks, q.inspector.RunAllScheduledTasks} {
+			n, err := run(queue)
+			if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+				return hurried, backfill.WithClass(backfill.ClassStore, fmt.Errorf("take up waiting chunks: %w", err))
+			}
+			hurried += n
 		}
-		hurried += n
 	}
 	return hurried, nil
 }

@@ -52,7 +52,7 @@ func Serve(ctx context.Context, cfg ServerConfig, handler *Handler, stopNow <-ch
 	server := asynq.NewServer(conn, asynq.Config{
 		Concurrency:              cfg.Concurrency,
 		BaseContext:              func() context.Context { return tasksCtx },
-		Queues:                   map[string]int{QueueFinish: 3, QueueIngest: 6, QueueMaintenance: 1},
+		Queues:                   weights,
 		TaskCheckInterval:        100 * time.Millisecond,
 		DelayedTaskCheckInterval: time.Second,
 		RetryDelayFunc:           retryDelay,

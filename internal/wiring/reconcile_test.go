@@ -181,6 +181,36 @@ func TestALostTaskIsEnqueuedAgain(t *testing.T) {
 	requireExact(t, w.work(t, run), 5)
 }
 
+// A run's chunks wait in the queue of its priority, also after tasks were lost and after Redis was emptied.
+func TestARunKeepsItsPriority(t *testing.T) {
+	t.Parallel()
+	for priority, queue := range map[manifest.Priority]string{manifest.PriorityLow: tasks.QueueIngestLow, manifest.PriorityHigh: tasks.QueueIngestHigh} {
+		t.Run(string(priority), func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			run, chunks := newRun(t, 4)
+			run.Manifest.Priority = priority
+			require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+			waiting := func() int {
+				info, err := w.inspector.GetQueueInfo(queue)
+				require.NoError(t, err)
+				return info.Pending
+			}
+			require.Equal(t, 4, waiting())
+			w.round(t)
+			require.Equal(t, 4, waiting(), "living tasks are left alone")
+			_, err := w.inspector.DeleteAllPendingTasks(queue)
+			require.NoError(t, err)
+			w.round(t)
+			require.Equal(t, 4, waiting())
+			require.NoError(t, w.Redis.FlushDB(t.Context()).Err())
+			w.round(t)
+			require.Equal(t, 4, waiting())
+			requireExact(t, w.work(t, run), 4)
+		})
+	}
+}
+
 func TestAnArchivedTaskFailsItsChunk(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -105,11 +105,19 @@ func (w *world) checkCandles(t *testing.T, reference string) {
 const numbers = `planned_chunks, candles_fetched, candles_inserted, candles_rejected, candles_deduplicated, zero_volume_count,
 	candles_dropped, tokens_processed, errors_count, cancelled_chunks`
 
+// A run that fetched its whole input has the numbers of the fault-free one. One that was started again, after Redis had
+// forgotten that its twin was running, plans only what the twin had not fetched by then; its numbers are those of its chunks,
+// and the chunks of all runs of an input together have the numbers of the fault-free one.
 func (w *world) checkRuns(t *testing.T, reference string) {
 	t.Helper()
-	want := w.query(t, reference, "SELECT DISTINCT concatWithSeparator(';', input_hash, "+columns()+") AS n FROM ohlcv_ingestion_runs ORDER BY n")
-	got := w.query(t, "quantbot", "SELECT DISTINCT concatWithSeparator(';', input_hash, "+columns()+") AS n FROM ohlcv_ingestion_runs WHERE status = 'completed' ORDER BY n")
-	require.Equal(t, want, got, "numbers of completed runs differ from those of fault-free runs (%s)", numbers)
+	whole := "SELECT DISTINCT concatWithSeparator(';', input_hash, " + columns() + ") AS n FROM ohlcv_ingestion_runs WHERE status = 'completed' AND planned_chunks = " +
+		fmt.Sprint(tokensPerInput) + " ORDER BY n"
+	want, got := w.query(t, reference, whole), w.query(t, "quantbot", whole)
+	require.Len(t, want, len(w.completed))
+	require.Subset(t, want, got, "numbers of completed runs differ from those of fault-free runs (%s)", numbers)
+	want, got = w.query(t, reference, chunksOfInputs), w.query(t, "quantbot", chunksOfInputs)
+	require.Equal(t, want, got, "numbers of the chunks of all runs of an input differ from those of its fault-free run")
+	w.none(t, "a completed run's numbers are not those of its chunks", runsUnlikeTheirChunks)
 	w.none(t, "a run breaks the identity", `SELECT run_id FROM ohlcv_ingestion_runs
 		WHERE candles_fetched != candles_inserted + candles_rejected + candles_deduplicated`)
 	w.none(t, "a chunk breaks the identity", `SELECT chunk_id FROM ohlcv_ingestion_tasks FINAL
@@ -121,6 +129,27 @@ func (w *world) checkRuns(t *testing.T, reference string) {
 		GROUP BY run_id, chunk_id HAVING countIf(status = 'success') = 0`)
 	w.tally.chunks = w.number(t, "quantbot", "SELECT sum(planned_chunks) FROM ohlcv_ingestion_runs")
 }
+
+// chunksOfInputs adds up the chunks that an input's runs have filled, each once.
+const chunksOfInputs = `WITH chunks AS (
+	SELECT input_hash, chunk_id, any(t.token_address) AS token, any(t.candles_fetched) AS fetched, any(t.candles_inserted) AS inserted,
+		any(t.candles_rejected) AS rejected, any(t.candles_deduplicated) AS deduplicated, any(t.zero_volume_count) AS zero, any(t.candles_dropped) AS dropped
+	FROM ohlcv_ingestion_tasks AS t FINAL INNER JOIN ohlcv_ingestion_runs AS r ON r.run_id = t.run_id
+	WHERE t.status = 'success' AND input_hash IN (SELECT input_hash FROM ohlcv_ingestion_runs WHERE status = 'completed')
+	GROUP BY input_hash, chunk_id)
+	SELECT concatWithSeparator(';', input_hash, toString(count()), toString(sum(fetched)), toString(sum(inserted)), toString(sum(rejected)),
+		toString(sum(deduplicated)), toString(sum(zero)), toString(sum(dropped)), toString(uniqExact(token))) AS n
+	FROM chunks GROUP BY input_hash ORDER BY n`
+
+// runsUnlikeTheirChunks lists the completed runs whose row is not the sum of their chunks.
+const runsUnlikeTheirChunks = `SELECT r.run_id FROM ohlcv_ingestion_runs AS r LEFT JOIN (
+		SELECT run_id, count() AS chunks, sum(fetched) AS fetched, sum(inserted) AS inserted, sum(rejected) AS rejected, sum(deduplicated) AS deduplicated
+		FROM (SELECT run_id, chunk_id, any(candles_fetched) AS fetched, any(candles_inserted) AS inserted, any(candles_rejected) AS rejected,
+				any(candles_deduplicated) AS deduplicated
+			FROM ohlcv_ingestion_tasks FINAL WHERE status = 'success' GROUP BY run_id, chunk_id)
+		GROUP BY run_id) AS t ON t.run_id = r.run_id
+	WHERE r.status = 'completed' AND (r.planned_chunks, r.candles_fetched, r.candles_inserted, r.candles_rejected, r.candles_deduplicated)
+		!= (t.chunks, t.fetched, t.inserted, t.rejected, t.deduplicated)`
 
 // columns makes text of the numbers.
 func columns() string {
