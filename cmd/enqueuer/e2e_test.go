@@ -406,6 +406,15 @@ func TestDoctorSaysThatAllIsWell(t *testing.T) {
 	require.Contains(t, r.stdout, "birdeye keys             1 set")
 }
 
+// A program that reads brings the tables up to date first: they may be older than it, or not there at all.
+func TestReadingCommandsMigrate(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	r := b.run(t, "ohlcv", "runs-list")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Equal(t, "No runs.\n", r.stdout)
+}
+
 func TestARunWithoutChunksEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t, simmarket.Options{})

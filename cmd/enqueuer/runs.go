@@ -26,7 +26,8 @@ func (a *app) ohlcvCommand() *cobra.Command {
 	return cmd
 }
 
-// withHistory runs f with the history alone: reading commands need no Redis.
+// withHistory runs f with the history alone: reading commands need no Redis. They migrate, too: what they read may be newer
+// than the tables.
 func (a *app) withHistory(ctx context.Context, f func(config.Config, *clickhouse.DB) error) (err error) {
 	a.begin()
 	cfg, release, err := a.configure(ctx)
@@ -39,6 +40,9 @@ func (a *app) withHistory(ctx context.Context, f func(config.Config, *clickhouse
 		return err
 	}
 	defer func() { err = errors.Join(err, history.Close()) }()
+	if _, err := history.Migrate(ctx); err != nil {
+		return fmt.Errorf("migrate ClickHouse: %w", err)
+	}
 	return f(cfg, history)
 }
 

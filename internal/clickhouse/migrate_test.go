@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"quantbot/internal/backfill"
 )
 
 func migrationNames(t *testing.T) []string {
@@ -94,4 +96,38 @@ func BenchmarkMigrateNothing(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// While workers are exchanged one by one, an older program reads tables that a newer one has extended.
+func TestColumnsOfANewerProgramAreIgnored(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	run := newRun(0)
+	require.NoError(t, db.Started(t.Context(), run))
+	mustExec(t, db, "ALTER TABLE ohlcv_ingestion_tasks ADD COLUMN later UInt8 DEFAULT 1")
+	mustExec(t, db, "RENAME TABLE ohlcv_ingestion_runs TO runs_of_today")
+	mustExec(t, db, "CREATE VIEW ohlcv_ingestion_runs AS SELECT 1 AS earlier, *, 2 AS later FROM runs_of_today")
+	mustWrite(t, db, newWrite(run, minutes(2, 1)))
+
+	runs, err := db.Runs(t.Context(), RunFilter{})
+	require.NoError(t, err)
+	require.Len(t, runs, 1)
+	unfinished, err := db.Unfinished(t.Context())
+	require.NoError(t, err)
+	require.Len(t, unfinished, 1)
+	require.Equal(t, run.Manifest.Priority, unfinished[0].Manifest.Priority)
+	record, err := db.Run(t.Context(), run.ID())
+	require.NoError(t, err)
+	require.Equal(t, run.ID(), record.ID())
+	tasks, err := db.Tasks(t.Context(), run.ID(), TaskFilter{}, 10)
+	require.NoError(t, err)
+	require.Len(t, tasks, 1)
+	_, found, err := db.Success(t.Context(), backfill.Task{RunID: run.ID(), Attempt: 1, ChunkID: tasks[0].Chunk.ID})
+	require.NoError(t, err)
+	require.True(t, found)
+	require.NoError(t, db.SuccessesBefore(t.Context(), run.ID(), 2, func(o []backfill.Outcome) error { require.Len(t, o, 1); return nil }))
+	require.NoError(t, db.AttemptChunks(t.Context(), run.ID(), 1, func(c []backfill.HistoryChunk) error { require.Len(t, c, 1); return nil }))
+	total, err := db.Unsuccessful(t.Context(), run.ID(), func([]backfill.Chunk) error { return nil })
+	require.NoError(t, err)
+	require.Equal(t, 1, total)
 }

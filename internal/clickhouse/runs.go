@@ -56,7 +56,7 @@ type RunRow struct {
 	Priority            string          `json:"priority"`
 }
 
-// columns are the scan destinations in the view's order.
+// columns are the scan destinations, in the order of run.sql, runs.sql and unfinished.sql.
 func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 	return []any{
 		&r.RunID, &r.StartedAt, &r.CompletedAt, &r.Status,
