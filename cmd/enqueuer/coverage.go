@@ -163,7 +163,7 @@ func (a *app) printCoverage(tokens []judgedToken) {
 		}
 		t.AppendRow(append(row, bar(token)))
 	}
-	fmt.Fprintln(a.stdout, t.Render())
+	t.Render()
 }
 
 var barSigns = map[backfill.Verdict]rune{
@@ -254,7 +254,7 @@ func (a *app) printGaps(gaps []gap) {
 	for _, g := range gaps {
 		t.AppendRow([]any{g.Token, candle.FormatTime(g.Range.From), candle.FormatTime(g.Range.To), g.Candles, g.Verdict})
 	}
-	fmt.Fprintln(a.stdout, t.Render())
+	t.Render()
 }
 
 // fetchGaps starts a run like ingestion ohlcv does, with the gaps as its worklist.

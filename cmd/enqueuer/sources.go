@@ -61,7 +61,7 @@ func (a *app) printSources(all []budget.Status) {
 		}
 		t.AppendRow([]any{s.Source, s.ID, fmt.Sprintf("%.3g", s.PerSecond), fmt.Sprintf("%.3g", s.Configured), s.Workers, state})
 	}
-	fmt.Fprintln(a.stdout, t.Render())
+	t.Render()
 }
 
 func (a *app) sourcesUnparkCommand() *cobra.Command {

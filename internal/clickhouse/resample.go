@@ -27,7 +27,7 @@ type Bucket struct {
 	Candles, Silent, Expected int64
 }
 
-// Complete: no candle is missing but those that do not exist.
+// Complete reports that no candle is missing but those that do not exist.
 func (b *Bucket) Complete() bool { return b.Candles+b.Silent == b.Expected }
 
 // Resampling counts what a resampling gave.
@@ -44,9 +44,8 @@ type Resampling struct {
 func (db *DB) Resampled(ctx context.Context, s Selection, length candle.Interval, yield func(*Bucket) error) (Resampling, error) {
 	s.Range = candle.Range{From: length.Ceil(s.Range.From), To: length.Ceil(s.Range.To)}
 	r := resampler{selection: s, length: length, yield: yield, seen: make(map[candle.Token]emitted)}
-	var err error
-	before := uint64(0)
-	if before, err = db.rollbacks(ctx); err != nil {
+	before, err := db.rollbacks(ctx)
+	if err != nil {
 		return r.result, err
 	}
 	// Coverage first: what is answered while the candles are read is then not taken for silence.
@@ -147,17 +146,22 @@ func (r *resampler) add(b *Bucket, opens []uint32) error {
 		seen.answered++
 	}
 	r.seen[b.Token] = seen
+	if err := r.yield(b); err != nil {
+		return err
+	}
 	r.result.Buckets++
 	if !b.Complete() {
 		r.result.Incomplete++
 	}
-	return r.yield(b)
+	return nil
 }
 
 // countUnknown goes by subtraction: what was answered for whole and had no candle is confirmed to be empty.
 func (r *resampler) countUnknown() {
 	for _, token := range r.selection.Tokens {
-		r.seen[token] = r.seen[token] // named is enough
+		if _, had := r.seen[token]; !had {
+			r.seen[token] = emitted{}
+		}
 	}
 	for token, seen := range r.seen {
 		empty := -seen.answered
