@@ -216,7 +216,7 @@ func (a *app) gapsCommand() *cobra.Command {
 		Example: "  quantbot ohlcv gaps\n  quantbot ohlcv gaps --fetch --wait",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var gaps []gap
+			gaps := []gap{}
 			err := a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
 				return a.judge(cmd.Context(), history, o, func(t judgedToken) error {
 					for _, j := range t.Judged {

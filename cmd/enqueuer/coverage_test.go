@@ -148,6 +148,8 @@ func TestAParkedSourceGoesOnWhenUnparked(t *testing.T) {
 	b.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02")
 	require.Eventually(t, func() bool { return b.parked(t) }, 20*time.Second, 100*time.Millisecond)
 	require.Contains(t, b.ok(t, "ohlcv", "sources").stdout, "parked until")
+	require.Contains(t, b.ok(t, "ohlcv", "runs-list").stdout, "running (parked until")
+	require.Contains(t, b.ok(t, "ohlcv", "runs-details", b.latest(t)).stdout, "its quota is used up (sources-unpark birdeye)")
 	b.market.SetFaults(nil)
 	require.Eventually(t, func() bool {
 		b.ok(t, "ohlcv", "sources-unpark", "birdeye")

@@ -50,7 +50,7 @@ func (a *app) queryBuckets(ctx context.Context, history *clickhouse.DB, s clickh
 		return err
 	}
 	if note := incompleteness(counts); note != "" {
-		fmt.Fprintf(a.stderr, "%s; for the ranges: quantbot ohlcv gaps --interval %s --token %s\n", note, s.Interval, s.Tokens[0])
+		fmt.Fprintf(a.stderr, "%s; for the ranges: %s --token %s\n", note, gapsCommand(s), s.Tokens[0])
 	}
 	return nil
 }
@@ -85,6 +85,11 @@ func incompleteness(r clickhouse.Resampling) string {
 		parts = append(parts, fmt.Sprintf("%d buckets have no candle and are not confirmed to be empty", r.Unknown))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// gapsCommand lists what the buckets of the selection lack.
+func gapsCommand(s clickhouse.Selection) string {
+	return fmt.Sprintf("%s ohlcv gaps --interval %s --from %s --to %s", programName(), s.Interval, candle.FormatTime(s.Range.From), candle.FormatTime(s.Range.To))
 }
 
 // exportedBucket is a row of an exported file of resampled candles.
@@ -134,7 +139,7 @@ func (a *app) writeBuckets(ctx context.Context, history *clickhouse.DB, s clickh
 	})
 	m.Rows, m.Incomplete, m.Unknown = counts.Buckets, &counts.Incomplete, &counts.Unknown
 	if note := incompleteness(counts); err == nil && note != "" {
-		fmt.Fprintf(a.stderr, "%s; for the ranges: quantbot ohlcv gaps --interval %s\n", note, s.Interval)
+		fmt.Fprintf(a.stderr, "%s; for the ranges: %s\n", note, gapsCommand(s))
 	}
 	return errors.Join(err, out.close())
 }

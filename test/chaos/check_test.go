@@ -169,11 +169,11 @@ func (w *world) checkFetches(t *testing.T) {
 func (w *world) checkAnswers(t *testing.T) {
 	t.Helper()
 	spoiled := simmarket.Tokens(3)[2] // its garbage is an answer all the same
-	for _, line := range w.query(t, "quantbot", `SELECT DISTINCT concatWithSeparator(' ', token_address, toString(toUInt32(range_from)), toString(toUInt32(range_to)))
+	for _, line := range w.query(t, "quantbot", `SELECT DISTINCT concatWithSeparator(';', token_address, toString(toUInt32(range_from)), toString(toUInt32(range_to)))
 		FROM ohlcv_ingestion_tasks WHERE status = 'success' AND token_address != '`+spoiled.Address+`'`) {
 		var address string
 		var r candle.Range
-		_, err := fmt.Sscan(line, &address, &r.From, &r.To)
+		_, err := fmt.Sscan(strings.ReplaceAll(line, ";", " "), &address, &r.From, &r.To)
 		require.NoError(t, err, line)
 		answered := w.market.Answered(candle.Token{Chain: candle.Solana, Address: address}, candle.Interval1m)
 		require.Empty(t, candle.Subtract([]candle.Range{r}, answered), "%s was never answered whole", line)

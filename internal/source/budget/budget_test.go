@@ -147,6 +147,8 @@ func TestParkingHoldsForAllUntilSomebodyUnparks(t *testing.T) {
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(time.Hour), ParkedUntil(all, "birdeye"), time.Minute)
 	require.Zero(t, ParkedUntil(all, "binance"))
+	require.NotZero(t, ParkedUntil(append(all, Status{Source: "birdeye", ID: "of a replaced key"}), "birdeye"))
+	require.Zero(t, ParkedUntil(append(all, Status{Source: "birdeye", ID: "of another key", Workers: 1}), "birdeye"))
 	unparked, err := Unpark(t.Context(), c, "birdeye")
 	require.NoError(t, err)
 	require.Equal(t, 1, unparked)
