@@ -159,3 +159,14 @@ func TestAnExpiredQuarantineUncovers(t *testing.T) {
 	require.Empty(t, missing)
 	require.True(t, resample())
 }
+
+// A source that never had a candle of the token is silent everywhere: that another one has some does not make its silence
+// mean more.
+func TestTheCandlesOfOneSourceDoNotConfirmTheSilenceOfAnother(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	asking(t, db, 0, 60, nil, nil)
+	asking(t, db, 1, 10, minutes(10, 1), func(w *backfill.ChunkWrite) { w.Outcome.Source = "geckoterminal" })
+	missing, _ := db.missing(t, "birdeye", "geckoterminal")
+	require.Equal(t, []candle.Range{{From: day0 + 600, To: day0 + 3600}}, missing)
+}

@@ -2,7 +2,7 @@
 -- none whose versions are gone for the sake of a run that is rolled back (see 0006; a forced rollback leaves gaps there).
 -- An empty list of tokens means all, an empty list of statuses those with an outcome.
 --
--- A source's silence means something where it has given a candle of the token at any time (confirmed). An answer with
+-- A source's silence means something where it has itself given a candle of the token at any time (confirmed). An answer with
 -- corrupt candles proves nothing any more once the quarantine, which says where they were, has expired (0005: 90 days).
 -- FINAL is not needed: a success is one in any revision, and what is said twice changes nothing.
 SELECT
@@ -12,9 +12,9 @@ SELECT
     range_to,
     run_id,
     status = 'success' AS answered,
-    (chain, token_address) IN
+    (chain, token_address, source) IN
     (
-        SELECT chain, token_address
+        SELECT chain, token_address, source
         FROM ohlcv_ingestion_tasks
         WHERE interval_seconds = {interval:UInt32} AND source IN {sources:Array(String)} AND candles_fetched > 0
     )
