@@ -64,8 +64,12 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, o coverageOptio
 		fmt.Fprintf(a.stderr, "showing %d of %d tokens (--limit)\n", o.limit, len(q.Tokens))
 		q.Tokens = q.Tokens[:o.limit]
 	}
-	now := a.now()
-	return history.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
+	now, strangers := a.now(), 0
+	err = history.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
+		if !fixed && len(h.Asked) == 0 {
+			strangers++
+			return nil
+		}
 		token := judgedToken{Token: h.Token, Range: q.Range, Candles: make(map[backfill.Verdict]int64)}
 		if !fixed {
 			token.Range = h.Span()
@@ -79,6 +83,11 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, o coverageOptio
 		}
 		return yield(token)
 	})
+	if strangers > 0 {
+		fmt.Fprintf(a.stderr, "%d tokens are left out: %s was never asked for their %s candles (--source %s)\n",
+			strangers, strings.Join(q.Sources, " or "), q.Interval, strings.Join(wiring.SourceNames(), ", "))
+	}
+	return err
 }
 
 // query answers whether the range was given.

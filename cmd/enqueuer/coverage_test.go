@@ -106,6 +106,7 @@ func TestGapsAreShownAndFetched(t *testing.T) {
 	require.Equal(t, have, covered[0].Candles[backfill.Have])
 	require.Equal(t, 1440-have, covered[0].Candles[backfill.ConfirmedEmpty])
 	require.Equal(t, exitUsage, b.run(t, "ohlcv", "coverage", "--source", "nasdaq").code)
+	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "binance").stderr, "3 tokens are left out: binance was never asked for their 1m candles")
 
 	b.market.SetFaults(nil)
 	b.ok(t, "ohlcv", "gaps", "--fetch", "--wait")
