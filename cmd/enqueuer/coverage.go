@@ -64,8 +64,12 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, o coverageOptio
 		fmt.Fprintf(a.stderr, "showing %d of %d tokens (--limit)\n", o.limit, len(q.Tokens))
 		q.Tokens = q.Tokens[:o.limit]
 	}
-	now := a.now()
-	return history.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
+	now, strangers := a.now(), 0
+	err = history.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
+		if !fixed && len(h.Asked) == 0 {
+			strangers++
+			return nil
+		}
 		token := judgedToken{Token: h.Token, Range: q.Range, Candles: make(map[backfill.Verdict]int64)}
 		if !fixed {
 			token.Range = h.Span()
@@ -79,6 +83,11 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, o coverageOptio
 		}
 		return yield(token)
 	})
+	if strangers > 0 {
+		fmt.Fprintf(a.stderr, "%d tokens are left out: %s was never asked for their %s candles (--source %s)\n",
+			strangers, strings.Join(q.Sources, " or "), q.Interval, strings.Join(wiring.SourceNames(), ", "))
+	}
+	return err
 }
 
 // query answers whether the range was given.
@@ -163,7 +172,7 @@ func (a *app) printCoverage(tokens []judgedToken) {
 		}
 		t.AppendRow(append(row, bar(token)))
 	}
-	fmt.Fprintln(a.stdout, t.Render())
+	t.Render()
 }
 
 var barSigns = map[backfill.Verdict]rune{
@@ -216,7 +225,7 @@ func (a *app) gapsCommand() *cobra.Command {
 		Example: "  quantbot ohlcv gaps\n  quantbot ohlcv gaps --fetch --wait",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var gaps []gap
+			gaps := []gap{}
 			err := a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
 				return a.judge(cmd.Context(), history, o, func(t judgedToken) error {
 					for _, j := range t.Judged {
@@ -254,7 +263,7 @@ func (a *app) printGaps(gaps []gap) {
 	for _, g := range gaps {
 		t.AppendRow([]any{g.Token, candle.FormatTime(g.Range.From), candle.FormatTime(g.Range.To), g.Candles, g.Verdict})
 	}
-	fmt.Fprintln(a.stdout, t.Render())
+	t.Render()
 }
 
 // fetchGaps starts a run like ingestion ohlcv does, with the gaps as its worklist.

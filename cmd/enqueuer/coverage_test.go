@@ -106,6 +106,7 @@ func TestGapsAreShownAndFetched(t *testing.T) {
 	require.Equal(t, have, covered[0].Candles[backfill.Have])
 	require.Equal(t, 1440-have, covered[0].Candles[backfill.ConfirmedEmpty])
 	require.Equal(t, exitUsage, b.run(t, "ohlcv", "coverage", "--source", "nasdaq").code)
+	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "binance").stderr, "3 tokens are left out: binance was never asked for their 1m candles")
 
 	b.market.SetFaults(nil)
 	b.ok(t, "ohlcv", "gaps", "--fetch", "--wait")
@@ -148,6 +149,8 @@ func TestAParkedSourceGoesOnWhenUnparked(t *testing.T) {
 	b.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02")
 	require.Eventually(t, func() bool { return b.parked(t) }, 20*time.Second, 100*time.Millisecond)
 	require.Contains(t, b.ok(t, "ohlcv", "sources").stdout, "parked until")
+	require.Contains(t, b.ok(t, "ohlcv", "runs-list").stdout, "running (parked until")
+	require.Contains(t, b.ok(t, "ohlcv", "runs-details", b.latest(t)).stdout, "its quota is used up (sources-unpark birdeye)")
 	b.market.SetFaults(nil)
 	require.Eventually(t, func() bool {
 		b.ok(t, "ohlcv", "sources-unpark", "birdeye")
@@ -163,4 +166,42 @@ func (b *bench) parked(t *testing.T) bool {
 	}
 	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "sources", "--format", "json").stdout), &all))
 	return len(all) == 1 && !all[0].ParkedUntil.IsZero()
+}
+
+// Several pages, with holes that earlier runs left: the calls that the service counts are the fewest in which it can tell
+// everything of each missing range, and another run takes none.
+func TestCallsAreTheFewestPossible(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.worker(t)
+	tokens := simmarket.Tokens(12) // some are not born, some are dead
+	list := writeTokens(t, tokens)
+	input := func(from, to string) []string {
+		return []string{"ingestion", "ohlcv", "--tokens", list, "--from", from, "--to", to, "--wait", "--format", "json"}
+	}
+	b.ok(t, input("2025-03-05", "2025-03-07")...)
+	b.ok(t, input("2025-03-10T03:00", "2025-03-10T03:07")...)
+	before := b.asked()
+	last := row(t, b.ok(t, input("2025-03-01", "2025-03-13")...).stdout)
+
+	const page = 5_000
+	market, fewest := simmarket.NewMarket(1), int64(0)
+	for _, token := range tokens {
+		for _, missing := range []candle.Range{
+			{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-05T00:00:00Z")},
+			{From: unix(t, "2025-03-07T00:00:00Z"), To: unix(t, "2025-03-10T03:00:00Z")},
+			{From: unix(t, "2025-03-10T03:07:00Z"), To: unix(t, "2025-03-13T00:00:00Z")},
+		} {
+			found := int64(len(market.Candles(token, candle.Interval1m, missing)))
+			fewest += found/page + 1
+			if found > 0 && found%page == 0 && market.Candles(token, candle.Interval1m, missing)[found-1].OpenTime+60 == missing.To {
+				fewest-- // the last page ends with the range
+			}
+		}
+	}
+	require.Equal(t, fewest, b.asked()-before, "counted by the service")
+	require.EqualValues(t, fewest, last["api_calls"])
+	again := row(t, b.ok(t, input("2025-03-01", "2025-03-13")...).stdout)
+	require.EqualValues(t, 0, again["api_calls"])
+	require.Equal(t, before+fewest, b.asked())
 }

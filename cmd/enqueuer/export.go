@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,13 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/parquet-go/parquet-go"
 	"github.com/spf13/cobra"
 
+	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
@@ -44,14 +42,30 @@ type exportedCandle struct {
 
 // exportManifest says what an exported file holds and where it comes from.
 type exportManifest struct {
-	File       string         `json:"file"`
-	Format     string         `json:"format"`
-	Rows       int64          `json:"rows"`
+	File   string `json:"file"`
+	Format string `json:"format"`
+	Rows   int64  `json:"rows"`
+	// Incomplete counts the rows that lack candles, Unknown those that may be missing; only of resampled candles.
+	Incomplete *int64         `json:"incomplete,omitempty"`
+	Unknown    *int64         `json:"unknown,omitempty"`
 	SHA256     string         `json:"sha256"`
 	Query      map[string]any `json:"query"`
 	RunIDs     []string       `json:"run_ids"`
 	ExportedAt time.Time      `json:"exported_at"`
 	Version    string         `json:"version"`
+
+	runs map[uuid.UUID]string
+}
+
+// from notes that candles come from the run, and answers its id as text.
+func (m *exportManifest) from(runID uuid.UUID) string {
+	run, known := m.runs[runID]
+	if !known {
+		run = runID.String()
+		m.runs[runID] = run
+		m.RunIDs = append(m.RunIDs, run)
+	}
+	return run
 }
 
 func (a *app) exportCommand() *cobra.Command {
@@ -61,11 +75,12 @@ func (a *app) exportCommand() *cobra.Command {
 		Use:   "export",
 		Short: "Write served candles to a Parquet or CSV file, with a manifest beside it",
 		Long: `Write served candles to a Parquet or CSV file, and FILE.manifest.json beside it: rows, SHA-256, what was asked for, and
-the runs that the candles come from. Without --token it is all tokens. Rows are streamed; the file appears when it is whole.`,
-		Example: "  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --out january.parquet\n  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --interval 5m --as-of 2025-03-01 --out january.csv",
-		Args:    cobra.NoArgs,
+the runs that the candles come from. Without --token it is all tokens. Rows are streamed; the file appears when it is whole.` + resampleHelp,
+		Example: "  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --out january.parquet\n  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --interval 5m --as-of 2025-03-01 --out january.csv\n" +
+			"  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --resample 1h --out january-1h.parquet",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			selection, err := o.parse(a.now())
+			selection, length, err := o.parse(a.now())
 			if err != nil {
 				return err
 			}
@@ -85,7 +100,7 @@ the runs that the candles come from. Without --token it is all tokens. Rows are 
 				if selection.AsOf, err = o.moment(cmd.Context(), history, a.now()); err != nil {
 					return err
 				}
-				return a.export(cmd.Context(), history, selection, out, format)
+				return a.export(cmd.Context(), history, selection, length, out, format)
 			})
 		},
 	}
@@ -96,7 +111,7 @@ the runs that the candles come from. Without --token it is all tokens. Rows are 
 }
 
 // export writes beside the file and renames at the end: a file that is there is whole.
-func (a *app) export(ctx context.Context, history *clickhouse.DB, s clickhouse.Selection, out, format string) (err error) {
+func (a *app) export(ctx context.Context, history *clickhouse.DB, s clickhouse.Selection, length candle.Interval, out, format string) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(out), ".export-*")
 	if err != nil {
 		return fmt.Errorf("write --out: %w", err)
@@ -109,7 +124,13 @@ func (a *app) export(ctx context.Context, history *clickhouse.DB, s clickhouse.S
 	}()
 	digest := sha256.New()
 	buffered := bufio.NewWriterSize(io.MultiWriter(file, digest), 1<<20)
-	m, err := a.writeCandles(ctx, history, s, buffered, format)
+	m := a.newExportManifest(s, format)
+	if length > 0 {
+		err = a.writeBuckets(ctx, history, s, length, buffered, &m)
+	} else {
+		err = writeCandles(ctx, history, s, buffered, &m)
+	}
+	slices.Sort(m.RunIDs)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
@@ -131,88 +152,38 @@ func (a *app) export(ctx context.Context, history *clickhouse.DB, s clickhouse.S
 	return nil
 }
 
-// candleWriter is a file format.
-type candleWriter interface {
-	write(exportedCandle) error
-	close() error
-}
-
-func (a *app) writeCandles(ctx context.Context, history *clickhouse.DB, s clickhouse.Selection, w io.Writer, format string) (exportManifest, error) {
-	m := exportManifest{Format: format, RunIDs: []string{}, ExportedAt: a.now().UTC(), Version: manifest.CurrentBuild().Version}
+func (a *app) newExportManifest(s clickhouse.Selection, format string) exportManifest {
+	m := exportManifest{
+		Format: format, RunIDs: []string{}, ExportedAt: a.now().UTC(), Version: manifest.CurrentBuild().Version, runs: make(map[uuid.UUID]string),
+	}
 	m.Query = map[string]any{
 		"interval": s.Interval, "from": time.Unix(s.Range.From, 0).UTC(), "to": time.Unix(s.Range.To, 0).UTC(), "tokens": s.Tokens,
 	}
 	if !s.AsOf.IsZero() {
 		m.Query["as_of"] = s.AsOf.UTC()
 	}
-	out := newCandleWriter(w, format)
-	runs := make(map[uuid.UUID]string)
+	return m
+}
+
+var candleColumns = []string{
+	"chain", "token_address", "interval_seconds", "timestamp", "open", "high", "low", "close", "volume", "volume_usd", "quality_score", "source",
+	"ingestion_run_id",
+}
+
+func (c exportedCandle) record(record []string) []string {
+	return append(record, c.Chain, c.TokenAddress, csvNumber(c.IntervalSeconds), c.Timestamp.Format(time.RFC3339),
+		csvFloat(c.Open), csvFloat(c.High), csvFloat(c.Low), csvFloat(c.Close), csvFloat(c.Volume), csvFloat(c.VolumeUSD),
+		csvNumber(c.QualityScore), c.Source, c.RunID)
+}
+
+func writeCandles(ctx context.Context, history *clickhouse.DB, s clickhouse.Selection, w io.Writer, m *exportManifest) error {
+	out := newRowWriter[exportedCandle](w, m.Format, candleColumns)
 	err := history.Served(ctx, s, func(c *clickhouse.ServedCandle) error {
-		run, known := runs[c.RunID]
-		if !known {
-			run = c.RunID.String()
-			runs[c.RunID] = run
-			m.RunIDs = append(m.RunIDs, run)
-		}
 		m.Rows++
 		return out.write(exportedCandle{
 			string(c.Token.Chain), c.Token.Address, uint32(c.Interval), time.Unix(c.OpenTime, 0).UTC(),
-			c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD, uint32(c.Quality), c.Source, run,
+			c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD, uint32(c.Quality), c.Source, m.from(c.RunID),
 		})
 	})
-	slices.Sort(m.RunIDs)
-	return m, errors.Join(err, out.close())
+	return errors.Join(err, out.close())
 }
-
-func newCandleWriter(w io.Writer, format string) candleWriter {
-	if format == "csv" {
-		c := &csvWriter{csv: csv.NewWriter(w)}
-		c.record = []string{"chain", "token_address", "interval_seconds", "timestamp", "open", "high", "low", "close", "volume", "volume_usd", "quality_score", "source", "ingestion_run_id"}
-		c.err = c.csv.Write(c.record)
-		return c
-	}
-	return &parquetWriter{parquet: parquet.NewGenericWriter[exportedCandle](w, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(1<<20))}
-}
-
-type csvWriter struct {
-	csv    *csv.Writer
-	record []string
-	err    error // of the header
-}
-
-func (w *csvWriter) write(c exportedCandle) error {
-	number := func(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
-	w.record = append(w.record[:0], c.Chain, c.TokenAddress, strconv.FormatUint(uint64(c.IntervalSeconds), 10), c.Timestamp.Format(time.RFC3339),
-		number(c.Open), number(c.High), number(c.Low), number(c.Close), number(c.Volume), number(c.VolumeUSD),
-		strconv.FormatUint(uint64(c.QualityScore), 10), c.Source, c.RunID)
-	return w.csv.Write(w.record)
-}
-
-func (w *csvWriter) close() error {
-	w.csv.Flush()
-	return errors.Join(w.err, w.csv.Error())
-}
-
-// parquetBatch rows are handed to the library at a time.
-const parquetBatch = 1_000
-
-type parquetWriter struct {
-	parquet *parquet.GenericWriter[exportedCandle]
-	rows    []exportedCandle
-}
-
-func (w *parquetWriter) write(c exportedCandle) error {
-	w.rows = append(w.rows, c)
-	if len(w.rows) < parquetBatch {
-		return nil
-	}
-	return w.flush()
-}
-
-func (w *parquetWriter) flush() error {
-	_, err := w.parquet.Write(w.rows)
-	w.rows = w.rows[:0]
-	return err
-}
-
-func (w *parquetWriter) close() error { return errors.Join(w.flush(), w.parquet.Close()) }

@@ -35,11 +35,8 @@ func (a *app) newTable(header ...any) table.Writer {
 	return t
 }
 
-func (a *app) printRuns(rows []clickhouse.RunRow, format string) error {
+func (a *app) printRuns(rows []listedRun, format string) error {
 	if format == "json" {
-		if rows == nil {
-			rows = []clickhouse.RunRow{}
-		}
 		return a.printJSON(rows)
 	}
 	if len(rows) == 0 {
@@ -49,8 +46,8 @@ func (a *app) printRuns(rows []clickhouse.RunRow, format string) error {
 	t := a.newTable("run id", "started", "took", "status", "source", "interval", "chunks", "failed", "tokens", "fetched", "inserted", "commit")
 	for _, r := range rows {
 		t.AppendRow(table.Row{
-			r.RunID, formatTime(r.StartedAt), took(r), r.Status, r.Source, r.Interval, r.PlannedChunks, r.ErrorsCount,
-			r.TokensProcessed, r.CandlesFetched, r.CandlesInserted, commit(r),
+			r.RunID, formatTime(r.StartedAt), took(r.RunRow), r.status(), r.Source, r.Interval, r.PlannedChunks, r.ErrorsCount,
+			r.TokensProcessed, r.CandlesFetched, r.CandlesInserted, commit(r.RunRow),
 		})
 	}
 	t.Render()
@@ -143,6 +140,9 @@ func (a *app) printDetails(d runDetails) {
 		{"arguments", compact(r.CLIArgs)},
 		{"environment", compact(r.EnvInfo)},
 	})
+	if !d.ParkedUntil.IsZero() {
+		fmt.Fprintf(a.stdout, "\n%s\n", parkedText(r.Source, d.ParkedUntil))
+	}
 	a.printFailures(d.Failures)
 	if len(d.Rejected) > 0 {
 		fmt.Fprintln(a.stdout, "\nRejected candles by rule")

@@ -28,8 +28,8 @@ type printedCandle struct {
 
 // selectionFlags choose candles, for query and export.
 type selectionFlags struct {
-	from, to, chain, interval, asOf string
-	tokens                          []string
+	from, to, chain, interval, asOf, resample string
+	tokens                                    []string
 }
 
 func (o *selectionFlags) register(cmd *cobra.Command) {
@@ -39,29 +39,45 @@ func (o *selectionFlags) register(cmd *cobra.Command) {
 	f.StringVar(&o.from, "from", "", "begin of the range (required)")
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
 	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
+	f.StringVar(&o.resample, "resample", "", "make longer candles of those of --interval: 5m, 15m, 1h, 4h or 1d, on the UTC grid")
 	f.StringVar(&o.asOf, "as-of", "", "what was served at this `time`, or when this run ended, of runs that had ended")
 }
 
-// parse reads everything but as-of, which may name a run.
-func (o *selectionFlags) parse(now time.Time) (s clickhouse.Selection, err error) {
+// parse reads everything but as-of, which may name a run. length is that of the buckets to resample to, or 0.
+func (o *selectionFlags) parse(now time.Time) (s clickhouse.Selection, length candle.Interval, err error) {
 	if s.Range, err = parseRange(o.from, o.to, now); err != nil {
-		return s, err
+		return s, 0, err
 	}
 	chain, err := candle.ParseChain(o.chain)
 	if err != nil {
-		return s, fmt.Errorf("--chain: %w", err)
+		return s, 0, fmt.Errorf("--chain: %w", err)
 	}
 	for _, text := range o.tokens {
 		token, err := worklist.ParseToken(text, chain)
 		if err != nil {
-			return s, fmt.Errorf("--token: %w", err)
+			return s, 0, fmt.Errorf("--token: %w", err)
 		}
 		s.Tokens = append(s.Tokens, token)
 	}
 	if s.Interval, err = candle.ParseInterval(o.interval); err != nil {
-		return s, fmt.Errorf("--interval: %w", err)
+		return s, 0, fmt.Errorf("--interval: %w", err)
 	}
-	return s, nil
+	if o.resample != "" {
+		length, err = o.bucketLength(s.Interval)
+		s.Range.To = min(s.Range.To, now.Unix()) // what opens later is not missing
+	}
+	return s, length, err
+}
+
+func (o *selectionFlags) bucketLength(interval candle.Interval) (candle.Interval, error) {
+	length, err := candle.ParseInterval(o.resample)
+	if err != nil {
+		return 0, fmt.Errorf("--resample: %w", err)
+	}
+	if length <= interval || length%interval != 0 {
+		return 0, fmt.Errorf("--resample %s must be longer than --interval %s and a multiple of it", length, interval)
+	}
+	return length, nil
 }
 
 // moment understands --as-of: a time, or a run, which stands for its end. Nothing stands for now.
@@ -93,11 +109,13 @@ func (a *app) queryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "query",
 		Short: "Print the served candles of one token",
+		Long:  "Print the served candles of one token." + resampleHelp,
 		Example: "  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from -1d --to now --limit 5\n" +
-			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-01-02 --as-of 2025-02-01",
+			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-01-02 --as-of 2025-02-01\n" +
+			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-02-01 --resample 1h",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			selection, err := o.parse(a.now())
+			selection, length, err := o.parse(a.now())
 			if err != nil {
 				return err
 			}
@@ -111,7 +129,13 @@ func (a *app) queryCommand() *cobra.Command {
 				return err
 			}
 			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
-				return a.query(cmd.Context(), history, o, selection, limit, format)
+				if selection.AsOf, err = o.moment(cmd.Context(), history, a.now()); err != nil {
+					return err
+				}
+				if length > 0 {
+					return a.queryBuckets(cmd.Context(), history, selection, length, limit, format)
+				}
+				return a.query(cmd.Context(), history, selection, limit, format)
 			})
 		},
 	}
@@ -124,12 +148,9 @@ func (a *app) queryCommand() *cobra.Command {
 // errEnough ends a reading that has all it wants.
 var errEnough = errors.New("enough")
 
-func (a *app) query(ctx context.Context, history *clickhouse.DB, o selectionFlags, s clickhouse.Selection, limit int, format string) (err error) {
-	if s.AsOf, err = o.moment(ctx, history, a.now()); err != nil {
-		return err
-	}
+func (a *app) query(ctx context.Context, history *clickhouse.DB, s clickhouse.Selection, limit int, format string) error {
 	candles := []printedCandle{}
-	err = history.Served(ctx, s, func(c *clickhouse.ServedCandle) error {
+	err := history.Served(ctx, s, func(c *clickhouse.ServedCandle) error {
 		if len(candles) == limit {
 			return errEnough
 		}

@@ -74,12 +74,12 @@ func (a *app) runsListCommand() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
 				rows, err := history.Runs(cmd.Context(), filter)
 				if err != nil {
 					return err
 				}
-				return a.printRuns(rows, format)
+				return a.printRuns(withParked(cmd.Context(), cfg, rows), format)
 			})
 		},
 	}
@@ -109,6 +109,7 @@ func (a *app) runsDetailsCommand() *cobra.Command {
 					return err
 				}
 				d.Repairs = repairs(cmd.Context(), cfg, d.RunID)
+				d.listedRun = withParked(cmd.Context(), cfg, []clickhouse.RunRow{d.RunRow})[0]
 				if format == "json" {
 					return a.printJSON(d)
 				}
@@ -125,7 +126,7 @@ func (a *app) runsDetailsCommand() *cobra.Command {
 
 // runDetails is what runs-details shows; its JSON begins with the run's columns.
 type runDetails struct {
-	clickhouse.RunRow
+	listedRun
 	IdentityHolds bool                       `json:"identity_holds"`
 	Failures      []clickhouse.FailedGroup   `json:"failures"`
 	Rejected      []clickhouse.RejectedCount `json:"rejected_by_rule"`

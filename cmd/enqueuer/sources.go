@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -61,7 +60,7 @@ func (a *app) printSources(all []budget.Status) {
 		}
 		t.AppendRow([]any{s.Source, s.ID, fmt.Sprintf("%.3g", s.PerSecond), fmt.Sprintf("%.3g", s.Configured), s.Workers, state})
 	}
-	fmt.Fprintln(a.stdout, t.Render())
+	t.Render()
 }
 
 func (a *app) sourcesUnparkCommand() *cobra.Command {
@@ -103,17 +102,4 @@ func (a *app) withRedis(ctx context.Context, f func(*wiring.Stores) error) (err 
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
 	return f(stores)
-}
-
-// parkedNote says until when a run's source is parked, or nothing. It is only a note: without Redis there is none.
-func parkedNote(ctx context.Context, stores *wiring.Stores, source string) string {
-	all, err := budget.List(ctx, stores.Redis)
-	if err != nil {
-		return ""
-	}
-	until := budget.ParkedUntil(all, source)
-	if until.IsZero() {
-		return ""
-	}
-	return fmt.Sprintf("%s is parked until %s: its quota is used up (sources-unpark %s)", source, until.Format(time.RFC3339), source)
 }

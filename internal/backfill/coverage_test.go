@@ -61,63 +61,75 @@ func TestWhatCoversARange(t *testing.T) {
 	}
 }
 
-// Minute by minute: the plan of what is missing holds each wanted minute that no answer covers, once, and no other.
+// Moment by moment: the plan of what is missing holds each wanted candle that no answer covers, once, on the grid, and no
+// other, wherever ranges begin and end.
 func TestPlanOfTheMissingEqualsModel(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		const minutes = 200
-		minute := rapid.IntRange(0, minutes)
-		span := func(label string) candle.Range {
-			a, b := minute.Draw(t, label), minute.Draw(t, label)
-			return candle.Range{From: int64(60 * min(a, b)), To: int64(60 * max(a, b))}
+	rapid.Check(t, planOfTheMissing)
+}
+
+func FuzzPlanOfTheMissing(f *testing.F) { f.Fuzz(rapid.MakeFuzz(planOfTheMissing)) }
+
+func planOfTheMissing(t *rapid.T) {
+	interval := rapid.SampledFrom([]candle.Interval{candle.Interval1s, candle.Interval15s, candle.Interval1m, candle.Interval1h}).Draw(t, "interval")
+	second := rapid.Int64Range(-50*interval.Seconds(), 150*interval.Seconds())
+	span := func(label string) candle.Range {
+		a, b := second.Draw(t, label), second.Draw(t, label)
+		return candle.Range{From: min(a, b), To: max(a, b)}
+	}
+	opens := func(r candle.Range) (all []int64) {
+		for open := interval.Ceil(r.From); open < r.To; open += interval.Seconds() {
+			all = append(all, open)
 		}
-		request := Request{Source: "s", Interval: candle.Interval1m}
-		wanted := map[int64]bool{}
-		for range rapid.IntRange(1, 3).Draw(t, "ranges") {
-			r := span("wanted")
-			request.Wanted = append(request.Wanted, candle.TokenRanges{Token: testToken, Ranges: []candle.Range{r}})
-			for m := r.From; m < r.To; m += 60 {
-				wanted[m] = true
+		return all
+	}
+	request := Request{Source: "s", Interval: interval}
+	wanted := map[int64]bool{}
+	for range rapid.IntRange(1, 3).Draw(t, "ranges") {
+		r := span("wanted")
+		request.Wanted = append(request.Wanted, candle.TokenRanges{Token: testToken, Ranges: []candle.Range{r}})
+		for _, open := range opens(r) {
+			wanted[open] = true
+		}
+	}
+	request.Normalize()
+	c := NewCoverage(request.Wanted, interval, coverageNow)
+	var asked []Asked
+	var rejected []RejectedRange
+	for range rapid.IntRange(0, 12).Draw(t, "outcomes") {
+		a := Asked{
+			Token: testToken, Range: span("asked"), RunID: uuid.New(), Answered: rapid.Bool().Draw(t, "answered"),
+			Confirmed: rapid.Bool().Draw(t, "confirmed"), EndedAt: rapid.SampledFrom([]time.Time{fresh, stale}).Draw(t, "ended"),
+		}
+		asked = append(asked, a)
+		if rapid.Bool().Draw(t, "corrupt") {
+			rejected = append(rejected, RejectedRange{Token: testToken, RunID: a.RunID, Range: span("corrupt")})
+		}
+	}
+	for _, r := range rejected {
+		c.AddRejected(r)
+	}
+	for _, a := range asked {
+		c.Add(a)
+		for _, open := range opens(a.Range) {
+			corrupt := slices.ContainsFunc(rejected, func(r RejectedRange) bool { return r.RunID == a.RunID && r.Range.Contains(open) })
+			if a.Answered && (a.EndedAt.Equal(fresh) || a.Confirmed && !corrupt) {
+				delete(wanted, open)
 			}
 		}
-		request.Normalize()
-		c := NewCoverage(request.Wanted, candle.Interval1m, coverageNow)
-		var asked []Asked
-		var rejected []RejectedRange
-		for range rapid.IntRange(0, 12).Draw(t, "outcomes") {
-			a := Asked{
-				Token: testToken, Range: span("asked"), RunID: uuid.New(), Answered: rapid.Bool().Draw(t, "answered"),
-				Confirmed: rapid.Bool().Draw(t, "confirmed"), EndedAt: rapid.SampledFrom([]time.Time{fresh, stale}).Draw(t, "ended"),
-			}
-			asked = append(asked, a)
-			if rapid.Bool().Draw(t, "corrupt") {
-				rejected = append(rejected, RejectedRange{Token: testToken, RunID: a.RunID, Range: span("corrupt")})
-			}
+	}
+	request.Wanted = c.Missing()
+	plan, err := NewPlan(request, PlanOptions{Now: coverageNow, Cut: Cut{Candles: 7}})
+	require.NoError(t, err)
+	planned := map[int64]bool{}
+	for _, chunk := range plan.Chunks {
+		require.True(t, interval.OnGrid(chunk.Range.From) && interval.OnGrid(chunk.Range.To), "off the grid: %s", chunk.Range)
+		for _, open := range opens(chunk.Range) {
+			require.False(t, planned[open], "planned twice")
+			planned[open] = true
 		}
-		for _, r := range rejected {
-			c.AddRejected(r)
-		}
-		for _, a := range asked {
-			c.Add(a)
-			for m := a.Range.From; m < a.Range.To; m += 60 {
-				corrupt := slices.ContainsFunc(rejected, func(r RejectedRange) bool { return r.RunID == a.RunID && r.Range.Contains(m) })
-				if a.Answered && (a.EndedAt.Equal(fresh) || a.Confirmed && !corrupt) {
-					delete(wanted, m)
-				}
-			}
-		}
-		request.Wanted = c.Missing()
-		plan, err := NewPlan(request, PlanOptions{Now: coverageNow, Cut: Cut{Candles: 7}})
-		require.NoError(t, err)
-		planned := map[int64]bool{}
-		for _, chunk := range plan.Chunks {
-			for m := chunk.Range.From; m < chunk.Range.To; m += 60 {
-				require.False(t, planned[m], "planned twice")
-				planned[m] = true
-			}
-		}
-		require.True(t, maps.Equal(wanted, planned), "wanted %v, planned %v", wanted, planned)
-	})
+	}
+	require.True(t, maps.Equal(wanted, planned), "wanted %v, planned %v", wanted, planned)
 }
 
 func TestEachMomentHasOneVerdict(t *testing.T) {

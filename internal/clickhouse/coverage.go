@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -21,6 +22,8 @@ type CoverageQuery struct {
 	Range candle.Range
 	// Tokens narrows the reading; none means all.
 	Tokens []candle.Token
+	// asOf leaves out what was recorded later; zero = nothing.
+	asOf time.Time
 }
 
 // maxTokensAsked is up to how many tokens are named in a query; beyond, all are read and the reader chooses.
@@ -36,8 +39,12 @@ func (q CoverageQuery) params() []any {
 	return []any{
 		named("sources", q.Sources), named("validation", string(q.Validation)), named("interval", uint32(q.Interval)),
 		named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()), named("tokens", addresses),
+		named("as_of", formatMoment(cmp.Or(q.asOf, endOfTime))),
 	}
 }
+
+// endOfTime is after everything that is recorded.
+var endOfTime = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // FillCoverage adds the answers in the history to the coverage. Tokens other than those of the query may come, too.
 func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *backfill.Coverage) error {

@@ -130,3 +130,43 @@ func TestTokenHistories(t *testing.T) {
 		{Range: span(20, 60), Verdict: backfill.NeverAsked, Candles: 40, Due: true},
 	}, judged)
 }
+
+// When the quarantine has expired nobody knows any more which of an answer's candles were corrupt: it must not count as
+// silence there. What only strict validation rejects was none.
+func TestAnExpiredQuarantineUncovers(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	rejects := func(validation candle.Validation, stats backfill.Stats) func(w *backfill.ChunkWrite) {
+		return func(w *backfill.ChunkWrite) {
+			w.Run.Manifest.Validation = validation
+			w.Outcome.Stats = stats
+			w.Outcome.EndedAt = time.Now().UTC().AddDate(0, 0, -91)
+		}
+	}
+	s := Selection{Tokens: []candle.Token{token}, Interval: candle.Interval1m, Range: firstHour}
+	var complete bool
+	resample := func() bool {
+		_, err := db.Resampled(t.Context(), s, candle.Interval1h, func(b *Bucket) error { complete = b.Complete(); return nil })
+		require.NoError(t, err)
+		return complete
+	}
+	asking(t, db, 0, 60, minutes(4, 1), rejects(candle.Lenient, backfill.Stats{Fetched: 5, Inserted: 4, Rejected: 1}))
+	missing, _ := db.missing(t, "birdeye")
+	require.Equal(t, []candle.Range{firstHour}, missing)
+	require.False(t, resample())
+	asking(t, db, 1, 60, minutes(4, 1), rejects(candle.Lenient, backfill.Stats{Fetched: 5, Inserted: 4, Deduplicated: 1}))
+	missing, _ = db.missing(t, "birdeye")
+	require.Empty(t, missing)
+	require.True(t, resample())
+}
+
+// A source that never had a candle of the token is silent everywhere: that another one has some does not make its silence
+// mean more.
+func TestTheCandlesOfOneSourceDoNotConfirmTheSilenceOfAnother(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	asking(t, db, 0, 60, nil, nil)
+	asking(t, db, 1, 10, minutes(10, 1), func(w *backfill.ChunkWrite) { w.Outcome.Source = "geckoterminal" })
+	missing, _ := db.missing(t, "birdeye", "geckoterminal")
+	require.Equal(t, []candle.Range{{From: day0 + 600, To: day0 + 3600}}, missing)
+}

@@ -20,6 +20,21 @@ type Selection struct {
 	AsOf time.Time
 }
 
+func (s Selection) params() []any {
+	chains, addresses := make([]string, len(s.Tokens)), make([]string, len(s.Tokens))
+	for i, t := range s.Tokens {
+		chains[i], addresses[i] = string(t.Chain), t.Address
+	}
+	params := []any{
+		named("interval", uint32(s.Interval)), named("chains", chains), named("addresses", addresses),
+		named("from", storableTime(s.Range.From).Unix()), named("to", storableTime(s.Range.To).Unix()),
+	}
+	if !s.AsOf.IsZero() {
+		params = append(params, named("as_of", formatMoment(s.AsOf)))
+	}
+	return params
+}
+
 // ServedCandle is a served candle with where it comes from.
 type ServedCandle struct {
 	Token    candle.Token
@@ -33,18 +48,9 @@ type ServedCandle struct {
 // Served calls yield for each candle of the selection, by token and time. It holds one row. An error of yield ends the
 // reading and is returned as it is.
 func (db *DB) Served(ctx context.Context, s Selection, yield func(*ServedCandle) error) error {
-	query := exportSQL
-	chains, addresses := make([]string, len(s.Tokens)), make([]string, len(s.Tokens))
-	for i, t := range s.Tokens {
-		chains[i], addresses[i] = string(t.Chain), t.Address
-	}
-	params := []any{
-		named("interval", uint32(s.Interval)), named("chains", chains), named("addresses", addresses),
-		named("from", storableTime(s.Range.From).Unix()), named("to", storableTime(s.Range.To).Unix()),
-	}
+	query, params := exportSQL, s.params()
 	if !s.AsOf.IsZero() {
 		query = exportAsOfSQL
-		params = append(params, named("as_of", formatMoment(s.AsOf)))
 	}
 	var yieldErr error
 	var c ServedCandle

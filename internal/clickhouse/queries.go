@@ -62,6 +62,16 @@ var (
 	exportSQL string
 	//go:embed queries/export_as_of.sql
 	exportAsOfSQL string
+	//go:embed queries/resample.sql
+	resampleSQL string
+	//go:embed queries/resample_as_of.sql
+	resampleAsOfSQL string
+	//go:embed queries/answers.sql
+	answersSQL string
+	//go:embed queries/answers_as_of.sql
+	answersAsOfSQL string
+	//go:embed queries/rollbacks.sql
+	rollbacksSQL string
 	//go:embed queries/diff_tokens.sql
 	diffTokensSQL string
 	//go:embed queries/diff_candles.sql

@@ -42,6 +42,7 @@ func (s *Server) candles(w http.ResponseWriter, r *http.Request) {
 			return nil, 0, &refusal{status: http.StatusBadRequest, message: "Invalid request parameters or payload."}
 		}
 		found := s.options.Market.candles(q.token, q.interval, q.window, pageLimit)
+		s.told(q, found, fault)
 		if q.padding {
 			found = pad(found, q)
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // FaultKinds are the ways in which the server can misbehave. 401 and quota are Birdeye's, 418 is Binance's.
-var FaultKinds = []string{"500", "521", "429", "418", "401", "quota", "cut", "slow", "duplicate", "outside", "late", "garbage"}
+var FaultKinds = []string{"500", "521", "429", "418", "401", "quota", "cut", "blank", "empty", "slow", "duplicate", "outside", "late", "garbage"}
 
 // Fault is one way to misbehave and when. Without a condition it hits every request.
 type Fault struct {
@@ -84,6 +84,11 @@ func positive(value string) (int64, error) {
 		err = fmt.Errorf("%q is not above 0", value)
 	}
 	return n, err
+}
+
+// hides reports that an answer with the fault does not tell everything.
+func (f Fault) hides() bool {
+	return f.Kind == "cut" || f.Kind == "blank" || f.Kind == "empty" || f.Kind == "garbage"
 }
 
 // hits decides by the request's number, so that a run with one client is the same every time.

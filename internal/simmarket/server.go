@@ -35,6 +35,13 @@ type Server struct {
 	number int64
 	recent []time.Time // of the last second, oldest first
 	stats  Stats
+	// answered are the windows of at most maxTokens tokens.
+	answered map[answeredKey][]candle.Range
+}
+
+type answeredKey struct {
+	token    candle.Token
+	interval candle.Interval
 }
 
 type faultState struct {
@@ -58,7 +65,7 @@ const maxTokens = 200_000
 
 // NewServer returns a handler; it starts nothing.
 func NewServer(o Options) *Server {
-	s := &Server{options: o, mux: http.NewServeMux(), began: o.Now()}
+	s := &Server{options: o, mux: http.NewServeMux(), began: o.Now(), answered: make(map[answeredKey][]candle.Range)}
 	s.stats = Stats{ByStatus: map[int]int64{}, ByToken: map[string]int64{}, Served: map[string]int64{}}
 	s.SetFaults(o.Faults)
 	s.mux.HandleFunc("GET /defi/v3/ohlcv", s.candles)
@@ -94,6 +101,29 @@ func (s *Server) Stats() Stats {
 	stats := s.stats
 	stats.ByStatus, stats.ByToken, stats.Served = clone(stats.ByStatus), clone(stats.ByToken), clone(stats.Served)
 	return stats
+}
+
+// Answered are the stretches of the token that the server has told everything of, as Birdeye: neither refused nor spoilt.
+func (s *Server) Answered(token candle.Token, interval candle.Interval) []candle.Range {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.answered[answeredKey{token, interval}])
+}
+
+// told notes what an answer says: a full page ends with its last candle.
+func (s *Server) told(q question, found []candle.Candle, f *Fault) {
+	if f != nil && f.hides() {
+		return
+	}
+	if len(found) == pageLimit {
+		q.window.To = q.interval.Next(found[len(found)-1].OpenTime)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := answeredKey{q.token, q.interval}
+	if len(s.answered) < maxTokens || s.answered[key] != nil {
+		s.answered[key] = candle.Merge(append(s.answered[key], q.window))
+	}
 }
 
 func clone[K comparable, V any](m map[K]V) map[K]V {
@@ -146,11 +176,17 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, d dialect, token
 		s.refuse(w, d, *refused)
 		return
 	}
+	if fault != nil && (fault.Kind == "empty" || fault.Kind == "blank") {
+		served = 0
+	}
 	s.count(http.StatusOK, token, int64(served))
 	w.Header().Set("Content-Type", d.contentType)
-	if fault != nil && fault.Kind == "cut" {
+	switch {
+	case fault != nil && fault.Kind == "cut":
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		body = body[:len(body)/2]
+	case fault != nil && fault.Kind == "blank":
+		body = nil
 	}
 	_, _ = w.Write(body) // the client went away
 }
@@ -246,6 +282,8 @@ func spoil(candles []candle.Candle, window candle.Range, interval candle.Interva
 		return candles
 	}
 	switch f.Kind {
+	case "empty":
+		return nil
 	case "duplicate":
 		twin := candles[len(candles)/2]
 		twin.Volume /= 2

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"quantbot/internal/candle"
 	"quantbot/internal/simmarket"
 )
 
@@ -51,6 +52,7 @@ func (w *world) check(t *testing.T) {
 	w.checkRuns(t, reference)
 	w.checkLedger(t)
 	w.checkFetches(t)
+	w.checkAnswers(t)
 	w.checkSecrets(t)
 }
 
@@ -189,6 +191,21 @@ func (w *world) checkFetches(t *testing.T) {
 				require.Equal(t, asked, now[token], "%s had succeeded before FLUSHALL and was fetched again", token)
 			}
 		}
+	}
+}
+
+// checkAnswers: what counts as answered, the market remembers to have answered whole.
+func (w *world) checkAnswers(t *testing.T) {
+	t.Helper()
+	spoiled := simmarket.Tokens(3)[2] // its garbage is an answer all the same
+	for _, line := range w.query(t, "quantbot", `SELECT DISTINCT concatWithSeparator(';', token_address, toString(toUInt32(range_from)), toString(toUInt32(range_to)))
+		FROM ohlcv_ingestion_tasks WHERE status = 'success' AND token_address != '`+spoiled.Address+`'`) {
+		var address string
+		var r candle.Range
+		_, err := fmt.Sscan(strings.ReplaceAll(line, ";", " "), &address, &r.From, &r.To)
+		require.NoError(t, err, line)
+		answered := w.market.Answered(candle.Token{Chain: candle.Solana, Address: address}, candle.Interval1m)
+		require.Empty(t, candle.Subtract([]candle.Range{r}, answered), "%s was never answered whole", line)
 	}
 }
 

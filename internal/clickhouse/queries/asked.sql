@@ -2,7 +2,8 @@
 -- none whose versions are gone for the sake of a run that is rolled back (see 0006; a forced rollback leaves gaps there).
 -- An empty list of tokens means all, an empty list of statuses those with an outcome.
 --
--- A source's silence means something where it has given a candle of the token at any time (confirmed).
+-- A source's silence means something where it has itself given a candle of the token at any time (confirmed). An answer with
+-- corrupt candles proves nothing any more once the quarantine, which says where they were, has expired (0005: 90 days).
 -- FINAL is not needed: a success is one in any revision, and what is said twice changes nothing.
 SELECT
     chain,
@@ -11,13 +12,18 @@ SELECT
     range_to,
     run_id,
     status = 'success' AS answered,
-    (chain, token_address) IN
+    (chain, token_address, source) IN
     (
-        SELECT chain, token_address
+        SELECT chain, token_address, source
         FROM ohlcv_ingestion_tasks
         WHERE interval_seconds = {interval:UInt32} AND source IN {sources:Array(String)} AND candles_fetched > 0
+    )
+    AND NOT
+    (
+        ifNull(ended_at < now() - INTERVAL 89 DAY, false)
+        AND candles_rejected > if({validation:String} = 'strict', zero_volume_count, 0)
     ) AS confirmed,
-    ifNull(ended_at, started_at) AS ended_at
+    ifNull(ended_at, started_at) AS ended
 FROM ohlcv_ingestion_tasks
 WHERE interval_seconds = {interval:UInt32}
   AND source IN {sources:Array(String)}

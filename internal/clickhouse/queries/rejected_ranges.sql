@@ -1,5 +1,5 @@
 -- Where runs rejected corrupt candles. What only strict validation rejects is the source's last word and no range to ask
--- for again. More than 50 of a chunk become one stretch, so that a broken source does not make a million of them.
+-- for again. An empty list of sources or tokens means all. More than 50 of a chunk become one stretch, so that a broken source does not make a million of them.
 SELECT
     chain,
     token_address,
@@ -14,7 +14,8 @@ FROM
         ingestion_run_id,
         arraySort(groupArray(toUInt32(timestamp) - toUInt32(timestamp) % {interval:UInt32})) AS opens
     FROM ohlcv_rejected_candles FINAL
-    WHERE interval_seconds = {interval:UInt32} AND source IN {sources:Array(String)}
+    WHERE interval_seconds = {interval:UInt32} AND (empty({sources:Array(String)}) OR source IN {sources:Array(String)})
+      AND rejected_at <= {as_of:DateTime64(6, 'UTC')}
       AND rule NOT IN ('ZERO_VOLUME', 'ZERO_PRICE')
       AND (empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)})
     GROUP BY chain, token_address, ingestion_run_id, chunk_id

@@ -109,10 +109,11 @@ func look(ctx context.Context, client redis.UniversalClient, a Account) (Status,
 
 func headroomOff(interval int64) float64 { return 1e6 / float64(interval) / headroom }
 
-// ParkedUntil is when the source goes on by itself, or the zero time while any of its accounts can be asked.
+// ParkedUntil is when the source goes on by itself, or the zero time while any of its accounts can be asked. An account
+// that nobody has now, of a key that was replaced for example, cannot.
 func ParkedUntil(all []Status, source string) (until time.Time) {
 	for _, s := range all {
-		if s.Source != source {
+		if s.Source != source || s.ParkedUntil.IsZero() && s.Workers == 0 {
 			continue
 		}
 		if s.ParkedUntil.IsZero() {

@@ -106,13 +106,14 @@ func TestARefusalSlowsEverybody(t *testing.T) {
 	require.Greater(t, time.Since(began), 590*time.Millisecond)
 	status, err := look(t.Context(), c, account)
 	require.NoError(t, err)
-	require.InDelta(t, 200/1.15, status.PerSecond, 1, "slower by one step")
+	require.InDelta(t, 200/1.03, status.PerSecond, 1, "slower by one step")
 	require.NoError(t, b.Wait(t.Context(), 60)) // 0.3 s until the next: what is refused then was sent after the pause
 	require.NoError(t, b.Wait(t.Context(), 1))
 	b.Slow(t.Context(), 0)
 	paused, err := look(t.Context(), c, account)
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(2*time.Second), paused.PausedUntil, 500*time.Millisecond, "without a word from the service the pause doubles")
+	require.InDelta(t, 200/1.03/1.06, paused.PerSecond, 1, "the next step is larger")
 }
 
 func TestTheAllowanceRecovers(t *testing.T) {
@@ -146,6 +147,8 @@ func TestParkingHoldsForAllUntilSomebodyUnparks(t *testing.T) {
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(time.Hour), ParkedUntil(all, "birdeye"), time.Minute)
 	require.Zero(t, ParkedUntil(all, "binance"))
+	require.NotZero(t, ParkedUntil(append(all, Status{Source: "birdeye", ID: "of a replaced key"}), "birdeye"))
+	require.Zero(t, ParkedUntil(append(all, Status{Source: "birdeye", ID: "of another key", Workers: 1}), "birdeye"))
 	unparked, err := Unpark(t.Context(), c, "birdeye")
 	require.NoError(t, err)
 	require.Equal(t, 1, unparked)

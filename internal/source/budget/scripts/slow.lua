@@ -6,7 +6,10 @@
 --
 -- Returns {µs of the pause}. Refusals that arrive while the account is pausing belong to the strike that began the
 -- pause: they only make it longer.
-local FACTOR, FORGET_AFTER = 1.15, 60 * 1000000
+--
+-- A single refusal may be two requests that the network pushed together, and costs little. Those in a row say that the
+-- allowance is lower than configured, and slow down more and more.
+local FACTORS, FORGET_AFTER = {1.03, 1.06, 1.12, 1.15}, 60 * 1000000
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local state = redis.call('HMGET', KEYS[1], 'paused', 'interval', 'slowed', 'strikes')
@@ -17,7 +20,7 @@ end
 -- A request that was on its way when the pause began may be refused until shortly after the pause.
 if now > paused + 200000 then
   strikes = strikes + 1
-  interval = math.max(interval, tonumber(ARGV[1])) * FACTOR
+  interval = math.max(interval, tonumber(ARGV[1])) * FACTORS[math.min(strikes, #FACTORS)]
   redis.call('HSET', KEYS[1], 'interval', interval, 'slowed', string.format('%.0f', now), 'strikes', strikes)
 end
 local pause = tonumber(ARGV[2])

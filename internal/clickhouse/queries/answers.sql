@@ -1,0 +1,28 @@
+-- What sources answered at this interval, of runs that count (as asked.sql says), and only where the silence of the source
+-- means something: it has given a candle of the token at some time. An empty list of tokens means all.
+SELECT chain, token_address, toUInt32(range_from), toUInt32(range_to)
+FROM ohlcv_ingestion_tasks
+WHERE interval_seconds = {interval:UInt32}
+  AND status = 'success'
+  AND range_from < toDateTime({to:UInt32}, 'UTC') AND range_to > toDateTime({from:UInt32}, 'UTC')
+  AND (chain, token_address, source) IN
+  (
+      SELECT chain, token_address, source
+      FROM ohlcv_ingestion_tasks
+      WHERE interval_seconds = {interval:UInt32} AND candles_fetched > 0
+  )
+  AND run_id NOT IN (SELECT run_id FROM ohlcv_rolled_back_runs)
+  AND run_id NOT IN
+  (
+      SELECT removed_run_id
+      FROM ohlcv_maintenance FINAL
+      WHERE operation != 'purge' AND versions_removed > 0
+        AND beneficiary_run_id IN (SELECT run_id FROM ohlcv_rolled_back_runs)
+  )
+  AND NOT
+  (
+      ifNull(ended_at < now() - INTERVAL 89 DAY, false)
+      AND candles_rejected > if(run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE validation = 'strict'), zero_volume_count, 0)
+  )
+  AND (empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)})
+ORDER BY chain, token_address, range_from
