@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -56,12 +57,13 @@ func (a *app) serveDashboard(ctx context.Context, listen string) error {
 }
 
 // showDashboard serves until ctx ends.
-func (a *app) showDashboard(ctx context.Context, cfg config.Config, stores *wiring.Stores, listener net.Listener, public bool) error {
-	d, err := board.New(cfg, stores, board.Options{Public: public, Logger: a.logger(), Now: a.now})
+func (a *app) showDashboard(ctx context.Context, cfg config.Config, stores *wiring.Stores, listener net.Listener, public bool) (err error) {
+	d, release, err := board.New(cfg, stores, board.Options{Public: public, Logger: a.logger(), Now: a.now})
 	if err != nil {
 		_ = listener.Close() // the other error says more
 		return err
 	}
+	defer func() { err = errors.Join(err, release()) }()
 	fmt.Fprintf(a.stderr, "dashboard on http://%s\n", listener.Addr())
 	return d.Serve(ctx, listener)
 }

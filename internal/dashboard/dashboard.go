@@ -10,12 +10,18 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Config configures a Dashboard. History, Live, Logger and Now are required.
 type Config struct {
 	History History
 	Live    Live
+	// Actions changes runs. Without a token nobody can.
+	Actions Actions
+	// RollbackWindow is how old a run must be before a sweep calls others' versions redundant to its.
+	RollbackWindow time.Duration
 	// Queues is the queue monitor at /queues; writable lets the visitor change tasks. nil = no such page.
 	Queues func(writable bool) http.Handler
 	// Metrics answers /metrics; nil = no such page.
@@ -36,11 +42,16 @@ type Dashboard struct {
 	sections  []section
 	sessions  *sessions
 
+	hub   *hub
+	sweep sweeping
+	// previews has a place for each long preview that may run.
+	previews chan struct{}
+
 	handler http.Handler
-	// closing ends streams and background work.
-	closing context.Context //nolint:containedctx // its owner is Close: it outlives every request
-	close   context.CancelFunc
-	working sync.WaitGroup
+	// streaming ends streams and what can go on later; closing ends actions too.
+	streaming, closing context.Context //nolint:containedctx // their owner is Close: they outlive every request
+	stopStreams, close context.CancelFunc
+	working            sync.WaitGroup
 }
 
 // New makes a dashboard. Its error names what is wrong with the configuration.
@@ -56,8 +67,12 @@ func New(cfg Config) (*Dashboard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the assets: %w", err)
 	}
-	d := &Dashboard{cfg: cfg, templates: templates, assets: assets, sessions: newSessions(cfg.Token, cfg.Now)}
+	d := &Dashboard{
+		cfg: cfg, templates: templates, assets: assets, sessions: newSessions(cfg.Token, cfg.Now), previews: make(chan struct{}, previewsAtOnce),
+		hub: &hub{state: cfg.Live.State, now: cfg.Now, logger: cfg.Logger, every: pollEvery, watched: make(map[uuid.UUID]*watched)},
+	}
 	d.closing, d.close = context.WithCancel(context.Background())
+	d.streaming, d.stopStreams = context.WithCancel(d.closing)
 	d.handler = d.protect(d.routes())
 	return d, nil
 }
@@ -65,7 +80,7 @@ func New(cfg Config) (*Dashboard, error) {
 // ServeHTTP answers a request.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handler.ServeHTTP(w, r) }
 
-// Close ends streams and background work and waits for it.
+// Close ends streams, actions and background work and waits for the latter.
 func (d *Dashboard) Close() {
 	d.close()
 	d.working.Wait()
@@ -96,13 +111,15 @@ func (d *Dashboard) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve the dashboard: %w", err)
 	case <-ctx.Done():
 	}
-	d.close()
+	d.stopStreams()
 	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	err := server.Shutdown(shutdown)
 	if err != nil {
 		err = errors.Join(err, server.Close())
 	}
-	<-ended
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }

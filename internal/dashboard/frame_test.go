@@ -48,12 +48,14 @@ func setup(t testing.TB, options ...worldOption) *world {
 	require.NoError(t, err)
 	w.Stores, err = wiring.OpenStores(t.Context(), w.cfg, o.Logger)
 	require.NoError(t, err)
-	w.dashboard, err = board.New(w.cfg, w.Stores, o)
+	var release func() error
+	w.dashboard, release, err = board.New(w.cfg, w.Stores, o)
 	require.NoError(t, err)
 	w.server = httptest.NewServer(w.dashboard)
 	t.Cleanup(func() {
 		w.dashboard.Close()
 		w.server.Close()
+		require.NoError(t, release())
 		require.NoError(t, w.Stores.Close())
 	})
 	return w

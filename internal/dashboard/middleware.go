@@ -50,7 +50,7 @@ func (d *Dashboard) recovered(next http.Handler) http.Handler {
 		defer func() {
 			switch cause := recover(); cause {
 			case nil:
-			case http.ErrAbortHandler: //nolint:errorlint // net/http compares it so
+			case http.ErrAbortHandler:
 				panic(cause)
 			default:
 				d.cfg.Logger.ErrorContext(r.Context(), "request panicked", "path", r.URL.Path, "err", cause, "stack", string(debug.Stack()))

@@ -17,6 +17,8 @@ type page struct {
 	section string
 	// guarded pages are for those who have logged in, also where others may read the rest.
 	guarded bool
+	// slow pages may take as long as a preview takes.
+	slow bool
 	// load reads what the page shows.
 	load func(r *http.Request) (content, error)
 }
@@ -31,6 +33,13 @@ type content struct {
 func (d *Dashboard) pages() []page {
 	return []page{
 		d.runsPage(),
+		d.runPage(),
+		d.actionPage(actionRollback),
+		d.actionPage(actionRestore),
+		d.actionPage(actionRetry),
+		d.actionPage(actionCancel),
+		d.fleetPage(),
+		d.sweepPage(),
 	}
 }
 
@@ -69,6 +78,14 @@ func (d *Dashboard) routes() *http.ServeMux {
 		mux.Handle(p.pattern(), d.access(p.guarded, d.servePage(p)))
 		mux.Handle(p.apiPattern(), d.access(p.guarded, d.serveAPI(p)))
 	}
+	for _, action := range actionNames {
+		mux.Handle("POST /runs/{id}/"+action, d.access(true, d.act(action)))
+	}
+	mux.Handle("POST /sweep", d.access(true, http.HandlerFunc(d.startSweep)))
+	mux.Handle("GET /api/runs/{id}/events", d.access(false, http.HandlerFunc(d.streamProgress)))
+	if d.cfg.Queues != nil {
+		d.mountQueues(mux)
+	}
 	mux.Handle("GET /assets/{name}", http.HandlerFunc(d.serveAsset))
 	mux.Handle("GET /login", http.HandlerFunc(d.showLogin))
 	mux.Handle("POST /login", http.HandlerFunc(d.logIn))
@@ -89,6 +106,9 @@ func (d *Dashboard) routes() *http.ServeMux {
 // servePage renders the page.
 func (d *Dashboard) servePage(p page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.slow {
+			extendDeadlines(w, d.cfg.Now().Add(previewTimeout+writeTimeout))
+		}
 		shown, err := p.load(r)
 		if err != nil {
 			d.fail(w, r, err)
@@ -101,6 +121,9 @@ func (d *Dashboard) servePage(p page) http.Handler {
 // serveAPI answers with the page's data as JSON.
 func (d *Dashboard) serveAPI(p page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.slow {
+			extendDeadlines(w, d.cfg.Now().Add(previewTimeout+writeTimeout))
+		}
 		shown, err := p.load(r)
 		if err != nil {
 			d.fail(w, r, err)

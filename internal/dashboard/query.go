@@ -90,3 +90,14 @@ func (q *query) time(name string) time.Time {
 	}
 	return at
 }
+
+// encodeQuery makes the part of an address behind the question mark; empty values are left out.
+func encodeQuery(values map[string]string) string {
+	encoded := url.Values{}
+	for name, value := range values {
+		if value != "" {
+			encoded.Set(name, value)
+		}
+	}
+	return encoded.Encode()
+}

@@ -25,6 +25,24 @@ var templateFunctions = template.FuncMap{
 	"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"clip":     clip,
 	"add":      func(a, b int) int { return a + b },
+	"share":    share,
+	"next":     func(attempt uint32) uint32 { return attempt + 1 },
+	"millis":   formatMillis,
+	"rate":     func(perSecond float64) string { return strconv.FormatFloat(perSecond, 'g', 3, 64) },
+	"zero":     func(id uuid.UUID) bool { return id == uuid.Nil },
+	"took": func(from, to time.Time) string {
+		if from.IsZero() || to.IsZero() {
+			return "–"
+		}
+		return formatDuration(to.Sub(from))
+	},
+	"month": func(yyyymm uint32) string { return fmt.Sprintf("%d-%02d", yyyymm/100, yyyymm%100) },
+	"sum": func(numbers ...int64) (total int64) {
+		for _, n := range numbers {
+			total += n
+		}
+		return total
+	},
 	"deref": func(t *time.Time) time.Time {
 		if t == nil {
 			return time.Time{}
@@ -71,6 +89,21 @@ func formatDuration(d time.Duration) string {
 		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
 	}
 	return fmt.Sprintf("%d d %d h", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+}
+
+// formatMillis is a duration given in milliseconds, or a dash.
+func formatMillis(millis any) string {
+	switch ms := millis.(type) {
+	case *float64:
+		if ms != nil {
+			return formatDuration(time.Duration(*ms * float64(time.Millisecond)))
+		}
+	case *int64:
+		if ms != nil {
+			return formatDuration(time.Duration(*ms) * time.Millisecond)
+		}
+	}
+	return "–"
 }
 
 // formatPercent shows a share of 0 to 1; what is more than nothing is never shown as 0 %, and less than all never as 100 %.
