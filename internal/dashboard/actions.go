@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,6 +36,10 @@ const (
 	actionRetry    = "retry"
 	actionCancel   = "cancel"
 )
+
+var actionTitles = map[string]string{
+	actionRollback: "Roll back", actionRestore: "Restore", actionRetry: "Retry", actionCancel: "Cancel",
+}
 
 var actionNames = []string{actionRollback, actionRestore, actionRetry, actionCancel}
 
@@ -101,7 +104,7 @@ func (d *Dashboard) loadAction(r *http.Request, action string) (content, error) 
 }
 
 func actionContent(data actionData) content {
-	return content{Title: strings.ToUpper(data.Action[:min(1, len(data.Action))]) + data.Action[min(1, len(data.Action)):] + " run " + data.Run.RunID.String()[:8], Data: data}
+	return content{Title: actionTitles[data.Action] + " run " + shortID(data.Run.RunID), Data: data}
 }
 
 // preview says what the action would do now.

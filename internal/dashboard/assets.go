@@ -23,9 +23,11 @@ type asset struct {
 
 // contentTypes are set by us: the machine's own table of types may lack some of them.
 var contentTypes = map[string]string{
-	".css": "text/css; charset=utf-8",
-	".js":  "text/javascript; charset=utf-8",
-	".svg": "image/svg+xml",
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".svg":  "image/svg+xml",
+	".json": "application/json",
+	".map":  "application/json",
 }
 
 func readAssets() (map[string]asset, error) {

@@ -1,12 +1,14 @@
 package dashboard
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"regexp"
 	"strings"
 
@@ -19,19 +21,38 @@ const queuesPath = "/queues"
 // maxQueuesBody is enough for a batch of a thousand task ids.
 const maxQueuesBody = 256 << 10
 
-// inlineScript finds the scripts that the monitor's page carries inside itself.
-var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+// inlineScript finds the scripts that the monitor's page carries inside itself, outsideStyle the fonts that it would load
+// from elsewhere.
+var (
+	inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+	outsideStyle = regexp.MustCompile(`<link rel="stylesheet" href="https://[^"]*"/?>`)
+)
 
-// queuesPolicy is looser than the other pages', and only here: the monitor's page carries small scripts inside itself,
-// which are named one by one by their digest; its library writes styles into the page while it runs, and it loads its
-// fonts as data. Everything still comes from this server.
-func queuesPolicy(monitor http.Handler) string {
-	page := httptest.NewRecorder()
-	request, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, queuesPath+"/", http.NoBody) // constant parts
-	monitor.ServeHTTP(page, request)
+// queueFiles serves the monitor's page and what it loads, so that it is safe and whole under our rules: nothing from
+// elsewhere, types that browsers need not guess, and a policy that is looser than the other pages' only in this: the
+// page's inline scripts are named one by one by their digest, and its library writes styles into the page while it runs.
+func queueFiles(monitor http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		file := httptest.NewRecorder()
+		monitor.ServeHTTP(file, r)
+		body, kind := file.Body.Bytes(), file.Header().Get("Content-Type")
+		if known, ok := contentTypes[path.Ext(r.URL.Path)]; ok {
+			kind = known
+		}
+		if bytes.HasPrefix(body, []byte("<!doctype html>")) {
+			body, kind = outsideStyle.ReplaceAll(body, nil), "text/html; charset=utf-8"
+			w.Header().Set("Content-Security-Policy", queuesPolicy(body))
+		}
+		w.Header().Set("Content-Type", kind)
+		w.WriteHeader(file.Code)
+		_, _ = w.Write(body) // a visitor who has left is nobody's trouble
+	})
+}
+
+func queuesPolicy(page []byte) string {
 	scripts := "'self'"
-	for _, found := range inlineScript.FindAllStringSubmatch(page.Body.String(), -1) {
-		digest := sha256.Sum256([]byte(found[1]))
+	for _, found := range inlineScript.FindAllSubmatch(page, -1) {
+		digest := sha256.Sum256(found[1])
 		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'"
 	}
 	return "default-src 'none'; script-src " + scripts + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
@@ -41,20 +62,21 @@ func queuesPolicy(monitor http.Handler) string {
 // mountQueues puts asynq's own monitor at /queues: for looking, and for those who know the token for changing too.
 func (d *Dashboard) mountQueues(mux *http.ServeMux) {
 	reading, writing := d.cfg.Queues(false), d.cfg.Queues(true)
-	readPolicy, writePolicy := queuesPolicy(reading), queuesPolicy(writing)
-	look := d.access(false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler, policy := reading, readPolicy
-		if d.visitor(r).trusted {
-			handler, policy = writing, writePolicy
-		}
-		w.Header().Set("Content-Security-Policy", policy)
-		handler.ServeHTTP(w, r)
-	}))
+	choose := func(reading, writing http.Handler) http.Handler {
+		return d.access(false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if d.visitor(r).trusted {
+				writing.ServeHTTP(w, r)
+				return
+			}
+			reading.ServeHTTP(w, r)
+		}))
+	}
 	change := d.access(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.changeQueues(w, r, writing)
 	}))
 	mux.Handle("GET "+queuesPath, http.RedirectHandler(queuesPath+"/", http.StatusSeeOther))
-	mux.Handle("GET "+queuesPath+"/", look)
+	mux.Handle("GET "+queuesPath+"/", choose(queueFiles(reading), queueFiles(writing)))
+	mux.Handle("GET "+queuesPath+"/api/", choose(reading, writing))
 	mux.Handle("POST "+queuesPath+"/api/", change)
 	mux.Handle("DELETE "+queuesPath+"/api/", change)
 }

@@ -133,7 +133,7 @@ func (d *Dashboard) loadRun(r *http.Request) (content, error) {
 	}
 	d.readLive(r.Context(), &data)
 	data.Args, data.Env = pairs(run.CLIArgs), pairs(run.EnvInfo)
-	return content{Title: "Run " + runID.String()[:8], Data: data}, nil
+	return content{Title: "Run " + shortID(runID), Data: data}, nil
 }
 
 // readRun asks side by side what does not depend on one another.

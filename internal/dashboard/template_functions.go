@@ -9,17 +9,26 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
 )
 
 // templateFunctions are what templates may call. None of them makes HTML: escaping is the template's.
 var templateFunctions = template.FuncMap{
-	"asset":    func(name string) string { return "/assets/" + name },
-	"count":    formatCount,
-	"short":    func(id uuid.UUID) string { return id.String()[:8] },
+	"asset": func(name string) string { return "/assets/" + name },
+	"count": formatCount,
+	"short": shortID,
+	"plural": func(n int, one, many string) string {
+		if n == 1 {
+			return formatCount(n) + " " + one
+		}
+		return formatCount(n) + " " + many
+	},
 	"at":       formatTime,
 	"date":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"duration": formatDuration,
+	"reason":   func(o *backfill.Outcome) string { return backfill.FailureReason(*o) },
 	"percent":  formatPercent,
 	"unix":     func(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() },
 	"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
@@ -49,6 +58,13 @@ var templateFunctions = template.FuncMap{
 		}
 		return *t
 	},
+}
+
+// shortID is the beginning of a run id, which the commands take too, and its end, which tells runs of the same minute
+// apart.
+func shortID(id uuid.UUID) string {
+	text := id.String()
+	return text[:8] + "…" + text[len(text)-4:]
 }
 
 // formatCount groups the digits of a whole number: 1 234 567, with spaces that do not break.

@@ -68,7 +68,7 @@ func (t trend) bar(run runItem, x, step float64) trendBar {
 	errors := min(math.Sqrt(run.ErrorRate()), 1) * trendDown // by the root, so that a few failures are seen
 	return trendBar{
 		RunID: run.RunID,
-		Label: fmt.Sprintf("%s, %s: %s candles, %s of chunks failed", run.RunID.String()[:8], formatTime(run.StartedAt),
+		Label: fmt.Sprintf("%s, %s: %s candles, %s of chunks failed", shortID(run.RunID), formatTime(run.StartedAt),
 			formatCount(run.CandlesInserted), formatPercent(run.ErrorRate())),
 		X: decimal(x + trendGap/2), Width: decimal(max(step-trendGap, 1)), CandlesY: decimal(trendUp - tall), CandlesTall: decimal(tall),
 		ErrorsTall: decimal(errors), Failing: errors > 0, CandlesFilled: tall > 0,
