@@ -25,7 +25,7 @@ var browserPages = []struct {
 	// says is a text that must be there.
 	says string
 }{
-	{"runs", func(history) string { return "/" }, "Candles stored"},
+	{"runs", func(history) string { return "/" }, "candles stored"},
 	{"runs-none-fit", func(history) string { return "/?q=zzz" }, "No run fits"},
 	{"run-completed", func(h history) string { return "/runs/" + h.completed.ID().String() }, "deduplicated"},
 	{"run-failed", func(h history) string { return "/runs/" + h.failed.ID().String() + "?order=slowest" }, "Retry what failed"},
@@ -49,11 +49,25 @@ var screens = []struct {
 	dark          bool
 }{{"wide", 1280, 900, false}, {"narrow", 400, 800, false}, {"dark", 1280, 900, true}}
 
-func TestPagesInABrowser(t *testing.T) {
+// TestInABrowser runs everything that needs a browser in one Chromium, each test in a window with cookies of its own.
+func TestInABrowser(t *testing.T) {
 	t.Parallel()
+	b := newBrowser(t)
+	for name, test := range map[string]func(*testing.T, *browser){
+		"pages": testPages, "live progress": testLiveProgress, "progress without scripts": testProgressWithoutScripts,
+		"actions": testActions, "refusal": testRefusal, "keyboard": testKeyboard,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, b)
+		})
+	}
+}
+
+// testPages opens every page on every kind of screen.
+func testPages(t *testing.T, b *browser) {
 	w := setup(t)
 	h := w.seed(t)
-	b := newBrowser(t)
 	for _, screen := range screens {
 		tab := b.tab(t, w)
 		tab.screen(t, screen.width, screen.height, screen.dark)
@@ -154,7 +168,7 @@ func (b *tab) requireQuietConsole(t testing.TB, where string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, problem := range b.problems {
-		if !strings.Contains(problem, "Failed to load resource: the server responded with a status of 40") && !strings.Contains(problem, "<rect> attribute width") {
+		if !strings.Contains(problem, "Failed to load resource: the server responded with a status of 40") && !strings.Contains(problem, "<rect> attribute ") {
 			require.Fail(t, "the console is not quiet on "+where, problem)
 		}
 	}

@@ -41,6 +41,7 @@ func queueFiles(monitor http.Handler) http.Handler {
 		}
 		if bytes.HasPrefix(body, []byte("<!doctype html>")) {
 			body, kind = outsideStyle.ReplaceAll(body, nil), "text/html; charset=utf-8"
+			body = bytes.Replace(body, []byte("</body>"), []byte(wayBack+"</body>"), 1)
 			w.Header().Set("Content-Security-Policy", queuesPolicy(body))
 		}
 		w.Header().Set("Content-Type", kind)
@@ -48,6 +49,9 @@ func queueFiles(monitor http.Handler) http.Handler {
 		_, _ = w.Write(body) // a visitor who has left is nobody's trouble
 	})
 }
+
+// wayBack is a link from the monitor to our pages, in the free corner of its header.
+const wayBack = `<a href="/fleet" style="position:fixed;top:1.2rem;right:1.2rem;z-index:2000;font:500 .95rem system-ui,sans-serif;color:#4379ff">quantbot</a>`
 
 func queuesPolicy(page []byte) string {
 	scripts := "'self'"

@@ -25,6 +25,7 @@ var templateFunctions = template.FuncMap{
 		return formatCount(n) + " " + many
 	},
 	"at":       formatTime,
+	"minute":   func(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01-02 15:04") },
 	"date":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"duration": formatDuration,
