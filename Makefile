@@ -31,12 +31,16 @@ setup: ## Fetch the local engines (Redis, ClickHouse) where they are missing
 demo: setup build ## Run a whole backfill on this machine
 	bin/quantbot demo
 
+.PHONY: setup/browser
+setup/browser: ## Also fetch Chromium, for the dashboard's tests
+	@scripts/setup browser
+
 .PHONY: test
-test: setup ## Run all tests
+test: setup/browser ## Run all tests
 	go test ./...
 
 .PHONY: test/race
-test/race: setup ## Run all tests with the race detector
+test/race: setup/browser ## Run all tests with the race detector
 	go test -race ./...
 
 .PHONY: fuzz

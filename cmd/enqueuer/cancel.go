@@ -58,7 +58,7 @@ func (a *app) withStores(ctx context.Context, f func(config.Config, *wiring.Stor
 }
 
 func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, format string) error {
-	err := stores.Canceller("runs-cancel", a.logger(), a.now).Cancel(ctx, runID)
+	err := a.operator(stores, "runs-cancel").Cancel(ctx, runID)
 	switch {
 	case errors.Is(err, backfill.ErrUnknownRun), errors.Is(err, backfill.ErrFinished):
 		return &exitError{exitRefused, fmt.Errorf("run %s is not running: see ohlcv runs-details %s", runID, runID)}

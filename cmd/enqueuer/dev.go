@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -22,10 +23,10 @@ func (a *app) devCommand() *cobra.Command {
 	var enginesOnly bool
 	cmd := &cobra.Command{
 		Use:   "dev",
-		Short: "Run everything on this machine: Redis, ClickHouse, a simulated market and a worker",
-		Long: `Run Redis and ClickHouse on free loopback ports, and, unless --engines-only, the simulated market and one worker, until
-Ctrl-C. Data stays in --dir. With --env-file, the variables by which other commands find all this are written to a file
-once everything answers.`,
+		Short: "Run everything on this machine: Redis, ClickHouse, a simulated market, a worker and the dashboard",
+		Long: `Run Redis and ClickHouse on free loopback ports, and, unless --engines-only, the simulated market, one worker and the
+dashboard (on 127.0.0.1:8080, or a free port when that is taken), until Ctrl-C. Data stays in --dir. With --env-file, the
+variables by which other commands find all this are written to a file once everything answers.`,
 		Example: "  quantbot dev --env-file /tmp/quantbot.env &\n  set -a; . /tmp/quantbot.env; quantbot ohlcv runs-list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,6 +59,11 @@ func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (e
 		defer stop()
 		more["BIRDEYE_BASE_URL"], more["BIRDEYE_API_KEY"] = url, localKey
 		fmt.Fprintln(a.stderr, "simulated market on", url, "and one worker")
+		stopDashboard, err := a.devDashboard(ctx, engines.Vars())
+		if err != nil {
+			return err
+		}
+		defer stopDashboard()
 	}
 	if envFile != "" {
 		if err := engines.WriteEnvFile(envFile, more); err != nil {
@@ -71,6 +77,45 @@ func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (e
 	fmt.Fprintln(a.stderr, "Ctrl-C stops everything; the data stays in", dir)
 	<-ctx.Done()
 	return nil
+}
+
+// devDashboard serves the dashboard beside the rest; stop ends it and waits.
+func (a *app) devDashboard(ctx context.Context, vars map[string]string) (stop func(), err error) {
+	vars["QUANTBOT_DASHBOARD_TOKEN"] = a.getenv("QUANTBOT_DASHBOARD_TOKEN")
+	cfg, err := config.Load(func(name string) string { return vars[name] })
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
+	if err != nil {
+		return nil, err
+	}
+	listener, err := a.freeListener(ctx)
+	if err != nil {
+		return nil, errors.Join(err, stores.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		err := a.showDashboard(ctx, cfg, stores, listener, false)
+		if err = errors.Join(err, stores.Close()); err != nil {
+			a.logger().ErrorContext(ctx, "dashboard failed", "err", err)
+		}
+	})
+	return func() { cancel(); serving.Wait() }, nil
+}
+
+// freeListener listens where the dashboard is expected, or on any port when another program is there.
+func (a *app) freeListener(ctx context.Context) (net.Listener, error) {
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", dashboardAddress)
+	if err != nil {
+		listener, err = listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for the dashboard: %w", err)
+	}
+	return listener, nil
 }
 
 func (a *app) printEnvironment(maps ...map[string]string) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -430,6 +431,10 @@ func TestDevRunsEverythingUntilInterrupted(t *testing.T) {
 	envFile := filepath.Join(dir, "env")
 	dev := exec.Command(os.Args[0], "dev", "--dir", filepath.Join(dir, "data"), "--env-file", envFile)
 	dev.Env = append(os.Environ(), roleVariable+"=1")
+	said, err := os.Create(filepath.Join(dir, "stderr"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = said.Close() })
+	dev.Stderr = said
 	require.NoError(t, dev.Start())
 	t.Cleanup(func() { _ = dev.Process.Kill() })
 	var env []byte
@@ -445,9 +450,17 @@ func TestDevRunsEverythingUntilInterrupted(t *testing.T) {
 	}
 	r := b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--wait")
 	require.Equal(t, 0, r.code, r.stderr)
+	text, err := os.ReadFile(said.Name())
+	require.NoError(t, err)
+	_, url, found := strings.Cut(string(text), "dashboard on ")
+	require.True(t, found, string(text))
+	response, err := http.Get(strings.Fields(url)[0] + "/api/runs?status=completed")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusOK, response.StatusCode)
 	require.NoError(t, dev.Process.Signal(os.Interrupt))
 	require.NoError(t, dev.Wait())
-	_, err := os.Stat(envFile)
+	_, err = os.Stat(envFile)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

@@ -26,7 +26,7 @@ ended (a worker that came back late) are counted without being fetched again.`,
 	}, func(cmd *cobra.Command) {
 		cmd.Flags().BoolVar(&force, "force", false, "retry even if another run with the same input is running")
 	}, func(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.Run, error) {
-		run, err := stores.Retrier(a.logger(), a.now).Retry(ctx, runID, force)
+		run, err := a.operator(stores, "runs-retry").Retry(ctx, runID, force)
 		if refused, ok := errors.AsType[*backfill.RetryRefusedError](err); ok {
 			return run, &exitError{exitRefused, refused}
 		}

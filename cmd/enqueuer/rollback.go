@@ -93,9 +93,7 @@ func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID 
 }
 
 func (a *app) rollBack(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, reason string, force bool) error {
-	err := stores.Ledger.WithLock(ctx, wiring.MaintenanceLock, func(ctx context.Context) error {
-		return stores.History.RollBack(ctx, runID, clickhouse.Request{By: operator(), Reason: reason}, force)
-	})
+	err := a.operator(stores, "runs-rollback").RollBack(ctx, runID, clickhouse.Request{By: operatorName(), Reason: reason}, force)
 	if err := refusal(runID, err); err != nil {
 		return err
 	}
@@ -130,9 +128,7 @@ func (a *app) runsRestoreCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				err = stores.Ledger.WithLock(cmd.Context(), wiring.MaintenanceLock, func(ctx context.Context) error {
-					return stores.History.Restore(ctx, runID, clickhouse.Request{By: operator(), Reason: reason})
-				})
+				err = a.operator(stores, "runs-restore").Restore(cmd.Context(), runID, clickhouse.Request{By: operatorName(), Reason: reason})
 				if err := refusal(runID, err); err != nil {
 					return err
 				}
@@ -162,8 +158,13 @@ func (a *app) confirm(yes bool, question string) error {
 	return &exitError{exitRefused, errors.New("nothing was done")}
 }
 
-// operator is who acts, for the record.
-func operator() string {
+// operator acts on runs; name is the command.
+func (a *app) operator(stores *wiring.Stores, name string) *wiring.Operator {
+	return &wiring.Operator{Stores: stores, Name: name, Logger: a.logger(), Now: a.now}
+}
+
+// operatorName is who acts, for the record.
+func operatorName() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username
 	}

@@ -29,7 +29,7 @@ be broken off and started again at any time.`,
 		Example: "  quantbot ohlcv dedup-sweep --dry-run\n  quantbot ohlcv dedup-sweep --interval 1m --interval 5m --older-than 14d --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			sweep := clickhouse.Sweep{By: operator(), DryRun: dryRun}
+			sweep := clickhouse.Sweep{By: operatorName(), DryRun: dryRun}
 			for _, text := range intervals {
 				interval, err := candle.ParseInterval(text)
 				if err != nil {
@@ -78,9 +78,6 @@ func (a *app) sweep(ctx context.Context, stores *wiring.Stores, sweep clickhouse
 			}
 		}
 	}
-	sweep.Locked = func(ctx context.Context, step func(context.Context) error) error {
-		return stores.Ledger.WithLock(ctx, wiring.MaintenanceLock, step)
-	}
 	last := a.now()
 	sweep.OnSlice = func(p clickhouse.SweepProgress) {
 		if a.now().Sub(last) >= lineEvery {
@@ -88,7 +85,7 @@ func (a *app) sweep(ctx context.Context, stores *wiring.Stores, sweep clickhouse
 			fmt.Fprintf(a.stderr, "%d of %d slices, %d versions removed\n", p.Done, p.Slices, p.Removed)
 		}
 	}
-	swept, err := stores.History.Sweep(ctx, sweep)
+	swept, err := a.operator(stores, "dedup-sweep").Sweep(ctx, sweep)
 	if err != nil {
 		return err
 	}

@@ -125,4 +125,23 @@ var (
 	insertReliancesSQL string
 	//go:embed queries/relying_runs.sql
 	relyingRunsSQL string
+
+	//go:embed queries/runs_page.sql
+	runsPageSQL string
+	//go:embed queries/run_sources.sql
+	runSourcesSQL string
+	//go:embed queries/chunks_page.sql
+	chunksPageSQL string
+	//go:embed queries/chunk_summary.sql
+	chunkSummarySQL string
+	//go:embed queries/run_events.sql
+	runEventsSQL string
+	//go:embed queries/running_runs.sql
+	runningRunsSQL string
+	//go:embed queries/last_outcome.sql
+	lastOutcomeSQL string
+	//go:embed queries/insert_operator_action.sql
+	insertOperatorActionSQL string
+	//go:embed queries/operator_actions.sql
+	operatorActionsSQL string
 )

@@ -143,11 +143,15 @@ func (db *DB) Tasks(ctx context.Context, runID uuid.UUID, filter TaskFilter, lim
 	if err != nil {
 		return nil, db.storeError(fmt.Sprintf("read the tasks of run %s", runID), err)
 	}
+	return tasksOf(rows), nil
+}
+
+func tasksOf(rows []taskRow) []Task {
 	tasks := make([]Task, len(rows))
 	for i := range rows {
 		tasks[i] = Task{Attempt: int(rows[i].Attempt), Status: rows[i].Status, Chunk: rows[i].chunk(), Outcome: rows[i].outcome()}
 	}
-	return tasks, nil
+	return tasks
 }
 
 // FailedGroup is the failed chunks of a run that share an error text.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 
 	"quantbot/internal/backfill"
 )
@@ -101,6 +102,30 @@ func (l *Ledger) Late(ctx context.Context, runID uuid.UUID) (outcomes []backfill
 		return nil
 	})
 	return outcomes, err
+}
+
+// AllRepairs returns how often reconcilers did what over all runs, since Redis was last emptied.
+func (l *Ledger) AllRepairs(ctx context.Context) (map[backfill.RepairAction]int64, error) {
+	counts, err := l.client.HGetAll(ctx, actionsKey).Result()
+	if err != nil {
+		return nil, redisError("read the repairs", err)
+	}
+	repairs := make(map[backfill.RepairAction]int64, len(counts))
+	for action, value := range counts {
+		if repairs[backfill.RepairAction(action)], err = strconv.ParseInt(value, 10, 64); err != nil {
+			return nil, fmt.Errorf("decode the repairs %q: %w", action, err)
+		}
+	}
+	return repairs, nil
+}
+
+// LeaseHolder names the reconciler that works now; empty when none does.
+func (l *Ledger) LeaseHolder(ctx context.Context) (string, error) {
+	holder, err := l.client.Get(ctx, leaseKey).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", redisError("look who reconciles", err)
+	}
+	return holder, nil
 }
 
 // Repairs returns how often reconcilers did what for the run; nothing when the ledger does not have it.

@@ -55,7 +55,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	leases := &backfill.Leases{Ledger: stores.Ledger, Logger: logger}
 	handler := &tasks.Handler{
 		Ledger: stores.Ledger, Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
-		Finisher: stores.Finisher(logger, cfg.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger),
+		Finisher: stores.Finisher(logger, cfg.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
 		Filler: &backfill.Filler{Source: sources.Source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
 	}
 	reconciler := stores.Reconciler(name, logger, cfg.Now)
@@ -88,14 +88,10 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 const MaintenanceLock = "maintenance"
 
 // sweeper removes redundant versions, one slice at a time under the lock.
-func sweeper(stores *Stores, window time.Duration, name string, logger *slog.Logger) func(context.Context) error {
+func sweeper(stores *Stores, window time.Duration, name string, logger *slog.Logger, now func() time.Time) func(context.Context) error {
+	operator := &Operator{Stores: stores, Name: name, Logger: logger, Now: now}
 	return func(ctx context.Context) error {
-		swept, err := stores.History.Sweep(ctx, clickhouse.Sweep{
-			Window: window, By: name,
-			Locked: func(ctx context.Context, step func(context.Context) error) error {
-				return stores.Ledger.WithLock(ctx, MaintenanceLock, step)
-			},
-		})
+		swept, err := operator.Sweep(ctx, clickhouse.Sweep{Window: window, By: name})
 		for _, m := range swept {
 			logger.InfoContext(ctx, "swept", "month", m.Month, "interval", m.Interval, "versions", m.Versions, "redundant", m.Redundant, "purged", m.Purged)
 		}

@@ -1,7 +1,9 @@
 -- The rows are chosen as in tasks.sql. Samples are the smallest chunks in reading order, so that the same
--- question gives the same answer.
+-- question gives the same answer. What is particular to a chunk stands before the first colon of a fetch's error (see
+-- backfill.FailureReason); without it equal causes group.
 SELECT
-    error_message,
+    if(startsWith(error_message, 'fetch ') AND position(error_message, ': ') > 0,
+        substring(error_message, position(error_message, ': ') + 2), error_message) AS reason,
     any(error_class) AS error_class,
     count() AS chunks,
     uniqExact(chain, token_address) AS tokens,
@@ -15,6 +17,6 @@ FROM
     LIMIT 1 BY chunk_id
 )
 WHERE status = 'failed'
-GROUP BY error_message
-ORDER BY chunks DESC, error_message
+GROUP BY reason
+ORDER BY chunks DESC, reason
 LIMIT 100

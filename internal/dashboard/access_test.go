@@ -1,0 +1,297 @@
+package dashboard_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/manifest"
+	"quantbot/internal/wiring/board"
+)
+
+func bearer(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+
+func form(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }
+
+func asJSON(r *http.Request) { r.Header.Set("Accept", "application/json") }
+
+func (w *world) post(t testing.TB, path string, values url.Values, change ...func(*http.Request)) answer {
+	t.Helper()
+	return w.send(t, http.MethodPost, path, strings.NewReader(values.Encode()), append([]func(*http.Request){form}, change...)...)
+}
+
+// logIn answers the session's cookie.
+func (w *world) logIn(t testing.TB) *http.Cookie {
+	t.Helper()
+	a := w.post(t, "/login", url.Values{"name": {"ana"}, "token": {token}, "next": {"/fleet"}})
+	require.Equal(t, http.StatusSeeOther, a.StatusCode, a.body)
+	require.Equal(t, "/fleet", a.Header.Get("Location"))
+	require.Len(t, a.Cookies(), 1)
+	return a.Cookies()[0]
+}
+
+func with(cookie *http.Cookie) func(*http.Request) {
+	return func(r *http.Request) { r.AddCookie(cookie) }
+}
+
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	a := w.get(t, "/sweep")
+	require.Equal(t, http.StatusSeeOther, a.StatusCode)
+	require.Equal(t, "/login?next=%2Fsweep", a.Header.Get("Location"))
+	require.Equal(t, http.StatusUnauthorized, w.get(t, "/sweep", asJSON).StatusCode)
+
+	cookie := w.logIn(t)
+	require.True(t, cookie.HttpOnly)
+	require.Equal(t, http.SameSiteStrictMode, cookie.SameSite)
+	require.NotContains(t, cookie.Value, token)
+	a = w.get(t, "/sweep", with(cookie))
+	require.Equal(t, http.StatusOK, a.StatusCode)
+	require.Contains(t, a.body, "ana@127.0.0.1")
+	require.Equal(t, http.StatusOK, w.get(t, "/sweep", bearer).StatusCode)
+	require.Equal(t, http.StatusSeeOther, w.post(t, "/logout", nil, with(cookie)).StatusCode)
+	require.Equal(t, http.StatusSeeOther, w.get(t, "/sweep", with(cookie)).StatusCode, "the session has ended")
+
+	for next, goes := range map[string]string{
+		"//evil.example": "/", "https://evil.example": "/", `/\evil.example`: "/", "/runs/1?a=b": "/runs/1?a=b", "": "/",
+	} {
+		a := w.post(t, "/login", url.Values{"token": {token}, "next": {next}})
+		if a.StatusCode == http.StatusSeeOther {
+			require.Equal(t, goes, a.Header.Get("Location"), next)
+		}
+	}
+}
+
+func TestLoginTriesAreLimited(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	statuses := map[int]int{}
+	for range 12 {
+		statuses[w.post(t, "/login", url.Values{"token": {"guess"}}).StatusCode]++
+	}
+	require.LessOrEqual(t, statuses[http.StatusUnauthorized], 6)
+	require.GreaterOrEqual(t, statuses[http.StatusTooManyRequests], 6)
+	require.Equal(t, http.StatusTooManyRequests, w.post(t, "/login", url.Values{"token": {token}}).StatusCode, "the right one has to wait too")
+	wrong := func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") }
+	require.Equal(t, http.StatusTooManyRequests, w.get(t, "/sweep", wrong).StatusCode, "bearer tokens count as tries")
+	require.Equal(t, http.StatusOK, w.get(t, "/sweep", bearer).StatusCode, "scripts that know it are not kept waiting")
+}
+
+func TestWithoutATokenNobodyActs(t *testing.T) {
+	t.Parallel()
+	w := setup(t, withoutToken)
+	run := uuid.New().String()
+	for _, path := range []string{"/runs/" + run + "/rollback", "/runs/" + run + "/cancel", "/sweep"} {
+		for _, change := range []func(*http.Request){bearer, func(*http.Request) {}, func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") }} {
+			a := w.post(t, path, nil, change)
+			require.Equal(t, http.StatusForbidden, a.StatusCode, path)
+			require.Contains(t, a.body, "without QUANTBOT_DASHBOARD_TOKEN")
+		}
+	}
+	require.Equal(t, http.StatusForbidden, w.post(t, "/login", url.Values{"token": {""}}).StatusCode)
+	require.Equal(t, http.StatusForbidden, w.send(t, http.MethodDelete, "/queues/api/queues/ingest", nil).StatusCode)
+	require.Contains(t, w.get(t, "/").body, "read-only")
+}
+
+func TestOtherSitesCannotAct(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	cookie := w.logIn(t)
+	for name, change := range map[string]func(*http.Request){
+		"cross-site fetch": func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+		"same site":        func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") },
+		"other origin":     func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
+		"null origin":      func(r *http.Request) { r.Header.Set("Origin", "null") },
+	} {
+		for _, path := range []string{"/runs/" + uuid.New().String() + "/cancel", "/sweep", "/logout", "/queues/api/queues/ingest:pause"} {
+			a := w.post(t, path, nil, with(cookie), change)
+			require.Equal(t, http.StatusForbidden, a.StatusCode, name+" "+path)
+			require.Contains(t, a.body, "came from another site")
+		}
+	}
+	require.Equal(t, "0\n", w.env.ClickHouse(t, "SELECT count() FROM "+w.env.Database+".ohlcv_operator_actions"))
+}
+
+func TestOtherNamesAreNotServedOnLoopback(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	for host, status := range map[string]int{
+		"evil.example": http.StatusMisdirectedRequest, "127.0.0.1.evil.example": http.StatusMisdirectedRequest, "10.0.0.1:8080": http.StatusMisdirectedRequest,
+		"localhost:8080": http.StatusOK, "LOCALHOST": http.StatusOK, "127.0.0.1": http.StatusOK, "[::1]:8080": http.StatusOK,
+	} {
+		require.Equal(t, status, w.get(t, "/", func(r *http.Request) { r.Host = host }).StatusCode, host)
+	}
+}
+
+func TestBeyondLoopbackEveryPageWantsALogin(t *testing.T) {
+	t.Parallel()
+	w := setup(t, public)
+	any := func(r *http.Request) { r.Host = "quantbot.example" }
+	for _, path := range []string{"/", "/fleet", "/queues/", "/runs/" + uuid.New().String()} {
+		a := w.get(t, path, any)
+		require.Equal(t, http.StatusSeeOther, a.StatusCode, path)
+		require.Contains(t, a.Header.Get("Location"), "/login?next=")
+	}
+	for _, path := range []string{"/api/runs", "/api/fleet", "/api/runs/" + uuid.New().String() + "/events", "/metrics"} {
+		require.Contains(t, []int{http.StatusUnauthorized, http.StatusNotFound}, w.get(t, path, any).StatusCode, path)
+	}
+	require.Equal(t, http.StatusOK, w.get(t, "/", any, bearer).StatusCode)
+	require.Equal(t, http.StatusOK, w.get(t, "/healthz", any).StatusCode)
+
+	w.cfg.DashboardToken = ""
+	_, _, err := board.New(w.cfg, w.Stores, board.Options{Public: true, Logger: testLogger(t), Now: time.Now})
+	require.ErrorContains(t, err, "QUANTBOT_DASHBOARD_TOKEN must be set")
+}
+
+func TestBadInputGetsAProperStatus(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run := w.scripted(t)
+	for path, status := range map[string]int{
+		"/runs/nonsense": 404, "/runs/" + uuid.New().String(): 404, "/runs/0123": 404, "/runs/%3Cscript%3E": 404, "/runs/" + strings.Repeat("a", 5000): 404,
+		"/runs/" + run + "?page=0": 400, "/runs/" + run + "?page=99999999999999999999": 400, "/runs/" + run + "?limit=100000": 400,
+		"/runs/" + run + "?order=;drop": 400, "/runs/" + run + "?chunk_status=x": 400, "/runs/" + run + "?chunk_token=" + strings.Repeat("x", 300): 400,
+		"/?status=nope": 400, "/?since=yesterday-ish": 400, "/?after=1_2": 400, "/?after=-1_" + run: 400, "/?q=%00": 400, "/?q=%ff": 400,
+		"/?after=9999999999999999_" + run: 400, "/?limit=-1": 400, "/?limit=1e9": 400, "/runs/" + run + "/explode": 404,
+		"/api/runs/" + uuid.New().String() + "/events": 404, "/api/runs/nonsense/events": 404, "/assets/": 404, "/sweep?interval=2m&preview=yes": 400,
+		"/sweep?older_than=-5x": 400,
+	} {
+		a := w.get(t, path, bearer)
+		require.Equal(t, status, a.StatusCode, path)
+		require.NotContains(t, a.body, "goroutine", path)
+		require.NotContains(t, a.body, ".go:", path)
+		require.NotContains(t, a.body, "<script>", path)
+	}
+	for path, method := range map[string]string{"/runs/" + run: "DELETE", "/fleet": "PUT", "/api/runs": "POST", "/runs/" + run + "/rollback": "PUT", "/login": "DELETE", "/healthz": "POST"} {
+		a := w.send(t, method, path, nil, bearer)
+		require.Equal(t, http.StatusMethodNotAllowed, a.StatusCode, path)
+		require.NotEmpty(t, a.Header.Get("Allow"), path)
+	}
+	a := w.post(t, "/runs/"+run+"/rollback", url.Values{"reason": {strings.Repeat("x", 100_000)}}, bearer)
+	require.Equal(t, http.StatusBadRequest, a.StatusCode)
+}
+
+// scripted is a failed run with a script in every field that people or services can fill.
+func (w *world) scripted(t testing.TB) string {
+	t.Helper()
+	const bad = `<script>alert(1)</script>"'&`
+	ctx := t.Context()
+	at := candle.Range{From: 1_700_000_040, To: 1_700_003_640}
+	run := backfill.Run{Attempt: 1, PlannedChunks: 1, Manifest: manifest.Manifest{
+		RunID: uuid.New(), StartedAt: time.UnixMilli(1_700_000_000_000).UTC(), StartedBy: bad, ScriptVersion: bad, GitCommitHash: bad, GitBranch: bad,
+		CLIArgs: map[string]any{bad: bad}, EnvInfo: map[string]string{bad: bad}, InputHash: bad, Source: bad, Fallbacks: []string{bad},
+		Interval: candle.Interval1m, Range: at, Validation: bad, DedupMode: bad,
+	}}
+	chunk := backfill.NewChunk(candle.Token{Chain: bad, Address: bad}, candle.Interval1m, at)
+	require.NoError(t, w.History.Started(ctx, run))
+	outcome := backfill.Outcome{
+		ChunkID: chunk.ID, Token: chunk.Token, Range: at, Status: backfill.OutcomeFailed, Error: bad, ErrorClass: bad, Source: bad, Worker: bad, Version: bad,
+		Executions: 1, StartedAt: time.UnixMilli(1_700_000_000_000), EndedAt: time.UnixMilli(1_700_000_001_000),
+	}
+	rejection := backfill.Rejection{Candle: candle.Candle{OpenTime: at.From}, Rule: bad}
+	_, err := w.History.WriteChunk(ctx, backfill.ChunkWrite{Run: run, Chunk: chunk, Rejected: []backfill.Rejection{rejection}, Outcome: outcome})
+	require.NoError(t, err)
+	require.NoError(t, w.History.Finished(ctx, backfill.RunRecord{
+		Run: run, Status: backfill.StatusFailed, CompletedAt: time.UnixMilli(1_700_000_002_000), FailedChunks: 1, ErrorMessage: bad,
+	}))
+	require.NoError(t, w.History.WriteAction(ctx, clickhouse.OperatorAction{
+		ID: uuid.New(), Action: bad, RunID: run.ID(), By: bad, Address: bad, Reason: bad, Result: bad, Detail: bad,
+	}))
+	require.NoError(t, w.History.RollBack(ctx, run.ID(), clickhouse.Request{By: bad, Reason: bad}, false))
+	require.NoError(t, w.History.Restore(ctx, run.ID(), clickhouse.Request{By: bad, Reason: bad}))
+	return run.ID().String()
+}
+
+func TestNothingIsRenderedUnescaped(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run := w.scripted(t)
+	const inQuery = "%3Cscript%3Ealert(1)%3C/script%3E%22%27"
+	for _, path := range []string{
+		"/", "/?q=" + inQuery, "/?source=" + inQuery, "/?token=" + inQuery, "/?since=" + inQuery, "/?status=" + inQuery,
+		"/runs/" + run, "/runs/" + run + "?chunk_token=" + inQuery, "/runs/" + run + "/retry", "/runs/" + run + "/rollback", "/runs/" + run + "/cancel",
+		"/fleet", "/login?next=/" + inQuery, "/" + inQuery, "/sweep?older_than=" + inQuery,
+	} {
+		a := w.get(t, path, bearer)
+		require.NotContains(t, a.body, "<script>alert", path)
+		require.NotContains(t, a.body, `"'&"`, path)
+		require.Contains(t, a.Header.Get("Content-Type"), "text/html", path)
+	}
+	shown := w.get(t, "/runs/"+run).body
+	require.Contains(t, shown, "&lt;script&gt;alert(1)", "it is shown as text")
+	a := w.get(t, "/api/runs/"+run)
+	require.Equal(t, "application/json", a.Header.Get("Content-Type"))
+	require.NotContains(t, a.body, "<script>")
+}
+
+// What the programs were given as secrets is on no page.
+func TestNoSecretIsOnAnyPage(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	h := w.seed(t)
+	cookie := w.logIn(t)
+	for _, page := range browserPages {
+		for _, path := range []string{page.path(h), "/api" + page.path(h)} {
+			a := w.get(t, path, with(cookie))
+			for _, secret := range []string{token, "simulated-key-7f3a", w.env.Password} {
+				if secret != "" {
+					require.NotContains(t, a.body, secret, path)
+				}
+			}
+		}
+	}
+}
+
+// A page that panics is an error page, and the next request is answered.
+func TestAStoreThatIsAwayIsASentence(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	require.NoError(t, w.History.Close())
+	w.History = nil
+	a := w.get(t, "/runs/"+uuid.New().String())
+	require.Contains(t, []int{http.StatusServiceUnavailable, http.StatusInternalServerError}, a.StatusCode)
+	require.NotContains(t, a.body, "clickhouse-go")
+	require.NotContains(t, a.body, w.env.Host)
+	require.Equal(t, http.StatusServiceUnavailable, w.get(t, "/readyz").StatusCode)
+	a = w.get(t, "/fleet")
+	require.Equal(t, http.StatusOK, a.StatusCode)
+	require.Contains(t, a.body, "Not everything could be read")
+	require.Equal(t, http.StatusOK, w.get(t, "/healthz").StatusCode)
+}
+
+// Serve ends when it is told to, streams included.
+func TestServeEndsWithItsStreams(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.market(t)
+	run := w.launch(t, 1, 1)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- w.dashboard.Serve(ctx, listener) }()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/api/runs/"+run.ID().String()+"/events", nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, "text/event-stream", response.Header.Get("Content-Type"))
+	first := make([]byte, 200)
+	_, err = response.Body.Read(first)
+	require.NoError(t, err)
+	began := time.Now()
+	cancel()
+	require.NoError(t, <-served)
+	require.Less(t, time.Since(began), 5*time.Second, "it did not wait for the stream")
+}

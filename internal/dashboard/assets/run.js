@@ -1,0 +1,46 @@
+// Follows a running run by server-sent events, and loads the page again when the run has ended: its numbers are exact
+// then. Without this script the page shows the state as it was.
+import { count, duration } from './format.js';
+
+const section = document.getElementById('progress');
+
+function show(name, text) {
+  const place = section.querySelector(`[data-live="${name}"]`);
+  if (place && place.textContent !== text) place.textContent = text;
+}
+
+function update(p) {
+  section.querySelector('[data-live="bar"]').value = p.chunks ? (p.done * 100) / p.chunks : 100;
+  for (const name of ['done', 'chunks', 'failed', 'inserted']) show(name, count(p[name]));
+  show('phase', p.phase);
+  show('candles_per_second', p.candles_per_second ? count(p.candles_per_second) : '–');
+  show('chunks_per_second', p.chunks_per_second ? p.chunks_per_second.toFixed(1) : '–');
+  show('left', p.seconds_left == null ? '–' : duration(p.seconds_left));
+}
+
+function note(text) {
+  const place = section.querySelector('[data-live="note"]');
+  place.hidden = !text;
+  place.textContent = text;
+}
+
+const events = new EventSource(`/api/runs/${section.dataset.run}/events`);
+events.addEventListener('progress', (event) => {
+  note('');
+  const progress = JSON.parse(event.data);
+  if (!progress.ended) update(progress);
+});
+events.addEventListener('end', () => {
+  events.close();
+  note('The run has ended.');
+  ended(20);
+});
+events.addEventListener('error', () => note('No connection to the dashboard; trying again.'));
+
+// ended waits until ClickHouse has the run's row: it is written a moment after the ledger has the result.
+async function ended(tries) {
+  const answer = await fetch(`/api/runs/${section.dataset.run}?limit=1`);
+  const status = answer.ok ? (await answer.json()).run.status : 'running';
+  if (status !== 'running' || tries === 0) location.reload();
+  else setTimeout(() => ended(tries - 1), 500);
+}

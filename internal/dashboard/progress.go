@@ -1,0 +1,97 @@
+package dashboard
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
+)
+
+// Progress is how far a running run has come.
+type Progress struct {
+	RunID     uuid.UUID      `json:"run_id"`
+	Phase     backfill.Phase `json:"phase"`
+	Attempt   int            `json:"attempt"`
+	Chunks    int            `json:"chunks"`
+	Done      int64          `json:"done"`
+	Succeeded int64          `json:"succeeded"`
+	Failed    int64          `json:"failed"`
+	Cancelled int64          `json:"cancelled"`
+	Pending   int            `json:"pending"`
+	Fetched   int64          `json:"fetched"`
+	Inserted  int64          `json:"inserted"`
+	Rejected  int64          `json:"rejected"`
+	// ChunksPerSecond and CandlesPerSecond are over the last half minute that somebody watched; 0 when not known yet.
+	ChunksPerSecond  float64 `json:"chunks_per_second"`
+	CandlesPerSecond float64 `json:"candles_per_second"`
+	// SecondsLeft is an estimate; nil when there is no rate to estimate from.
+	SecondsLeft *float64 `json:"seconds_left"`
+	// Cancelling and Halted tell that the run is being ended before its time, and why.
+	Cancelling bool   `json:"cancelling"`
+	Halted     string `json:"halted,omitempty"`
+	// Ended tells that the run is over: its row has the result.
+	Ended bool `json:"ended"`
+}
+
+// Percent is how many of a hundred chunks are done; a run without chunks is done.
+func (p Progress) Percent() float64 {
+	if p.Chunks == 0 {
+		return 100
+	}
+	return min(float64(p.Done)*100/float64(p.Chunks), 100)
+}
+
+// Left is SecondsLeft as a duration.
+func (p Progress) Left() time.Duration {
+	if p.SecondsLeft == nil {
+		return 0
+	}
+	return time.Duration(*p.SecondsLeft * float64(time.Second))
+}
+
+func newProgress(s backfill.LedgerState) Progress {
+	return Progress{
+		RunID: s.Run.ID(), Phase: s.Phase, Attempt: s.Run.Attempt, Chunks: s.AttemptChunks, Done: s.Progress.Done(),
+		Succeeded: s.Progress.Succeeded, Failed: s.Progress.Failed, Cancelled: s.Progress.Cancelled, Pending: s.Pending,
+		Fetched: s.Progress.Fetched, Inserted: s.Progress.Inserted, Rejected: s.Progress.Rejected,
+		Cancelling: s.Cancelled, Halted: s.Halted, Ended: s.Result != nil,
+	}
+}
+
+// meterSpan is over how long rates are measured: long enough to be steady, short enough to follow a change.
+const meterSpan = 30 * time.Second
+
+// meter measures rates from what it was shown.
+type meter struct{ seen []reading }
+
+type reading struct {
+	at             time.Time
+	done, inserted int64
+}
+
+// add puts rates and the estimate into the progress.
+func (m *meter) add(p *Progress, now time.Time) {
+	if len(m.seen) > 0 && m.seen[len(m.seen)-1].done > p.Done {
+		m.seen = nil // another attempt
+	}
+	m.seen = append(m.seen, reading{now, p.Done, p.Inserted})
+	for len(m.seen) > 2 && now.Sub(m.seen[0].at) > meterSpan {
+		m.seen = m.seen[1:]
+	}
+	p.measure(m.seen[0], now)
+}
+
+// measure computes the rates since a reading.
+func (p *Progress) measure(since reading, now time.Time) {
+	seconds := now.Sub(since.at).Seconds()
+	if seconds < 0.2 {
+		return
+	}
+	p.ChunksPerSecond = float64(p.Done-since.done) / seconds
+	p.CandlesPerSecond = float64(p.Inserted-since.inserted) / seconds
+	if p.ChunksPerSecond > 0 {
+		left := float64(int64(p.Chunks)-p.Done) / p.ChunksPerSecond
+		p.SecondsLeft = &left
+	}
+}

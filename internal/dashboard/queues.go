@@ -1,0 +1,111 @@
+package dashboard
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"regexp"
+	"strings"
+
+	"quantbot/internal/clickhouse"
+)
+
+// queuesPath is where the queue monitor answers.
+const queuesPath = "/queues"
+
+// maxQueuesBody is enough for a batch of a thousand task ids.
+const maxQueuesBody = 256 << 10
+
+// inlineScript finds the scripts that the monitor's page carries inside itself, outsideStyle the fonts that it would load
+// from elsewhere.
+var (
+	inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+	outsideStyle = regexp.MustCompile(`<link rel="stylesheet" href="https://[^"]*"/?>`)
+)
+
+// queueFiles serves the monitor's page and what it loads, so that it is safe and whole under our rules: nothing from
+// elsewhere, types that browsers need not guess, and a policy that is looser than the other pages' only in this: the
+// page's inline scripts are named one by one by their digest, and its library writes styles into the page while it runs.
+func queueFiles(monitor http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		file := httptest.NewRecorder()
+		monitor.ServeHTTP(file, r)
+		body, kind := file.Body.Bytes(), file.Header().Get("Content-Type")
+		if known, ok := contentTypes[path.Ext(r.URL.Path)]; ok {
+			kind = known
+		}
+		if bytes.HasPrefix(body, []byte("<!doctype html>")) {
+			body, kind = outsideStyle.ReplaceAll(body, nil), "text/html; charset=utf-8"
+			body = bytes.Replace(body, []byte("</body>"), []byte(wayBack+"</body>"), 1)
+			w.Header().Set("Content-Security-Policy", queuesPolicy(body))
+		}
+		w.Header().Set("Content-Type", kind)
+		w.WriteHeader(file.Code)
+		_, _ = w.Write(body) // a visitor who has left is nobody's trouble
+	})
+}
+
+// wayBack is a link from the monitor to our pages, in the free corner of its header.
+const wayBack = `<a href="/fleet" style="position:fixed;top:1.2rem;right:1.2rem;z-index:2000;font:500 .95rem system-ui,sans-serif;color:#4379ff">quantbot</a>`
+
+func queuesPolicy(page []byte) string {
+	scripts := "'self'"
+	for _, found := range inlineScript.FindAllSubmatch(page, -1) {
+		digest := sha256.Sum256(found[1])
+		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'"
+	}
+	return "default-src 'none'; script-src " + scripts + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
+		"connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// mountQueues puts asynq's own monitor at /queues: for looking, and for those who know the token for changing too.
+func (d *Dashboard) mountQueues(mux *http.ServeMux) {
+	reading, writing := d.cfg.Queues(false), d.cfg.Queues(true)
+	choose := func(reading, writing http.Handler) http.Handler {
+		return d.access(false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if d.visitor(r).trusted {
+				writing.ServeHTTP(w, r)
+				return
+			}
+			reading.ServeHTTP(w, r)
+		}))
+	}
+	change := d.access(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.changeQueues(w, r, writing)
+	}))
+	mux.Handle("GET "+queuesPath, http.RedirectHandler(queuesPath+"/", http.StatusSeeOther))
+	mux.Handle("GET "+queuesPath+"/", choose(queueFiles(reading), queueFiles(writing)))
+	mux.Handle("GET "+queuesPath+"/api/", choose(reading, writing))
+	mux.Handle("POST "+queuesPath+"/api/", change)
+	mux.Handle("DELETE "+queuesPath+"/api/", change)
+}
+
+// changeQueues lets the monitor change tasks and writes down who did.
+func (d *Dashboard) changeQueues(w http.ResponseWriter, r *http.Request, monitor http.Handler) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxQueuesBody)
+	what := r.Method + " " + strings.TrimPrefix(r.URL.Path, queuesPath+"/api")
+	_ = d.recorded(r.Context(), r, clickhouse.OperatorAction{Action: "queues"}, func(context.Context, string) (string, error) {
+		answered := &statusKeeper{ResponseWriter: w, status: http.StatusOK}
+		monitor.ServeHTTP(answered, r)
+		if answered.status >= http.StatusBadRequest {
+			return what, errors.New(what + " answered " + http.StatusText(answered.status))
+		}
+		return what, nil
+	}) // the monitor has answered
+}
+
+// statusKeeper remembers the status that passes through it.
+type statusKeeper struct {
+	http.ResponseWriter
+	status int
+}
+
+func (s *statusKeeper) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
+}

@@ -1,0 +1,46 @@
+// Package monitor is asynq's own web UI over our queues. It is a package of its own because workers, which link tasks,
+// need no UI.
+package monitor
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/hibiken/asynq"
+	"github.com/hibiken/asynqmon"
+
+	"quantbot/internal/tasks"
+)
+
+// Monitor shows the queues under one path.
+type Monitor struct {
+	readOnly, writable *asynqmon.HTTPHandler
+}
+
+// New makes a monitor that answers below root, such as "/queues", over the Redis at the URL.
+func New(redisURL, root string) (*Monitor, error) {
+	conn, err := asynq.ParseRedisURI(redisURL)
+	if err != nil {
+		return nil, errors.New("read REDIS_URL: it must be redis://, rediss:// or redis-sentinel://") // the URL may hold a password
+	}
+	options := asynqmon.Options{
+		RootPath: root, RedisConnOpt: conn, ReadOnly: true,
+		PayloadFormatter: asynqmon.PayloadFormatterFunc(tasks.Describe),
+		ResultFormatter:  asynqmon.ResultFormatterFunc(func(_ string, result []byte) string { return tasks.DescribeResult(result) }),
+	}
+	m := &Monitor{readOnly: asynqmon.New(options)}
+	options.ReadOnly = false
+	m.writable = asynqmon.New(options)
+	return m, nil
+}
+
+// Handler shows the queues; writable lets visitors run, archive and delete tasks and pause queues.
+func (m *Monitor) Handler(writable bool) http.Handler {
+	if writable {
+		return m.writable
+	}
+	return m.readOnly
+}
+
+// Close closes the connections.
+func (m *Monitor) Close() error { return errors.Join(m.readOnly.Close(), m.writable.Close()) }

@@ -1,0 +1,111 @@
+// Package board joins the dashboard to the stores. It is a package of its own because workers, which wiring joins, need
+// no dashboard.
+package board
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/config"
+	"quantbot/internal/dashboard"
+	"quantbot/internal/source/budget"
+	"quantbot/internal/tasks/monitor"
+	"quantbot/internal/wiring"
+)
+
+// Options configures New.
+type Options struct {
+	// Public tells that the dashboard listens beyond loopback.
+	Public bool
+	// Metrics answers /metrics; nil = no such page.
+	Metrics http.Handler
+	Logger  *slog.Logger
+	Now     func() time.Time
+}
+
+// New makes a dashboard over open stores. release closes what it opened; the stores stay open.
+func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dashboard, release func() error, err error) {
+	queues, err := monitor.New(cfg.RedisURL.Reveal(), "/queues")
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err = dashboard.New(dashboard.Config{
+		History: stores.History, Live: live{stores}, Metrics: o.Metrics, Queues: queues.Handler,
+		Actions:        &wiring.Operator{Stores: stores, Name: "dashboard", Logger: o.Logger, Now: o.Now},
+		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Logger: o.Logger, Now: o.Now,
+	})
+	if err != nil {
+		_ = queues.Close() // the other error says more
+		return nil, nil, err
+	}
+	return d, queues.Close, nil
+}
+
+// live is what the dashboard reads from Redis.
+type live struct{ stores *wiring.Stores }
+
+func (l live) State(ctx context.Context, runID uuid.UUID) (backfill.LedgerState, error) {
+	return l.stores.Ledger.State(ctx, runID)
+}
+
+func (l live) Repairs(ctx context.Context, runID uuid.UUID) (map[backfill.RepairAction]int64, error) {
+	return l.stores.Ledger.Repairs(ctx, runID)
+}
+
+func (l live) ActiveRuns(ctx context.Context) ([]uuid.UUID, error) {
+	return l.stores.Ledger.ActiveRuns(ctx)
+}
+
+func (l live) Ping(ctx context.Context) error { return l.stores.Redis.Ping(ctx).Err() }
+
+func (l live) Reconciler(ctx context.Context) (map[backfill.RepairAction]int64, string, error) {
+	done, err := l.stores.Ledger.AllRepairs(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	holder, err := l.stores.Ledger.LeaseHolder(ctx)
+	return done, holder, err
+}
+
+func (l live) Workers(context.Context) ([]dashboard.Worker, error) {
+	processes, err := l.stores.Queue.WorkerProcesses()
+	workers := make([]dashboard.Worker, len(processes))
+	for i, p := range processes {
+		workers[i] = dashboard.Worker{
+			Name: fmt.Sprintf("%s:%d", p.Host, p.PID), Status: p.Status, Started: p.Started, Concurrency: p.Concurrency, Busy: len(p.Tasks),
+		}
+		for _, task := range p.Tasks {
+			if workers[i].Oldest.IsZero() || task.Started.Before(workers[i].Oldest) {
+				workers[i].Oldest = task.Started
+			}
+		}
+	}
+	return workers, err
+}
+
+func (l live) QueueDepths(context.Context) ([]dashboard.QueueDepth, error) {
+	depths, err := l.stores.Queue.QueueDepths()
+	queues := make([]dashboard.QueueDepth, len(depths))
+	for i, q := range depths {
+		queues[i] = dashboard.QueueDepth(q)
+	}
+	return queues, err
+}
+
+func (l live) Budgets(ctx context.Context) ([]dashboard.Budget, error) {
+	all, err := budget.List(ctx, l.stores.Redis)
+	budgets := make([]dashboard.Budget, len(all))
+	for i, b := range all {
+		budgets[i] = dashboard.Budget{
+			Source: b.Source, Account: b.ID, PerSecond: b.PerSecond, Configured: b.Configured, Workers: b.Workers,
+			PausedUntil: b.PausedUntil, ParkedUntil: b.ParkedUntil,
+		}
+	}
+	return budgets, err
+}

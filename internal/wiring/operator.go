@@ -1,0 +1,54 @@
+package wiring
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
+)
+
+// Operator does what people ask of runs, under the locks that it takes. The commands and the dashboard go through it, so
+// that both do the same.
+type Operator struct {
+	Stores *Stores
+	// Name is this process in the outcomes that it writes.
+	Name   string
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// RollBack hides the run's candles; see clickhouse.DB.RollBack for its errors.
+func (o *Operator) RollBack(ctx context.Context, runID uuid.UUID, request clickhouse.Request, force bool) error {
+	return o.Stores.Ledger.WithLock(ctx, MaintenanceLock, func(ctx context.Context) error {
+		return o.Stores.History.RollBack(ctx, runID, request, force)
+	})
+}
+
+// Restore shows a rolled-back run again; see clickhouse.DB.Restore for its errors.
+func (o *Operator) Restore(ctx context.Context, runID uuid.UUID, request clickhouse.Request) error {
+	return o.Stores.Ledger.WithLock(ctx, MaintenanceLock, func(ctx context.Context) error {
+		return o.Stores.History.Restore(ctx, runID, request)
+	})
+}
+
+// Retry takes the run's failed and cancelled chunks up again; see backfill.Retrier for its errors.
+func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, force bool) (backfill.Run, error) {
+	return o.Stores.Retrier(o.Logger, o.Now).Retry(ctx, runID, force)
+}
+
+// Cancel ends the run; see backfill.Canceller for its errors.
+func (o *Operator) Cancel(ctx context.Context, runID uuid.UUID) error {
+	return o.Stores.Canceller(o.Name, o.Logger, o.Now).Cancel(ctx, runID)
+}
+
+// Sweep removes redundant versions, one slice at a time under the lock.
+func (o *Operator) Sweep(ctx context.Context, sweep clickhouse.Sweep) ([]clickhouse.SweptMonth, error) {
+	sweep.Locked = func(ctx context.Context, step func(context.Context) error) error {
+		return o.Stores.Ledger.WithLock(ctx, MaintenanceLock, step)
+	}
+	return o.Stores.History.Sweep(ctx, sweep)
+}
