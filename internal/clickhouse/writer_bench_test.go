@@ -66,4 +66,3 @@ func newParts(b *testing.B, db *DB) uint64 {
 	b.Helper()
 	return scalar[uint64](b, db, "SELECT toUInt64(sum(last)) FROM (SELECT table, partition, max(max_block_number) AS last FROM system.parts WHERE database = currentDatabase() AND table IN ('ohlcv_candle_versions', 'ohlcv_ingestion_tasks') GROUP BY ALL)")
 }
-
