@@ -93,7 +93,13 @@ type repeat struct {
 	rows  int
 }
 
-func (r *repeated) add(value any, rows int) { *r = append(*r, repeat{value, rows}) }
+func (r *repeated) add(value any, rows int) {
+	if last := len(*r) - 1; last >= 0 && (*r)[last].value == value {
+		(*r)[last].rows += rows
+		return
+	}
+	*r = append(*r, repeat{value, rows})
+}
 
 func (r repeated) appendTo(column chdriver.BatchColumn) error {
 	for _, part := range r {

@@ -5,6 +5,7 @@
 package bench
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -23,7 +24,8 @@ import (
 var (
 	figuresFlag = flag.Bool("figures", false, "measure the figures")
 	shortFlag   = flag.Bool("figures.short", os.Getenv("BENCH_SHORT") != "", "one small round of each (also BENCH_SHORT=1): whether it works, not how fast")
-	millionFlag = flag.Bool("figures.million", false, "also fill a run of 1,000,000 chunks")
+	roundsFlag  = flag.Int("figures.rounds", 0, "how often each is measured; 0 = as the size says")
+	runFlag     = flag.Int("figures.run", 0, "also fill a run of so many chunks of an hour, for example 1000000 (half an hour)")
 	onlyFlag    = flag.String("figures.only", "", "measure only the groups that match this expression")
 	outFlag     = flag.String("figures.out", "", "write the results to this file, JSON")
 )
@@ -51,7 +53,7 @@ type size struct {
 
 var (
 	fullSize  = size{rounds: 3, longTokens: 10, longMinutes: 400_000, dayTokens: 10_000, planned: 1_000_000, chunks: 100_000, budgetSeconds: 60, lonely: 200, scaled: 600, viewVersions: 13_000_000, rollbackVersions: 20_000_000}
-	shortSize = size{rounds: 1, longTokens: 2, longMinutes: 60_000, dayTokens: 200, planned: 50_000, chunks: 2_000, budgetSeconds: 5, lonely: 20, scaled: 40, viewVersions: 1_340_000, rollbackVersions: 200_000}
+	shortSize = size{rounds: 1, longTokens: 2, longMinutes: 60_000, dayTokens: 200, planned: 50_000, chunks: 20_000, budgetSeconds: 5, lonely: 20, scaled: 40, viewVersions: 1_340_000, rollbackVersions: 200_000}
 )
 
 // TestFigures measures everything and prints a table.
@@ -64,6 +66,7 @@ func TestFigures(t *testing.T) {
 	if *shortFlag {
 		b.size = shortSize
 	}
+	b.size.rounds = cmp.Or(*roundsFlag, b.size.rounds)
 	for _, group := range []struct {
 		name    string
 		measure func(*testing.T, *bench)
@@ -78,9 +81,9 @@ func TestFigures(t *testing.T) {
 		{"budget", measureBudget},
 		{"view", measureView},
 		{"rollback", measureRollback},
-		{"million", measureMillion},
+		{"run", measureRun},
 	} {
-		if group.name == "million" && !*millionFlag || !only.MatchString(group.name) {
+		if group.name == "run" && *runFlag == 0 || !only.MatchString(group.name) {
 			continue
 		}
 		if !t.Run(group.name, func(t *testing.T) { group.measure(t, b) }) {

@@ -274,18 +274,18 @@ func measureBudget(t *testing.T, b *bench) {
 	stop()
 }
 
-// measureMillion fills a run of a million chunks of an hour each.
-func measureMillion(t *testing.T, b *bench) {
-	const chunks = 1_000_000
+// measureRun fills one run of very many chunks of an hour each with two workers.
+func measureRun(t *testing.T, b *bench) {
 	w := newWorld(t)
-	source := newPages(begin, 60)
-	w.vars["BIRDEYE_BASE_URL"] = serve(t, source)
-	_, stop := w.startWorkers(t, 1, "--concurrency", "64")
+	w.vars["BIRDEYE_BASE_URL"] = serve(t, newPages(begin, 60))
+	workers, stop := w.startWorkers(t, 2, "--concurrency", "64")
 	peak := w.watchRedis(t)
-	_, took := w.fill(t, planOf(t, tokens(chunks), all(60)))
-	b.add(figure{Group: "million", Name: "a run of 1,000,000 chunks", Unit: "s"}, took.Seconds())
-	b.add(figure{Group: "million", Name: "its memory in Redis", Unit: "MB"}, peak()/(1<<20))
-	b.add(figure{Group: "million", Name: "memory of the launching process", Unit: "MB"}, ownPeak(t))
+	_, took := w.fill(t, planOf(t, tokens(*runFlag), all(60)))
+	name := "a run of " + number(float64(*runFlag)) + " chunks"
+	b.add(figure{Group: "run", Name: name + " of an hour", Unit: "s"}, took.Seconds())
+	b.add(figure{Group: "run", Name: name + ": Redis", Unit: "MB"}, peak()/(1<<20))
+	b.add(figure{Group: "run", Name: name + ": a worker, the finisher among them", Unit: "MB"}, max(peakMemory(t, workers[0]), peakMemory(t, workers[1])))
+	b.add(figure{Group: "run", Name: name + ": the launching process", Unit: "MB"}, ownPeak(t))
 	stop()
 }
 
