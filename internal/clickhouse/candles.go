@@ -31,8 +31,10 @@ func (db *DB) insertCandles(ctx context.Context, writes []backfill.ChunkWrite) e
 	}
 	for _, part := range splitByMonth(writes, maxMonthsPerInsert) {
 		block := newCandleBlock(part)
-		if err := db.insertColumns(ctx, insertCandlesSQL, block.columns()); err != nil {
-			return db.storeError(fmt.Sprintf("insert %d candles of %s", block.rows(), subject(part)), err)
+		rows, err := block.rows(), db.insertColumns(ctx, insertCandlesSQL, block.columns())
+		block.free()
+		if err != nil {
+			return db.storeError(fmt.Sprintf("insert %d candles of %s", rows, subject(part)), err)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -81,6 +82,8 @@ type columnValues interface {
 
 // slice holds a value per row.
 type slice[T any] []T
+
+func (s *slice[T]) reset(rows int) { *s = slices.Grow((*s)[:0], rows) }
 
 func (s slice[T]) appendTo(column chdriver.BatchColumn) error { return column.Append([]T(s)) }
 

@@ -41,12 +41,12 @@ var _ backfill.CandleStore = (*Writer)(nil)
 const (
 	// maxFlushes is how many inserts are on their way at once: while the server sorts and writes one, the next is built.
 	maxFlushes = 2
-	// overlapFrom is how much must wait for a second one, in bytes: about 30,000 candles. Below that the cost of an insert
+	// overlapFrom is how much must wait for a second one, in bytes: about 34,000 candles. Below that the cost of an insert
 	// is the insert, not its rows, and waiting for company is faster for all.
 	overlapFrom = 8 << 20
-	// maxWriting bounds the memory of chunks that are being written. That is about 130,000 candles: beyond 100,000 a
-	// larger insert is no faster.
-	maxWriting = 32 << 20
+	// maxWriting bounds the memory of chunks that are being written. That is about 67,000 candles: larger inserts are
+	// hardly faster.
+	maxWriting = 16 << 20
 	// candleBytes is what a candle takes until it is sent: itself, its place in our columns and in the driver's.
 	candleBytes = 56 + 96 + 96
 	// chunkBytes is what a chunk takes beside its candles.
