@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -78,6 +79,7 @@ CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS. See .env.ex
 				return err
 			}
 			*started = true
+			limitMemory(os.Getenv, concurrency)
 			ctx, stopNow, release := signals(cmd.Context())
 			defer release()
 			return wiring.RunWorker(ctx, wiring.WorkerConfig{
@@ -90,6 +92,14 @@ CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS. See .env.ex
 	cmd.Flags().StringVar(&sweepCron, "sweep-cron", "", "when to sweep redundant versions, in UTC: `SPEC` of five fields, @daily and the like, or off (default $QUANTBOT_SWEEP_CRON, 30 3 * * *)")
 	cmd.Flags().DurationVar(&shutdown, "shutdown-timeout", 45*time.Second, "how long running tasks may go on after a stop signal")
 	return cmd
+}
+
+// limitMemory has the garbage collector keep to what a worker needs, rather than to twice that: 80 MB for itself and
+// what is being inserted, and 2 MB for each task (a chunk of 20,000 candles and an answer). GOMEMLIMIT overrules it.
+func limitMemory(getenv func(string) string, concurrency int) {
+	if getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(80+2*concurrency) << 20)
+	}
 }
 
 func checkCron(spec string) error {

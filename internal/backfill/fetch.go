@@ -68,7 +68,13 @@ func (f *Filler) fetch(ctx context.Context, name string, chunk Chunk, stats *Sta
 		if err != nil {
 			return nil, fmt.Errorf("fetch %s %s %s from %s: %w", chunk.Token, chunk.Interval, chunk.Range, name, err)
 		}
-		candles = slices.Grow(candles, len(page.Candles))
+		switch {
+		case candles == nil:
+			candles = page.Candles[:0] // most chunks are one page, which is sifted where it is
+		case cap(candles)-len(candles) < len(page.Candles):
+			// The chunk is dense: room for the rest, at once.
+			candles = slices.Grow(candles, max(len(page.Candles), int(chunk.Range.Opens(chunk.Interval))-len(candles)))
+		}
 		for _, c := range page.Candles {
 			if !chunk.Range.Contains(c.OpenTime) || c.OpenTime >= closed {
 				stats.Dropped++

@@ -3,6 +3,7 @@ package backfill
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -98,10 +99,8 @@ func (f *Finisher) announce(ctx context.Context, record RunRecord) {
 // that the run is over, it has everything else.
 func (f *Finisher) archive(ctx context.Context, t *tally) error {
 	run := t.record.Run
-	for batch := range slices.Chunk(t.unrecorded, unrecordedBatch) {
-		if err := f.History.RecordOutcomes(ctx, run, batch); err != nil {
-			return fmt.Errorf("write outcomes of run %s: %w", run.ID(), err)
-		}
+	if f.writeUnrecorded(ctx, t); t.unwritten != nil {
+		return fmt.Errorf("write outcomes of run %s: %w", run.ID(), t.unwritten)
 	}
 	if err := f.History.Finished(ctx, t.record); err != nil {
 		return fmt.Errorf("write the end of run %s: %w", run.ID(), err)
@@ -112,15 +111,27 @@ func (f *Finisher) archive(ctx context.Context, t *tally) error {
 	return nil
 }
 
-// addUp reads the outcomes of all attempts: a run's stats are each chunk's latest (R2).
+// writeUnrecorded writes the outcomes that the tally holds for the history. After an error it drops them: the attempt is
+// added up again when the history is back.
+func (f *Finisher) writeUnrecorded(ctx context.Context, t *tally) {
+	if t.unwritten == nil && len(t.unrecorded) > 0 {
+		t.unwritten = f.History.RecordOutcomes(ctx, t.record.Run, t.unrecorded)
+	}
+	t.unrecorded = t.unrecorded[:0]
+}
+
+// addUp reads the outcomes of all attempts: a run's stats are each chunk's latest (R2). It holds a few bytes of each
+// chunk, not its outcome: a run has up to a million.
 func (f *Finisher) addUp(ctx context.Context, state LedgerState) (*tally, error) {
 	t := newTally(state.Run, f.Now().UTC())
-	seen := make(map[ChunkID]struct{}, state.AttemptChunks)
+	var seen ChunkSet // the ledger tells each chunk of an attempt once
 	for attempt := state.Run.Attempt; attempt >= 1; attempt-- {
 		err := f.Ledger.Outcomes(ctx, state.Run.ID(), attempt, func(o Outcome) error {
-			if _, done := seen[o.ChunkID]; !done {
-				seen[o.ChunkID] = struct{}{}
-				t.add(o)
+			if state.Run.Attempt > 1 && !seen.Add(o.ChunkID) {
+				return nil
+			}
+			if t.add(o); len(t.unrecorded) == unrecordedBatch {
+				f.writeUnrecorded(ctx, t)
 			}
 			return nil
 		})
@@ -154,10 +165,20 @@ func (f *Finisher) deduplicate(ctx context.Context, record *RunRecord) {
 
 // tally adds outcomes up to a run's record.
 type tally struct {
-	record     RunRecord
+	record RunRecord
+	// unrecorded waits to be written to the history, unwritten is why that did not work.
 	unrecorded []Outcome
-	tokens     map[candle.Token]struct{}
+	unwritten  error
+	tokens     map[tokenDigest]struct{}
 	failures   map[string]*failure
+}
+
+// tokenDigest stands for a token, in 16 bytes: of a million tokens two are taken for one with a chance below 1e-26.
+type tokenDigest [16]byte
+
+func digestOf(token candle.Token) tokenDigest {
+	sum := sha256.Sum256([]byte(token.String()))
+	return tokenDigest(sum[:16])
 }
 
 // failure groups the failed chunks that have the same reason.
@@ -170,7 +191,7 @@ type failure struct {
 func newTally(run Run, now time.Time) *tally {
 	return &tally{
 		record:   RunRecord{Run: run, CompletedAt: now},
-		tokens:   make(map[candle.Token]struct{}),
+		tokens:   make(map[tokenDigest]struct{}),
 		failures: make(map[string]*failure),
 	}
 }
@@ -183,7 +204,7 @@ func (t *tally) add(o Outcome) {
 	}
 	switch o.Status {
 	case OutcomeSuccess:
-		t.tokens[o.Token] = struct{}{}
+		t.tokens[digestOf(o.Token)] = struct{}{}
 	case OutcomeCancelled:
 		t.record.CancelledChunks++
 	case OutcomeFailed:

@@ -10,7 +10,8 @@ import (
 
 // Page is one answer of a source.
 type Page struct {
-	// Candles are as the source gave them, oldest first; they may hold duplicates and candles outside the asked range.
+	// Candles are as the source gave them, oldest first; they may hold duplicates and candles outside the asked range. They
+	// belong to the reader, who may change them.
 	Candles []candle.Candle
 	// APICalls is how many requests the page took, and Credits what they cost in the source's own units.
 	APICalls int64

@@ -83,7 +83,9 @@ func BenchmarkBuildBlock(b *testing.B) {
 	writes := []backfill.ChunkWrite{newWrite(newRun(0), benchmarkCandles(20_000))}
 	for b.Loop() {
 		for _, part := range splitByMonth(writes, maxMonthsPerInsert) {
-			_ = newCandleBlock(part).columns()
+			block := newCandleBlock(part)
+			_ = block.columns()
+			block.free()
 		}
 	}
 	reportRate(b, 20_000)

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"cmp"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -28,33 +29,42 @@ type candleBlock struct {
 	tier       slice[uint8]
 }
 
+// blocks keeps the memory of blocks between inserts: it is as much as all candles of a group take.
+var blocks sync.Pool
+
+// newCandleBlock returns the block of the chunks' candles. Give it back by free.
 func newCandleBlock(writes []backfill.ChunkWrite) *candleBlock {
+	b, ok := blocks.Get().(*candleBlock)
+	if !ok {
+		b = &candleBlock{}
+	}
 	rows := 0
 	for _, w := range writes {
 		rows += len(w.Candles)
 	}
-	// One allocation for the six float columns.
-	floats := make([]float64, 6*rows)
-	column := func(i int) slice[float64] { return floats[i*rows : i*rows : (i+1)*rows] }
-	b := &candleBlock{
-		token:      make([]string, 0, rows),
-		interval:   make([]uint32, 0, rows),
-		timestamp:  make([]int64, 0, rows),
-		rank:       make([]uint64, 0, rows),
-		run:        make([]uuid.UUID, 0, rows),
-		open:       column(0),
-		high:       column(1),
-		low:        column(2),
-		closePrice: column(3),
-		volume:     column(4),
-		volumeUSD:  column(5),
-		quality:    make([]uint8, 0, rows),
-		tier:       make([]uint8, 0, rows),
-	}
+	b.reset(rows)
 	for _, w := range writes {
 		b.add(w)
 	}
 	return b
+}
+
+// free lets another insert have the memory; the driver has copied the values by then.
+func (b *candleBlock) free() { blocks.Put(b) }
+
+// reset empties the block and makes room for so many rows.
+func (b *candleBlock) reset(rows int) {
+	b.chain, b.source, b.version = b.chain[:0], b.source[:0], b.version[:0]
+	for _, column := range []*slice[float64]{&b.open, &b.high, &b.low, &b.closePrice, &b.volume, &b.volumeUSD} {
+		column.reset(rows)
+	}
+	b.token.reset(rows)
+	b.interval.reset(rows)
+	b.timestamp.reset(rows)
+	b.rank.reset(rows)
+	b.run.reset(rows)
+	b.quality.reset(rows)
+	b.tier.reset(rows)
 }
 
 func (b *candleBlock) add(w backfill.ChunkWrite) {

@@ -19,7 +19,7 @@ func (db *DB) WriteChunk(ctx context.Context, w backfill.ChunkWrite) (recorded b
 	if err := db.insertCandles(ctx, writes); err != nil {
 		return false, err
 	}
-	return db.insertAudit(ctx, writes), nil
+	return db.insertAudit(ctx, writes)[0], nil
 }
 
 // insertCandles inserts the candles of all chunks, in as few blocks as the server's limit of months allows.
@@ -31,8 +31,10 @@ func (db *DB) insertCandles(ctx context.Context, writes []backfill.ChunkWrite) e
 	}
 	for _, part := range splitByMonth(writes, maxMonthsPerInsert) {
 		block := newCandleBlock(part)
-		if err := db.insertColumns(ctx, insertCandlesSQL, block.columns()); err != nil {
-			return db.storeError(fmt.Sprintf("insert %d candles of %s", block.rows(), subject(part)), err)
+		rows, err := block.rows(), db.insertColumns(ctx, insertCandlesSQL, block.columns())
+		block.free()
+		if err != nil {
+			return db.storeError(fmt.Sprintf("insert %d candles of %s", rows, subject(part)), err)
 		}
 	}
 	return nil
@@ -58,26 +60,37 @@ func checkTimes(w backfill.ChunkWrite) error {
 	return nil
 }
 
-// insertAudit writes quarantine and outcome rows of chunks whose candles are stored, and reports whether the outcomes
-// are. Both are tried whatever becomes of the other.
-func (db *DB) insertAudit(ctx context.Context, writes []backfill.ChunkWrite) (recorded bool) {
-	if err := db.insertRejected(ctx, writes); err != nil {
-		db.warnUnrecorded(ctx, "quarantine", writes, err)
+// insertAudit writes quarantine and outcome rows of chunks whose candles are stored, and reports for each whether its
+// outcome is. Both are tried whatever becomes of the other.
+func (db *DB) insertAudit(ctx context.Context, writes []backfill.ChunkWrite) (recorded []bool) {
+	db.eachUnrecorded(ctx, "quarantine", writes, db.insertRejected)
+	missing := db.eachUnrecorded(ctx, "outcome row", writes, db.insertOutcomes)
+	recorded = make([]bool, len(writes))
+	for i, err := range missing {
+		recorded[i] = err == nil
 	}
+	return recorded
+}
+
+// eachUnrecorded inserts what the chunks leave beside their candles and warns about those whose part is missing.
+func (db *DB) eachUnrecorded(ctx context.Context, part string, writes []backfill.ChunkWrite, insert func(context.Context, []backfill.ChunkWrite) error) []error {
+	errs := db.insertEach(writes, func(some []backfill.ChunkWrite) error { return insert(ctx, some) })
+	for i, err := range errs {
+		if err != nil {
+			db.warnUnrecorded(ctx, part, writes[i], err)
+		}
+	}
+	return errs
+}
+
+func (db *DB) insertOutcomes(ctx context.Context, writes []backfill.ChunkWrite) error {
 	outcomes := make([]taskRow, len(writes))
 	for i, w := range writes {
 		outcomes[i] = newOutcomeRow(w.Run, w.Outcome)
 	}
-	if err := insertStructs(ctx, db, insertOutcomesSQL, outcomes); err != nil {
-		db.warnUnrecorded(ctx, "outcome row", writes, err)
-		return false
-	}
-	return true
+	return insertStructs(ctx, db, insertOutcomesSQL, outcomes)
 }
 
-func (db *DB) warnUnrecorded(ctx context.Context, missing string, writes []backfill.ChunkWrite, err error) {
-	err = db.explain(err)
-	for _, w := range writes {
-		db.log.WarnContext(ctx, "candles stored, audit trail incomplete for now", "missing", missing, "run_id", w.Run.ID(), "chunk_id", w.Chunk.ID, "token", w.Chunk.Token, "err", err)
-	}
+func (db *DB) warnUnrecorded(ctx context.Context, missing string, w backfill.ChunkWrite, err error) {
+	db.log.WarnContext(ctx, "candles stored, audit trail incomplete for now", "missing", missing, "run_id", w.Run.ID(), "chunk_id", w.Chunk.ID, "token", w.Chunk.Token, "err", db.explain(err))
 }

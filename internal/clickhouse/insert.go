@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -82,6 +83,8 @@ type columnValues interface {
 // slice holds a value per row.
 type slice[T any] []T
 
+func (s *slice[T]) reset(rows int) { *s = slices.Grow((*s)[:0], rows) }
+
 func (s slice[T]) appendTo(column chdriver.BatchColumn) error { return column.Append([]T(s)) }
 
 // repeated holds values that stay the same over many rows. The driver's LowCardinality column takes rows one by one; the
@@ -93,7 +96,13 @@ type repeat struct {
 	rows  int
 }
 
-func (r *repeated) add(value any, rows int) { *r = append(*r, repeat{value, rows}) }
+func (r *repeated) add(value any, rows int) {
+	if last := len(*r) - 1; last >= 0 && (*r)[last].value == value {
+		(*r)[last].rows += rows
+		return
+	}
+	*r = append(*r, repeat{value, rows})
+}
 
 func (r repeated) appendTo(column chdriver.BatchColumn) error {
 	for _, part := range r {

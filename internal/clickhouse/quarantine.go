@@ -59,10 +59,10 @@ func newRejectedRow(w backfill.ChunkWrite, r backfill.Rejection) rejectedRow {
 	}
 }
 
-// storableTime narrows Unix seconds to what a DateTime column holds, 1970 to 2106.
-func storableTime(unix int64) time.Time {
-	return time.Unix(min(max(unix, 0), math.MaxUint32), 0).UTC()
-}
+// storable narrows Unix seconds to what a DateTime column holds, 1970 to 2106.
+func storable(unix int64) int64 { return min(max(unix, 0), math.MaxUint32) }
+
+func storableTime(unix int64) time.Time { return time.Unix(storable(unix), 0).UTC() }
 
 // RejectedCount is how many candles of a run broke a rule.
 type RejectedCount struct {

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -148,24 +149,37 @@ const plannedPerInsert = 50_000
 
 // Planned writes a planned row for each chunk of the attempt. It never hides an outcome that is there already.
 func (db *DB) Planned(ctx context.Context, run backfill.Run, chunks []backfill.Chunk) error {
-	for start := 0; start < len(chunks); start += plannedPerInsert {
-		part := chunks[start:min(start+plannedPerInsert, len(chunks))]
-		rows := make([]taskRow, len(part))
-		for i, chunk := range part {
-			rows[i] = newPlannedRow(run, chunk)
-		}
-		if err := insertStructs(ctx, db, insertPlannedSQL, rows); err != nil {
+	for part := range slices.Chunk(chunks, plannedPerInsert) {
+		if err := db.insertColumns(ctx, insertPlannedSQL, plannedColumns(run, part)); err != nil {
 			return db.storeError(fmt.Sprintf("write the plan of run %s", run.ID()), err)
 		}
 	}
 	return nil
 }
 
+// plannedColumns are in the order of insert_planned.sql. A plan has up to a million rows, which are not worth a struct and
+// its reflection each.
+func plannedColumns(run backfill.Run, chunks []backfill.Chunk) []columnValues {
+	n := len(chunks)
+	var chain, status repeated
+	status.add(statusPlanned, n)
+	ids, addresses := make(slice[string], n), make(slice[string], n)
+	intervals, from, to := make(slice[uint32], n), make(slice[int64], n), make(slice[int64], n)
+	for i, chunk := range chunks {
+		chain.add(string(chunk.Token.Chain), 1)
+		ids[i], addresses[i] = string(chunk.ID), chunk.Token.Address
+		intervals[i], from[i], to[i] = uint32(chunk.Interval), storable(chunk.Range.From), storable(chunk.Range.To)
+	}
+	return []columnValues{
+		slice[uuid.UUID](slices.Repeat([]uuid.UUID{run.ID()}, n)), slice[uint32](slices.Repeat([]uint32{uint32(run.Attempt)}, n)),
+		ids, chain, addresses, intervals, from, to, status,
+	}
+}
+
 // RecordOutcomes writes the outcome rows of chunks. A success that is there already stays, as does an earlier outcome of
 // the same rank.
 func (db *DB) RecordOutcomes(ctx context.Context, run backfill.Run, outcomes []backfill.Outcome) error {
-	for start := 0; start < len(outcomes); start += plannedPerInsert {
-		part := outcomes[start:min(start+plannedPerInsert, len(outcomes))]
+	for part := range slices.Chunk(outcomes, plannedPerInsert) {
 		rows := make([]taskRow, len(part))
 		for i, outcome := range part {
 			rows[i] = newOutcomeRow(run, outcome)

@@ -1,6 +1,10 @@
 package ledger
 
-import "context"
+import (
+	"context"
+
+	"quantbot/internal/backfill"
+)
 
 // scanCount is how many fields a step of a scan asks for: large enough that round trips do not count, small enough that
 // Redis answers others in between.
@@ -8,10 +12,10 @@ const scanCount = 500
 
 type field struct{ name, value string }
 
-// scanHash calls yield for the fields of a hash, page by page, each field once: Redis may return a field twice while the
-// hash changes its size.
+// scanHash calls yield for the fields of a hash whose names are ids of chunks, page by page, each field once: Redis may
+// return a field twice while the hash changes its size.
 func (l *Ledger) scanHash(ctx context.Context, key string, yield func(page []field) error) error {
-	seen := make(map[string]struct{})
+	var seen backfill.ChunkSet
 	var cursor uint64
 	for {
 		values, next, err := l.client.HScan(ctx, key, cursor, "", scanCount).Result()
@@ -20,10 +24,9 @@ func (l *Ledger) scanHash(ctx context.Context, key string, yield func(page []fie
 		}
 		page := make([]field, 0, len(values)/2)
 		for i := 0; i+1 < len(values); i += 2 {
-			if _, again := seen[values[i]]; again {
+			if !seen.Add(backfill.ChunkID(values[i])) {
 				continue
 			}
-			seen[values[i]] = struct{}{}
 			page = append(page, field{name: values[i], value: values[i+1]})
 		}
 		if err := yield(page); err != nil {

@@ -52,11 +52,13 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	sources := &Sources{
 		Config: cfg.Config, Version: cfg.Build.Version, Redis: stores.Redis, Member: name, Concurrency: cfg.Concurrency, Logger: logger, Now: cfg.Now,
 	}
+	writer := clickhouse.NewWriter(stores.History)
+	defer writer.Close()
 	leases := &backfill.Leases{Ledger: stores.Ledger, Logger: logger}
 	handler := &tasks.Handler{
 		Ledger: stores.Ledger, Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
 		Finisher: stores.Finisher(logger, cfg.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
-		Filler: &backfill.Filler{Source: sources.Source, Store: stores.History, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
+		Filler: &backfill.Filler{Source: sources.Source, Store: writer, Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
 	}
 	reconciler := stores.Reconciler(name, logger, cfg.Now)
 	var background sync.WaitGroup

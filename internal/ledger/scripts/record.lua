@@ -48,7 +48,9 @@ end
 if tonumber(ARGV[2]) < tonumber(born) then
   return {'stale'}
 end
-if not before and redis.call('SISMEMBER', KEYS[2], ARGV[3]) == 0 then
+-- A chunk is in one of pending and outcome: without an outcome, taking it off the pending ones also tells whether it is of
+-- this attempt.
+if not before and redis.call('SREM', KEYS[2], ARGV[3]) == 0 then
   return {'foreign', ARGV[3]}
 end
 
@@ -56,7 +58,6 @@ local verdict, halts = 'present', nil
 if rank > rank_before then
   verdict = 'kept'
   redis.call('HSET', KEYS[3], ARGV[3], ARGV[4] .. ARGV[5])
-  redis.call('SREM', KEYS[2], ARGV[3])
   redis.call('ZREM', KEYS[7], ARGV[3])
   redis.call('HDEL', KEYS[4], ARGV[3] .. '|run', ARGV[3] .. '|open', ARGV[3] .. '|gen') -- nobody asks for them any more
   if before then -- rare: a failed chunk succeeds after all; its old counts leave the progress
@@ -75,9 +76,12 @@ if rank > rank_before then
   if limit > 0 and not halted and fetched >= tonumber(ARGV[10]) and rejected / fetched > limit then
     halts = string.format('%.0f of %.0f candles rejected, above the limit of %g%%', rejected, fetched, 100 * limit)
   end
-  local credits, cap = redis.call('HINCRBY', KEYS[5], 'credits', ARGV[11]), tonumber(max_credits or '0')
-  if cap > 0 and not halted and credits > cap then
-    halts = string.format('%.0f credits used, above the cap of %.0f', credits, cap)
+  local cap = tonumber(max_credits or '0')
+  if cap > 0 then
+    local credits = redis.call('HINCRBY', KEYS[5], 'credits', ARGV[11])
+    if not halted and credits > cap then
+      halts = string.format('%.0f credits used, above the cap of %.0f', credits, cap)
+    end
   end
   if halts then
     redis.call('HSET', KEYS[1], 'cancelled', '1', 'halted', halts)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-faster/jx"
+
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/source/service"
@@ -80,49 +82,83 @@ func (s *Source) ban(header http.Header, message string) time.Duration {
 	return shortestBan
 }
 
+// rowBytes is about what a candle takes in an answer; a wrong guess costs a copy.
+const rowBytes = 130
+
 // decodePage refuses what is no whole answer, so that a cut or foreign body is never taken for an empty range (R8).
 func decodePage(body []byte, dollars bool) ([]candle.Candle, error) {
-	var rows [][]json.RawMessage
-	if err := json.Unmarshal(body, &rows); err != nil || rows == nil {
+	a := answer{dollars: dollars, candles: make([]candle.Candle, 0, min(len(body)/rowBytes, pageSize))}
+	readField := a.readField // one closure for all rows
+	err := service.Decode(body, func(d *jx.Decoder) error {
+		return d.Arr(func(d *jx.Decoder) error { return a.readRow(d, readField) })
+	})
+	switch {
+	case a.flaw != nil:
+		return nil, a.flaw
+	case err != nil:
 		var f failure
 		if json.Unmarshal(body, &f) == nil && f.String() != "" {
 			return nil, fmt.Errorf("answer without candles: %s", service.Clean(f.String()))
 		}
 		return nil, fmt.Errorf("answer is no list of candles (%d bytes)", len(bytes.TrimSpace(body)))
 	}
-	candles := make([]candle.Candle, 0, len(rows))
-	var fields [fieldsRead]string
-	for i, row := range rows {
-		if len(row) < fieldsRead {
-			return nil, fmt.Errorf("row %d of the answer has %d fields", i, len(row))
-		}
-		for j := range fields {
-			fields[j] = strings.Trim(string(row[j]), `"`)
-		}
-		c, err := parseRow(fields[:], dollars)
-		if err != nil {
-			return nil, fmt.Errorf("row %d of the answer: %w", i, err)
-		}
-		candles = append(candles, c)
-	}
-	return candles, nil
+	return a.candles, nil
 }
 
 // fieldsRead is how many of a row's twelve fields are read: open time, open, high, low, close, volume, close time and
 // volume in the quote asset. Numbers of trades and the takers' share follow.
 const fieldsRead = 8
 
+// answer is a list of rows that is being read.
+type answer struct {
+	dollars bool
+	candles []candle.Candle
+	flaw    error // what is wrong with a row
+	fields  [fieldsRead][]byte
+	seen    int // fields of the row
+}
+
+func (a *answer) readRow(d *jx.Decoder, readField func(*jx.Decoder) error) error {
+	a.seen = 0
+	if !service.Null(d) {
+		if err := d.Arr(readField); err != nil {
+			return err
+		}
+	}
+	index := len(a.candles)
+	if a.seen < fieldsRead {
+		a.flaw = fmt.Errorf("row %d of the answer has %d fields", index, a.seen)
+		return a.flaw
+	}
+	c, err := parseRow(a.fields[:], a.dollars)
+	if err != nil {
+		a.flaw = fmt.Errorf("row %d of the answer: %w", index, err)
+		return a.flaw
+	}
+	a.candles = append(a.candles, c)
+	return nil
+}
+
+func (a *answer) readField(d *jx.Decoder) error {
+	raw, err := d.Raw()
+	if a.seen < fieldsRead {
+		a.fields[a.seen] = bytes.Trim(raw, `"`)
+	}
+	a.seen++
+	return err
+}
+
 // parseRow reads a row of the API or of a file.
-func parseRow(fields []string, dollars bool) (c candle.Candle, err error) {
-	if c.OpenTime, err = openTime(fields[0]); err != nil {
+func parseRow[T string | []byte](fields []T, dollars bool) (c candle.Candle, err error) {
+	if c.OpenTime, err = openTime(string(fields[0])); err != nil {
 		return candle.Candle{}, err
 	}
-	for i, value := range []*float64{&c.Open, &c.High, &c.Low, &c.Close, &c.Volume} {
-		if *value, err = strconv.ParseFloat(fields[1+i], 64); err != nil {
+	for i, value := range [...]*float64{&c.Open, &c.High, &c.Low, &c.Close, &c.Volume} {
+		if *value, err = strconv.ParseFloat(string(fields[1+i]), 64); err != nil {
 			return candle.Candle{}, errors.New("a price or volume is no number")
 		}
 	}
-	if quoteVolume, err := strconv.ParseFloat(fields[7], 64); err != nil {
+	if quoteVolume, err := strconv.ParseFloat(string(fields[7]), 64); err != nil {
 		return candle.Candle{}, errors.New("the quote volume is no number")
 	} else if dollars {
 		c.VolumeUSD = quoteVolume

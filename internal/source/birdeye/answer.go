@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-faster/jx"
+
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/source/service"
@@ -42,46 +44,130 @@ func readFailure(status int, _ http.Header, body []byte, retryAfter time.Duratio
 
 // answer is the body of a success.
 type answer struct {
-	failure
-	Data *struct {
-		Items *[]item `json:"items"`
-	} `json:"data"`
+	success bool
+	message string
+	// listed tells that there were items, which may be none.
+	listed  bool
+	candles []candle.Candle
+	// flaw is what is wrong with an item.
+	flaw error
 }
 
-type item struct {
-	UnixTime  *int64   `json:"unix_time"`
-	Open      *float64 `json:"o"`
-	High      *float64 `json:"h"`
-	Low       *float64 `json:"l"`
-	Close     *float64 `json:"c"`
-	Volume    float64  `json:"v"`
-	VolumeUSD float64  `json:"v_usd"`
-}
+// itemBytes is about what a candle takes in an answer; a wrong guess costs a copy.
+const itemBytes = 140
 
 // decodePage refuses what is no whole answer, so that a cut or foreign body is never taken for an empty range (R8).
 func decodePage(body []byte) ([]candle.Candle, error) {
-	var a answer
-	if err := json.Unmarshal(body, &a); err != nil {
+	a := answer{candles: make([]candle.Candle, 0, min(len(body)/itemBytes, pageSize))}
+	err := service.Decode(body, func(d *jx.Decoder) error { return d.ObjBytes(a.readField) })
+	switch {
+	case a.flaw != nil:
+		return nil, a.flaw
+	case err != nil:
 		return nil, fmt.Errorf("answer is no whole JSON (%d bytes)", len(bytes.TrimSpace(body)))
-	}
-	if a.Success == nil || !*a.Success {
-		return nil, fmt.Errorf("answer without success: %s", service.Clean(a.Message))
-	}
-	if a.Data == nil || a.Data.Items == nil {
+	case !a.success:
+		return nil, fmt.Errorf("answer without success: %s", service.Clean(a.message))
+	case !a.listed:
 		return nil, errors.New("answer without items")
 	}
-	candles := make([]candle.Candle, 0, len(*a.Data.Items))
-	for i, it := range *a.Data.Items {
-		if it.UnixTime == nil || it.Open == nil || it.High == nil || it.Low == nil || it.Close == nil {
-			return nil, fmt.Errorf("item %d of the answer lacks its time or a price", i)
-		}
-		if *it.UnixTime < 0 || *it.UnixTime > math.MaxUint32 {
-			return nil, fmt.Errorf("item %d of the answer has the time %d", i, *it.UnixTime)
-		}
-		candles = append(candles, candle.Candle{
-			OpenTime: *it.UnixTime, Open: *it.Open, High: *it.High, Low: *it.Low, Close: *it.Close,
-			Volume: it.Volume, VolumeUSD: it.VolumeUSD,
-		})
+	return a.candles, nil
+}
+
+func (a *answer) readField(d *jx.Decoder, key []byte) (err error) {
+	if service.Null(d) {
+		return nil
 	}
-	return candles, nil
+	switch string(key) {
+	case "success":
+		a.success, err = d.Bool()
+	case "message":
+		a.message, err = d.Str()
+	case "data":
+		err = d.ObjBytes(a.readData)
+	default:
+		err = d.Skip()
+	}
+	return err
+}
+
+func (a *answer) readData(d *jx.Decoder, key []byte) error {
+	if string(key) != "items" || d.Next() == jx.Null {
+		return d.Skip()
+	}
+	a.listed, a.candles = true, a.candles[:0]
+	var it item
+	read := it.read // one closure for all items
+	return d.Arr(func(d *jx.Decoder) error {
+		it = item{}
+		if err := d.ObjBytes(read); err != nil {
+			return err
+		}
+		if a.flaw = it.check(len(a.candles)); a.flaw != nil {
+			return a.flaw
+		}
+		a.candles = append(a.candles, it.candle)
+		return nil
+	})
+}
+
+// item is one candle of an answer.
+type item struct {
+	candle candle.Candle
+	has    fields
+}
+
+// fields tells which of the fields that an item must have were there.
+type fields uint8
+
+const (
+	hasTime fields = 1 << iota
+	hasOpen
+	hasHigh
+	hasLow
+	hasClose
+	hasAll fields = 1<<iota - 1
+)
+
+func (it *item) read(d *jx.Decoder, key []byte) (err error) {
+	var field fields
+	var value *float64
+	switch string(key) {
+	case "unix_time":
+		if service.Null(d) {
+			return nil
+		}
+		it.has |= hasTime
+		it.candle.OpenTime, err = service.Int(d)
+		return err
+	case "o":
+		field, value = hasOpen, &it.candle.Open
+	case "h":
+		field, value = hasHigh, &it.candle.High
+	case "l":
+		field, value = hasLow, &it.candle.Low
+	case "c":
+		field, value = hasClose, &it.candle.Close
+	case "v":
+		value = &it.candle.Volume
+	case "v_usd":
+		value = &it.candle.VolumeUSD
+	default:
+		return d.Skip()
+	}
+	if service.Null(d) {
+		return nil
+	}
+	it.has |= field
+	*value, err = service.Float(d)
+	return err
+}
+
+func (it *item) check(index int) error {
+	if it.has != hasAll {
+		return fmt.Errorf("item %d of the answer lacks its time or a price", index)
+	}
+	if t := it.candle.OpenTime; t < 0 || t > math.MaxUint32 {
+		return fmt.Errorf("item %d of the answer has the time %d", index, t)
+	}
+	return nil
 }

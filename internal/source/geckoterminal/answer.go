@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strconv"
 	"time"
+
+	"github.com/go-faster/jx"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
@@ -63,9 +66,13 @@ func readFailure(status int, _ http.Header, body []byte, retryAfter time.Duratio
 // decode refuses what is no whole JSON, so that a cut or foreign body is never taken for an empty answer (R8).
 func decode(body []byte, answer any) error {
 	if err := json.Unmarshal(body, answer); err != nil {
-		return fmt.Errorf("answer is no whole JSON of the expected form (%d bytes)", len(bytes.TrimSpace(body)))
+		return noJSON(body)
 	}
 	return nil
+}
+
+func noJSON(body []byte) error {
+	return fmt.Errorf("answer is no whole JSON of the expected form (%d bytes)", len(bytes.TrimSpace(body)))
 }
 
 // without says what the answer lacks, and what it says instead.
@@ -81,41 +88,99 @@ func without(what string, body []byte) error {
 // With currency=usd the service gives the volume in USD only. Volume in base units is that over the close, and 0 where the
 // close is 0: an estimate, because the candle's trades had other prices, too.
 func decodeCandles(body []byte) ([]candle.Candle, error) {
-	var a struct {
-		Data struct {
-			Attributes struct {
-				Rows *[][]json.Number `json:"ohlcv_list"`
-			} `json:"attributes"`
-		} `json:"data"`
-	}
-	if err := decode(body, &a); err != nil {
-		return nil, err
-	}
-	if a.Data.Attributes.Rows == nil {
+	var a candleList
+	err := service.Decode(body, a.readAnswer)
+	switch {
+	case a.flaw != nil:
+		return nil, a.flaw
+	case err != nil:
+		return nil, noJSON(body)
+	case !a.listed:
 		return nil, without("ohlcv_list", body)
 	}
-	candles := make([]candle.Candle, 0, len(*a.Data.Attributes.Rows))
-	for i, row := range *a.Data.Attributes.Rows {
-		c, err := readRow(row)
-		if err != nil {
-			return nil, fmt.Errorf("row %d of the answer: %w", i, err)
-		}
-		candles = append(candles, c)
-	}
-	return candles, nil
+	return a.candles, nil
 }
 
-// readRow reads [time, open, high, low, close, volume in USD].
-func readRow(row []json.Number) (c candle.Candle, err error) {
-	if len(row) != 6 {
-		return c, fmt.Errorf("%d values instead of 6", len(row))
+// candleList is data.attributes.ohlcv_list of an answer.
+type candleList struct {
+	listed  bool
+	candles []candle.Candle
+	flaw    error // what is wrong with a row
+	values  [6]jx.Num
+	seen    int // values of the row
+}
+
+func (a *candleList) readAnswer(d *jx.Decoder) error {
+	return within(d, "data", func(d *jx.Decoder) error {
+		return within(d, "attributes", func(d *jx.Decoder) error {
+			return within(d, "ohlcv_list", a.readList)
+		})
+	})
+}
+
+// within reads one field of an object. A null has no fields.
+func within(d *jx.Decoder, field string, read func(*jx.Decoder) error) error {
+	if service.Null(d) {
+		return nil
 	}
-	if c.OpenTime, err = row[0].Int64(); err != nil || c.OpenTime < 0 || c.OpenTime > math.MaxUint32 {
-		return candle.Candle{}, fmt.Errorf("the time %q", service.Clean(row[0].String()))
+	return d.ObjBytes(func(d *jx.Decoder, key []byte) error {
+		if string(key) != field {
+			return d.Skip()
+		}
+		return read(d)
+	})
+}
+
+func (a *candleList) readList(d *jx.Decoder) error {
+	if service.Null(d) {
+		return nil
 	}
-	for i, value := range []*float64{&c.Open, &c.High, &c.Low, &c.Close, &c.VolumeUSD} {
-		if *value, err = row[1+i].Float64(); err != nil {
-			return candle.Candle{}, fmt.Errorf("the value %q", service.Clean(row[1+i].String()))
+	a.listed, a.candles = true, make([]candle.Candle, 0, pageSize)
+	readValue := a.readValue // one closure for all rows
+	return d.Arr(func(d *jx.Decoder) error {
+		a.seen = 0
+		if !service.Null(d) {
+			if err := d.Arr(readValue); err != nil {
+				return err
+			}
+		}
+		c, err := a.row()
+		if err != nil {
+			a.flaw = fmt.Errorf("row %d of the answer: %w", len(a.candles), err)
+			return a.flaw
+		}
+		a.candles = append(a.candles, c)
+		return nil
+	})
+}
+
+func (a *candleList) readValue(d *jx.Decoder) error {
+	if d.Next() == jx.Null {
+		if a.seen < len(a.values) {
+			a.values[a.seen] = nil
+		}
+		a.seen++
+		return d.Null()
+	}
+	number, err := d.Num()
+	if a.seen < len(a.values) {
+		a.values[a.seen] = bytes.Trim(number, `"`)
+	}
+	a.seen++
+	return err
+}
+
+// row reads [time, open, high, low, close, volume in USD].
+func (a *candleList) row() (c candle.Candle, err error) {
+	if a.seen != len(a.values) {
+		return c, fmt.Errorf("%d values instead of %d", a.seen, len(a.values))
+	}
+	if c.OpenTime, err = strconv.ParseInt(string(a.values[0]), 10, 64); err != nil || c.OpenTime < 0 || c.OpenTime > math.MaxUint32 {
+		return candle.Candle{}, fmt.Errorf("the time %q", service.Clean(string(a.values[0])))
+	}
+	for i, value := range [...]*float64{&c.Open, &c.High, &c.Low, &c.Close, &c.VolumeUSD} {
+		if *value, err = strconv.ParseFloat(string(a.values[1+i]), 64); err != nil {
+			return candle.Candle{}, fmt.Errorf("the value %q", service.Clean(string(a.values[1+i])))
 		}
 	}
 	if c.Close > 0 {

@@ -3,6 +3,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -192,7 +193,7 @@ func (c *Client) send(ctx context.Context, address string, header http.Header, k
 		return Answer{}, transportError(ctx, err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, c.cfg.MaxBody+1))
+	body, err := readBody(response, c.cfg.MaxBody)
 	if err != nil {
 		return Answer{}, transportError(ctx, err)
 	}
@@ -203,6 +204,17 @@ func (c *Client) send(ctx context.Context, address string, header http.Header, k
 		return Answer{}, c.failure(response, body)
 	}
 	return Answer{Body: body, Header: response.Header}, nil
+}
+
+// readBody reads up to one byte more than most. A body whose length the service names is read into one piece of memory:
+// one that grows is copied a dozen times.
+func readBody(response *http.Response, most int64) ([]byte, error) {
+	var body bytes.Buffer
+	if length := response.ContentLength; length > 0 {
+		body.Grow(int(min(length, most)) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(io.LimitReader(response.Body, most+1))
+	return body.Bytes(), err
 }
 
 func (c *Client) failure(response *http.Response, body []byte) error {

@@ -1,0 +1,198 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+)
+
+// Writer stores the chunks of one process in common inserts. Chunks that arrive while an insert is on its way share the
+// next one, so there is no timer: with nothing to do a chunk is written at once, alone, and the busier the process, the
+// larger the inserts. A chunk is acknowledged when its own candles are durable, and a chunk that cannot be stored fails
+// alone.
+//
+// It implements backfill.CandleStore and is safe for concurrent use. Its owner calls Close, which waits.
+type Writer struct {
+	db *DB
+	// room bounds what waits and what is on its way, in bytes. Whoever finds none waits, in order: that is how a slow server
+	// slows the fetchers down.
+	room *semaphore.Weighted
+	// ctx ends with Close.
+	ctx    context.Context //nolint:containedctx // inserts belong to no single caller: each may go, the others' rows must arrive
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	forming  []*member
+	waiting  int64 // the weight of those
+	flushing int
+	closed   bool
+	flushes  sync.WaitGroup
+}
+
+var _ backfill.CandleStore = (*Writer)(nil)
+
+const (
+	// maxFlushes is how many inserts are on their way at once: while the server sorts and writes one, the next is built.
+	maxFlushes = 2
+	// overlapFrom is how much must wait for a second one, in bytes: about 34,000 candles. Below that the cost of an insert
+	// is the insert, not its rows, and waiting for company is faster for all.
+	overlapFrom = 8 << 20
+	// maxWriting bounds the memory of chunks that are being written. That is about 67,000 candles: larger inserts are
+	// hardly faster.
+	maxWriting = 16 << 20
+	// candleBytes is what a candle takes until it is sent: itself, its place in our columns and in the driver's.
+	candleBytes = 56 + 96 + 96
+	// chunkBytes is what a chunk takes beside its candles.
+	chunkBytes = 2 << 10
+)
+
+// errWriterClosed tells that a chunk came after Close.
+var errWriterClosed = errors.New("the writer is closed")
+
+// member is a chunk in a common insert.
+type member struct {
+	write  backfill.ChunkWrite
+	weight int64
+	// done is closed when the result below is there.
+	done     chan struct{}
+	recorded bool
+	err      error
+}
+
+// NewWriter returns a writer over the database, which stays the caller's to close.
+func NewWriter(db *DB) *Writer {
+	w := &Writer{db: db, room: semaphore.NewWeighted(maxWriting)}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	return w
+}
+
+// Close refuses further chunks, interrupts inserts on which nobody waits any more and returns when they have ended. Call
+// it when all calls of WriteChunk have returned: those that have not are answered with an error.
+func (w *Writer) Close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.cancel()
+	w.flushes.Wait()
+}
+
+// Deduplicate is DB's.
+func (w *Writer) Deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, source string, candles []candle.Candle) (store []candle.Candle, deduplicated int64) {
+	return w.db.Deduplicate(ctx, run, chunk, source, candles)
+}
+
+// WriteChunk does what DB.WriteChunk does, together with other chunks. When ctx ends, it returns at once: the chunk is
+// taken out of the insert if that has not begun, else it may still be stored, as with any insert that is interrupted.
+func (w *Writer) WriteChunk(ctx context.Context, write backfill.ChunkWrite) (recorded bool, err error) {
+	if err := checkTimes(write); err != nil {
+		return false, backfill.WithClass(backfill.ClassPermanent, err)
+	}
+	m := &member{write: write, weight: weightOf(write), done: make(chan struct{})}
+	if err := w.join(ctx, m); err != nil {
+		return false, err
+	}
+	select {
+	case <-m.done:
+		return m.recorded, m.err
+	case <-ctx.Done():
+		w.withdraw(m)
+		return false, w.waitError(ctx, m)
+	}
+}
+
+// weightOf is what the chunk takes of the room; the largest may take all of it.
+func weightOf(write backfill.ChunkWrite) int64 {
+	return min(chunkBytes+candleBytes*int64(len(write.Candles)+2*len(write.Rejected)), maxWriting)
+}
+
+func (w *Writer) waitError(ctx context.Context, m *member) error {
+	return w.db.storeError(fmt.Sprintf("wait for the insert of chunk %s", m.write.Chunk.ID), ctx.Err())
+}
+
+// join puts the chunk into the insert that is forming, and sends that if nothing holds it up.
+func (w *Writer) join(ctx context.Context, m *member) error {
+	if err := w.room.Acquire(ctx, m.weight); err != nil {
+		return w.waitError(ctx, m)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		w.room.Release(m.weight)
+		return w.db.storeError(fmt.Sprintf("insert chunk %s", m.write.Chunk.ID), errWriterClosed)
+	}
+	w.forming = append(w.forming, m)
+	w.waiting += m.weight
+	if w.due() {
+		w.flushing++
+		w.flushes.Go(w.flushAll)
+	}
+	return nil
+}
+
+// due reports whether what has formed is worth an insert now.
+func (w *Writer) due() bool {
+	return len(w.forming) > 0 && (w.flushing == 0 || w.flushing < maxFlushes && w.waiting >= overlapFrom)
+}
+
+// withdraw takes the chunk out of the insert that is forming, if it is still there.
+func (w *Writer) withdraw(m *member) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := slices.Index(w.forming, m); i >= 0 {
+		w.forming = slices.Delete(w.forming, i, i+1)
+		w.waiting -= m.weight
+		w.room.Release(m.weight)
+	}
+}
+
+// flushAll writes what has formed, again and again while that is due.
+func (w *Writer) flushAll() {
+	for members := w.take(); len(members) > 0; members = w.take() {
+		w.flush(members)
+	}
+}
+
+// take ends a flush and begins the next with what has formed, if that is due.
+func (w *Writer) take() []*member {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flushing--
+	if !w.due() {
+		return nil
+	}
+	members := w.forming
+	w.forming, w.waiting = nil, 0
+	w.flushing++
+	return members
+}
+
+// flush makes the candles durable, then quarantine and outcome rows of the chunks whose candles are.
+func (w *Writer) flush(members []*member) {
+	writes := make([]backfill.ChunkWrite, len(members))
+	for i, m := range members {
+		writes[i] = m.write
+	}
+	errs := w.db.insertEach(writes, func(part []backfill.ChunkWrite) error { return w.db.insertCandles(w.ctx, part) })
+	stored := writes[:0]
+	for i, m := range members {
+		if m.err = errs[i]; m.err == nil {
+			stored = append(stored, m.write)
+		}
+	}
+	recorded := w.db.insertAudit(w.ctx, stored)
+	for _, m := range members {
+		if m.err == nil {
+			m.recorded, recorded = recorded[0], recorded[1:]
+		}
+		m.write = backfill.ChunkWrite{} // the candles are not needed any more, whoever still holds the member
+		w.room.Release(m.weight)
+		close(m.done)
+	}
+}
