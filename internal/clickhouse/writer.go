@@ -56,7 +56,7 @@ const (
 // errWriterClosed tells that a chunk came after Close.
 var errWriterClosed = errors.New("the writer is closed")
 
-// member is a chunk in a common insert.
+// member is a chunk in a common insert. Once it has joined, it belongs to the writer, until done is closed.
 type member struct {
 	write  backfill.ChunkWrite
 	weight int64
@@ -103,7 +103,7 @@ func (w *Writer) WriteChunk(ctx context.Context, write backfill.ChunkWrite) (rec
 		return m.recorded, m.err
 	case <-ctx.Done():
 		w.withdraw(m)
-		return false, w.waitError(ctx, m)
+		return false, w.waitError(ctx, write.Chunk.ID)
 	}
 }
 
@@ -112,14 +112,14 @@ func weightOf(write backfill.ChunkWrite) int64 {
 	return min(chunkBytes+candleBytes*int64(len(write.Candles)+2*len(write.Rejected)), maxWriting)
 }
 
-func (w *Writer) waitError(ctx context.Context, m *member) error {
-	return w.db.storeError(fmt.Sprintf("wait for the insert of chunk %s", m.write.Chunk.ID), ctx.Err())
+func (w *Writer) waitError(ctx context.Context, chunk backfill.ChunkID) error {
+	return w.db.storeError(fmt.Sprintf("wait for the insert of chunk %s", chunk), ctx.Err())
 }
 
 // join puts the chunk into the insert that is forming, and sends that if nothing holds it up.
 func (w *Writer) join(ctx context.Context, m *member) error {
 	if err := w.room.Acquire(ctx, m.weight); err != nil {
-		return w.waitError(ctx, m)
+		return w.waitError(ctx, m.write.Chunk.ID)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
