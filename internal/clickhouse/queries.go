@@ -138,6 +138,8 @@ var (
 	runEventsSQL string
 	//go:embed queries/running_runs.sql
 	runningRunsSQL string
+	//go:embed queries/recent_work.sql
+	recentWorkSQL string
 	//go:embed queries/last_outcome.sql
 	lastOutcomeSQL string
 	//go:embed queries/insert_operator_action.sql

@@ -174,6 +174,22 @@ func (db *DB) LastOutcome(ctx context.Context, runID uuid.UUID) (time.Time, erro
 	return orZero(last), db.storeError(fmt.Sprintf("look up the last outcome of run %s", runID), err)
 }
 
+// RecentWork is what a worker has done lately for a source.
+type RecentWork struct {
+	Worker   string     `json:"worker" ch:"worker"`
+	Source   string     `json:"source" ch:"source"`
+	Chunks   uint64     `json:"chunks" ch:"chunks"`
+	APICalls int64      `json:"api_calls" ch:"api_calls"`
+	Candles  int64      `json:"candles" ch:"candles"`
+	LastEnd  *time.Time `json:"last_end" ch:"last_end"`
+}
+
+// RecentWork sums up the chunks that ended within the last so many seconds, by the server's clock.
+func (db *DB) RecentWork(ctx context.Context, within time.Duration) ([]RecentWork, error) {
+	rows, err := selectStructs[RecentWork](ctx, db, recentWorkSQL, named("seconds", uint32(within.Seconds())))
+	return rows, db.storeError("sum up recent work", err)
+}
+
 // The results of an operator's action.
 const (
 	ActionStarted = "started"

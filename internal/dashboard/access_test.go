@@ -137,17 +137,17 @@ func TestOtherNamesAreNotServedOnLoopback(t *testing.T) {
 func TestBeyondLoopbackEveryPageWantsALogin(t *testing.T) {
 	t.Parallel()
 	w := setup(t, public)
-	any := func(r *http.Request) { r.Host = "quantbot.example" }
+	elsewhere := func(r *http.Request) { r.Host = "quantbot.example" }
 	for _, path := range []string{"/", "/fleet", "/queues/", "/runs/" + uuid.New().String()} {
-		a := w.get(t, path, any)
+		a := w.get(t, path, elsewhere)
 		require.Equal(t, http.StatusSeeOther, a.StatusCode, path)
 		require.Contains(t, a.Header.Get("Location"), "/login?next=")
 	}
 	for _, path := range []string{"/api/runs", "/api/fleet", "/api/runs/" + uuid.New().String() + "/events", "/metrics"} {
-		require.Contains(t, []int{http.StatusUnauthorized, http.StatusNotFound}, w.get(t, path, any).StatusCode, path)
+		require.Contains(t, []int{http.StatusUnauthorized, http.StatusNotFound}, w.get(t, path, elsewhere).StatusCode, path)
 	}
-	require.Equal(t, http.StatusOK, w.get(t, "/", any, bearer).StatusCode)
-	require.Equal(t, http.StatusOK, w.get(t, "/healthz", any).StatusCode)
+	require.Equal(t, http.StatusOK, w.get(t, "/", elsewhere, bearer).StatusCode)
+	require.Equal(t, http.StatusOK, w.get(t, "/healthz", elsewhere).StatusCode)
 
 	w.cfg.DashboardToken = ""
 	_, _, err := board.New(w.cfg, w.Stores, board.Options{Public: true, Logger: testLogger(t), Now: time.Now})
@@ -253,7 +253,36 @@ func TestNoSecretIsOnAnyPage(t *testing.T) {
 	}
 }
 
-// A page that panics is an error page, and the next request is answered.
+// What panics is an error page, and the next request is answered.
+func TestAPanicIsAnErrorPage(t *testing.T) {
+	t.Parallel()
+	w := setup(t, func(_ map[string]string, o *board.Options) {
+		o.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("metrics are broken") })
+	})
+	a := w.get(t, "/metrics")
+	require.Equal(t, http.StatusInternalServerError, a.StatusCode)
+	require.Contains(t, a.body, "Something went wrong here")
+	require.NotContains(t, a.body, "metrics are broken")
+	require.NotContains(t, a.body, "goroutine")
+	require.Equal(t, http.StatusOK, w.get(t, "/").StatusCode)
+}
+
+// Without Redis the history can still be read.
+func TestPagesStandWithoutRedis(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.market(t)
+	run := w.launch(t, 1, 1)
+	require.NoError(t, w.Redis.Close())
+	require.Equal(t, http.StatusOK, w.get(t, "/").StatusCode)
+	a := w.get(t, "/runs/"+run.ID().String())
+	require.Equal(t, http.StatusOK, a.StatusCode)
+	require.Contains(t, a.body, "planned")
+	require.Equal(t, http.StatusServiceUnavailable, w.get(t, "/readyz").StatusCode)
+	require.Equal(t, http.StatusOK, w.get(t, "/fleet").StatusCode)
+	w.Redis = nil
+}
+
 func TestAStoreThatIsAwayIsASentence(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

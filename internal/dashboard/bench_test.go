@@ -93,6 +93,7 @@ var benchPages = []struct{ name, path string }{
 	{"slowest of many chunks", "/runs/{first}?order=slowest"},
 	{"run by prefix", "/runs/{prefix}"},
 	{"fleet", "/fleet"},
+	{"nothing, for comparison", "/healthz"},
 }
 
 // BenchmarkPages measures what a page takes at the server.

@@ -19,6 +19,7 @@ import (
 type fleetHistory interface {
 	RunningRuns(ctx context.Context) ([]clickhouse.RunningRun, error)
 	LastOutcome(ctx context.Context, runID uuid.UUID) (time.Time, error)
+	RecentWork(ctx context.Context, within time.Duration) ([]clickhouse.RecentWork, error)
 }
 
 type fleetLive interface {
@@ -39,6 +40,9 @@ type Worker struct {
 	Busy        int       `json:"busy"`
 	// Oldest is since when its longest task has been running; zero when it is idle.
 	Oldest time.Time `json:"oldest,omitzero"`
+	// Chunks and Candles are what it has done in the last minute.
+	Chunks  uint64 `json:"chunks_last_minute"`
+	Candles int64  `json:"candles_last_minute"`
 }
 
 // QueueDepth is how many tasks a queue holds.
@@ -59,7 +63,9 @@ type QueueDepth struct {
 type Budget struct {
 	Source  string `json:"source"`
 	Account string `json:"account"`
-	// PerSecond is how fast it is asked now at most, Configured how fast it may be.
+	// Used is how many calls a second the source's accounts together answered, on average over the last minute.
+	Used float64 `json:"used_per_second"`
+	// PerSecond is how fast it may be asked now, Configured how fast when all is well.
 	PerSecond   float64   `json:"per_second"`
 	Configured  float64   `json:"configured_per_second"`
 	Workers     int64     `json:"workers"`
@@ -84,14 +90,6 @@ func (b Budget) Until() time.Time {
 		return b.ParkedUntil
 	}
 	return b.PausedUntil
-}
-
-// Used is the share of the allowance that is in use.
-func (b Budget) Used() float64 {
-	if b.Configured == 0 {
-		return 0
-	}
-	return b.PerSecond / b.Configured
 }
 
 // fleetData is who works, on what, and what stands still.
@@ -147,6 +145,7 @@ const (
 	actionsShown      = 20
 	fleetQuestions    = 8
 	fleetAnswerWithin = 2 * time.Second
+	recently          = time.Minute
 )
 
 func (d *Dashboard) fleetPage() page {
@@ -158,7 +157,8 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), fleetAnswerWithin)
 	defer cancel()
 	data := fleetData{}
-	var problems [6]error
+	var work []clickhouse.RecentWork
+	var problems [7]error
 	group := errgroup.Group{}
 	group.Go(func() error { data.Workers, problems[0] = d.cfg.Live.Workers(ctx); return nil })
 	group.Go(func() error { data.Queues, problems[1] = d.cfg.Live.QueueDepths(ctx); return nil })
@@ -169,13 +169,15 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 		data.Actions, problems[5] = d.cfg.History.OperatorActions(ctx, uuid.Nil, actionsShown)
 		return nil
 	})
+	group.Go(func() error { work, problems[6] = d.cfg.History.RecentWork(ctx, recently); return nil })
 	_ = group.Wait() // each has its own place for an error
-	for i, what := range []string{"workers", "queues", "budgets", "the reconciler's actions", "active runs", "actions"} {
+	for i, what := range []string{"workers", "queues", "budgets", "the reconciler's actions", "active runs", "actions", "recent work"} {
 		if problems[i] != nil {
 			d.cfg.Logger.WarnContext(ctx, "fleet not read whole", "part", what, "err", problems[i])
 			data.Missing = append(data.Missing, what)
 		}
 	}
+	data.addWork(work)
 	for _, w := range data.Workers {
 		data.Slots += w.Concurrency
 		data.Busy += w.Busy
@@ -187,6 +189,23 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 		}
 	}
 	return content{Title: "Fleet", Data: data}, nil
+}
+
+// addWork tells workers and sources what they have done lately.
+func (f *fleetData) addWork(work []clickhouse.RecentWork) {
+	for _, done := range work {
+		for i := range f.Workers {
+			if f.Workers[i].Name == done.Worker {
+				f.Workers[i].Chunks += done.Chunks
+				f.Workers[i].Candles += done.Candles
+			}
+		}
+		for i := range f.Budgets {
+			if f.Budgets[i].Source == done.Source {
+				f.Budgets[i].Used += float64(done.APICalls) / recently.Seconds()
+			}
+		}
+	}
 }
 
 func (d *Dashboard) repairs(ctx context.Context) ([]repair, string, error) {

@@ -56,7 +56,7 @@ func setup(t testing.TB, options ...worldOption) *world {
 		w.dashboard.Close()
 		w.server.Close()
 		require.NoError(t, release())
-		require.NoError(t, w.Stores.Close())
+		require.NoError(t, w.Close())
 	})
 	return w
 }
