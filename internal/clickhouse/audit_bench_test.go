@@ -189,3 +189,18 @@ func BenchmarkCoverage(b *testing.B) {
 	}
 	b.ReportMetric(float64(tokens)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
+
+// BenchmarkResample makes hours of everything.
+func BenchmarkResample(b *testing.B) {
+	db, _ := openMigrated(b)
+	candles := auditVersions(b)
+	fill(b, db, newRun(0), candles)
+	s := Selection{Interval: candle.Interval1m, Range: candle.Range{From: 1704067200, To: 1706745600}}
+	defer watchMemory(b, db)()
+	for b.Loop() {
+		result, err := db.Resampled(b.Context(), s, candle.Interval1h, func(*Bucket) error { return nil })
+		require.NoError(b, err)
+		require.InDelta(b, candles/60, result.Buckets, float64(candles/1000))
+	}
+	b.ReportMetric(float64(candles)*float64(b.N)/b.Elapsed().Seconds(), "candles/s")
+}

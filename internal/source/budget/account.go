@@ -37,7 +37,7 @@ const (
 // keys share a slot of a Redis Cluster.
 func (a Account) keys() []string {
 	state := keyPrefix + "{" + a.Source + "/" + a.ID + "}"
-	return []string{state, state + ":members"}
+	return []string{state, state + ":members", state + ":moments"}
 }
 
 // Status is what Redis knows of an account.

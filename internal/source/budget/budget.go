@@ -21,8 +21,9 @@ const (
 	headroom = 0.985
 	// ahead is how far ahead a moment may be reserved. A reservation outlives a pause that begins meanwhile.
 	ahead = 250 * time.Millisecond
-	// late is by how much a reserved moment may be missed and still be used.
-	late = 5 * time.Millisecond
+	// late is by how much a reserved moment may be missed without a word; farLate, by how much it may be missed at all.
+	late    = 5 * time.Millisecond
+	farLate = 500 * time.Millisecond
 	// redisTimeout bounds a question to Redis: requests must not wait for a Redis that is away.
 	redisTimeout = 2 * time.Second
 	// aloneFor is how long Redis is not asked after it did not answer.
@@ -52,6 +53,7 @@ type Budget struct {
 	turn chan struct{}
 	// share is what is kept to without Redis.
 	share *service.Local
+	sleep func(context.Context, time.Duration) error
 
 	mu      sync.Mutex
 	members int64
@@ -65,7 +67,7 @@ func New(cfg Config) *Budget {
 	perSecond := cfg.PerSecond * headroom
 	return &Budget{
 		cfg: cfg, interval: time.Duration(float64(time.Second) / perSecond), turn: make(chan struct{}, 1),
-		share: service.NewLocal(perSecond, cfg.Now), members: 1,
+		share: service.NewLocal(perSecond, cfg.Now), sleep: sleep, members: 1,
 	}
 }
 
@@ -78,34 +80,45 @@ func (b *Budget) Wait(ctx context.Context, weight int) error {
 		return ctx.Err()
 	}
 	for {
+		asked := b.cfg.Now()
 		taken, err := b.take(ctx, weight)
+		if err == nil && taken.status == goes {
+			if err := b.sleep(ctx, taken.in); err != nil {
+				return err
+			}
+			if b.cfg.Now().Sub(asked) <= taken.in+late {
+				return nil
+			}
+			taken, err = b.move(ctx, taken.serial)
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
 			return b.share.Wait(ctx, weight)
 		}
-		switch moment := b.cfg.Now().Add(taken.in); taken.status {
-		case "parked":
+		switch taken.status {
+		case goes:
+			return nil
+		case parked:
 			return service.ParkedError(taken.in)
-		case "later":
-			if err := sleep(ctx, min(taken.in, longestSleep)); err != nil {
-				return err
-			}
-		default:
-			if err := sleep(ctx, taken.in); err != nil {
-				return err
-			}
-			if b.cfg.Now().Sub(moment) <= late {
-				return nil
-			} // two requests would come too close to one another
+		}
+		if err := b.sleep(ctx, min(taken.in, longestSleep)); err != nil {
+			return err
 		}
 	}
 }
 
+// What the scripts answer; the third is to ask again later.
+const (
+	goes   = "go"
+	parked = "parked"
+)
+
 type taken struct {
 	status string
 	in     time.Duration
+	serial int64
 }
 
 // take asks Redis for a moment. Its error means that this process is on its own for a while.
@@ -116,13 +129,14 @@ func (b *Budget) take(ctx context.Context, weight int) (taken, error) {
 	if alone {
 		return taken{}, errAlone
 	}
-	values, err := b.run(ctx, takeScript, b.cfg.Account.keys(), b.interval.Microseconds(), max(weight, 1), b.cfg.Member, ahead.Microseconds())
+	values, err := b.run(ctx, takeScript, b.cfg.Account.keys(), b.interval.Microseconds(), max(weight, 1), b.cfg.Member, ahead.Microseconds(),
+		max(int64(b.cfg.PerSecond/float64(max(weight, 1))), 1), late.Microseconds())
 	var reply struct {
-		status          string
-		micros, members int64
+		status                  string
+		micros, members, serial int64
 	}
 	if err == nil {
-		err = scan(values, &reply.status, &reply.micros, &reply.members)
+		err = scan(values, &reply.status, &reply.micros, &reply.members, &reply.serial)
 	}
 	if err != nil {
 		b.goAlone(ctx, err)
@@ -134,7 +148,21 @@ func (b *Budget) take(ctx context.Context, weight int) (taken, error) {
 		b.members = max(reply.members, 1)
 		b.share.SetRate(b.cfg.PerSecond * headroom / float64(b.members))
 	}
-	return taken{reply.status, time.Duration(reply.micros) * time.Microsecond}, nil
+	return taken{reply.status, time.Duration(reply.micros) * time.Microsecond, reply.serial}, nil
+}
+
+// move tells Redis that the request of a moment goes later than it was reserved for.
+func (b *Budget) move(ctx context.Context, serial int64) (moved taken, err error) {
+	values, err := b.run(ctx, moveScript, []string{b.cfg.Account.keys()[0], b.cfg.Account.keys()[2]}, serial, farLate.Microseconds())
+	var micros int64
+	if err == nil {
+		err = scan(values, &moved.status, &micros)
+	}
+	if err != nil {
+		b.goAlone(ctx, err)
+	}
+	moved.in = time.Duration(micros) * time.Microsecond
+	return moved, err
 }
 
 // goAlone keeps to this process's share for a while.

@@ -3,6 +3,7 @@ package budget
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -81,6 +82,28 @@ func TestMembersShareAnAllowanceWithoutBursts(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 3, status.Workers)
 	require.InDelta(t, rate, status.PerSecond, 1)
+}
+
+// Processes of a busy machine wake up late: what they are late by is made good, neither lost nor a burst.
+func TestLateProcessesUseTheAllowanceAllTheSame(t *testing.T) {
+	t.Parallel()
+	c := client(t)
+	const rate = 100
+	var members []*Budget
+	for _, name := range []string{"a", "b", "c", "d"} {
+		b := member(c, name, rate)
+		b.sleep = func(ctx context.Context, d time.Duration) error {
+			if rand.IntN(2) == 0 {
+				d += time.Duration(rand.IntN(40)) * time.Millisecond
+			}
+			return sleep(ctx, d)
+		}
+		members = append(members, b)
+	}
+	began := time.Now()
+	all := moments(t, 3*rate, members...)
+	require.LessOrEqual(t, busiest(all), rate, "in any second")
+	require.Less(t, time.Since(began), 4*time.Second, "giving up what is missed by 5 ms would take 5 s")
 }
 
 func TestARequestWeighsWhatItCosts(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 var (
 	//go:embed scripts/take.lua
 	takeLua string
+	//go:embed scripts/move.lua
+	moveLua string
 	//go:embed scripts/slow.lua
 	slowLua string
 	//go:embed scripts/park.lua
@@ -20,6 +22,7 @@ var (
 	lookLua string
 
 	takeScript = redis.NewScript(takeLua)
+	moveScript = redis.NewScript(moveLua)
 	slowScript = redis.NewScript(slowLua)
 	parkScript = redis.NewScript(parkLua)
 	lookScript = redis.NewScript(lookLua)
