@@ -36,7 +36,7 @@ func testLiveProgress(t *testing.T, b *browser) {
 	tab.waits(t, `window.sameDocument && Number(document.querySelector('[data-live="done"]').textContent) > 8`)
 	tab.waits(t, `window.sameDocument && /\d/.test(document.querySelector('[data-live="left"]').textContent)`)
 	tab.screenshot(t, "live-progress")
-	require.Positive(t, value[int](t, tab, `document.querySelector('[data-live="bar"]').value`))
+	require.Positive(t, value[float64](t, tab, `document.querySelector('[data-live="bar"]').value`))
 	tab.sees(t, "completed")
 	tab.sees(t, "deduplicated")
 	tab.requireQuietConsole(t, "live progress")
