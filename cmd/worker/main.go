@@ -94,11 +94,11 @@ CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS. See .env.ex
 	return cmd
 }
 
-// limitMemory has the garbage collector keep to what a worker needs, rather than to twice that: 80 MB for itself and
-// what is being inserted, and 2 MB for each task (a chunk of 20,000 candles and an answer). GOMEMLIMIT overrules it.
+// limitMemory has the garbage collector keep to what a worker needs, rather than to twice that: 100 MB for the chunks in
+// hand and what is being inserted, and 256 kB for each task. GOMEMLIMIT overrules it.
 func limitMemory(getenv func(string) string, concurrency int) {
 	if getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(80+2*concurrency) << 20)
+		debug.SetMemoryLimit(100<<20 + int64(concurrency)<<18)
 	}
 }
 

@@ -20,6 +20,8 @@ type Filler struct {
 	// Source gives a source by its name; the error has a Class.
 	Source func(name string) (Source, error)
 	Store  CandleStore
+	// Room bounds the memory of chunks in hand; nil = limitless.
+	Room *Room
 	// Worker and Version name this process in outcomes.
 	Worker  string
 	Version string
@@ -33,6 +35,11 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 	run := admission.Run
 	outcome := f.begin(run, chunk, admission.Executions)
 	write := ChunkWrite{Run: run, Chunk: chunk}
+	leave, err := f.Room.enter(ctx, chunk)
+	if err != nil {
+		return outcome, fmt.Errorf("wait for room for chunk %s: %w", chunk.ID, err)
+	}
+	defer leave()
 	fetched, err := f.fetchAnywhere(ctx, run, chunk, admission.Unanswered, &outcome)
 	if err != nil {
 		return outcome, err

@@ -13,8 +13,7 @@ import (
 // ServerConfig configures a Server. Zero values mean the defaults.
 type ServerConfig struct {
 	RedisURL string
-	// Concurrency is how many tasks run at once; default 16. Tasks mostly wait for the source: at 300 ms an answer, 16
-	// make about 50 requests a second, the largest common allowance.
+	// Concurrency is how many tasks run at once; default 16.
 	Concurrency int
 	// ShutdownTimeout is how long a stopping server lets its tasks go on; default 45 s, above one request (30 s) and one
 	// insert.

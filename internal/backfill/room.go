@@ -1,0 +1,41 @@
+package backfill
+
+import (
+	"context"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Room bounds the memory of the chunks that a process fetches and holds until they are stored. Many small chunks fit and
+// share an insert; of large ones only a few are fetched at once, however many tasks are running. When the store is slow,
+// nothing leaves, and so nothing more is fetched.
+type Room struct {
+	bytes int64
+	free  *semaphore.Weighted
+}
+
+// NewRoom returns room for so many bytes.
+func NewRoom(bytes int64) *Room { return &Room{bytes: bytes, free: semaphore.NewWeighted(bytes)} }
+
+const (
+	// candleBytes is what a fetched candle takes.
+	candleBytes = 56
+	// answerBytes is what it takes in an answer that is being read, and decoded beside it.
+	answerBytes = 250
+	// answerCandles is what the largest answers hold.
+	answerCandles = 5_000
+)
+
+// enter waits, first come, first served, until there is room for the chunk; the largest may take all. No room is
+// limitless.
+func (r *Room) enter(ctx context.Context, chunk Chunk) (leave func(), err error) {
+	if r == nil {
+		return func() {}, nil
+	}
+	candles := chunk.Range.Opens(chunk.Interval)
+	bytes := min(candleBytes*candles+answerBytes*min(candles, answerCandles), r.bytes)
+	if err := r.free.Acquire(ctx, bytes); err != nil {
+		return nil, err
+	}
+	return func() { r.free.Release(bytes) }, nil
+}
