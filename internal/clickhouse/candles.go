@@ -31,7 +31,10 @@ func (db *DB) insertCandles(ctx context.Context, writes []backfill.ChunkWrite) e
 	}
 	for _, part := range splitByMonth(writes, maxMonthsPerInsert) {
 		block := newCandleBlock(part)
-		if err := db.insertColumns(ctx, insertCandlesSQL, block.columns()); err != nil {
+		inserted := db.observeInsert(block.rows())
+		err := db.insertColumns(ctx, insertCandlesSQL, block.columns())
+		inserted(err)
+		if err != nil {
 			return db.storeError(fmt.Sprintf("insert %d candles of %s", block.rows(), subject(part)), err)
 		}
 	}

@@ -115,4 +115,15 @@ var (
 	insertReliancesSQL string
 	//go:embed queries/relying_runs.sql
 	relyingRunsSQL string
+
+	//go:embed queries/untold_ends.sql
+	untoldEndsSQL string
+	//go:embed queries/last_sign.sql
+	lastSignSQL string
+	//go:embed queries/told.sql
+	toldSQL string
+	//go:embed queries/insert_alert.sql
+	insertAlertSQL string
+	//go:embed queries/run_counts.sql
+	runCountsSQL string
 )
