@@ -32,6 +32,9 @@ const (
 // EndKinds are the kinds of the end of an attempt.
 func EndKinds() []Kind { return []Kind{KindHalted, KindFailed, KindFaulty} }
 
+// Kinds are all that workers tell.
+func Kinds() []Kind { return append(EndKinds(), KindStuck, KindQuota) }
+
 // Event is something to tell. Its JSON is what receivers get; fields are only ever added.
 type Event struct {
 	// ID is the same however often and by whomever the event is delivered.

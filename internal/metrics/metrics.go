@@ -69,7 +69,23 @@ func New(version, commit string) *Metrics {
 		m.insertDuration, m.insertRows, m.insertFailures, m.repairs, m.alerts, m.collectFailures, buildInfo(version, commit),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	for _, action := range backfill.RepairActions() {
+		m.repairs.WithLabelValues(string(action)).Add(0) // a rate needs to have seen the zero
+	}
 	return m
+}
+
+// Expect shows the rare events of a source as 0 before the first of them: a rate needs to have seen the zero.
+func (m *Metrics) Expect(source string) {
+	m.budgetPauses.WithLabelValues(source).Add(0)
+	m.budgetParks.WithLabelValues(source).Add(0)
+}
+
+// ExpectAlerts does the same for alerts of a kind.
+func (m *Metrics) ExpectAlerts(kind string) {
+	for _, result := range []string{"delivered", "failed"} {
+		m.alerts.WithLabelValues(kind, result).Add(0)
+	}
 }
 
 // Registry is where all of it is gathered.
@@ -108,7 +124,7 @@ func (m *Metrics) Waiting(source string) (done func()) {
 	return func() { timer.ObserveDuration() }
 }
 
-// Paused counts that a service was asked too fast, and Parked that its quota is used up.
+// Paused counts that a service was asked too fast.
 func (m *Metrics) Paused(source string) { m.budgetPauses.WithLabelValues(source).Inc() }
 
 // Parked counts that the quota of an account is used up.

@@ -1,7 +1,7 @@
 package tasks
 
 import (
-	"errors"
+	"slices"
 
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,15 +28,19 @@ func (queueCollector) Describe(out chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. It costs one script per queue; a queue that cannot be read is left out.
+// Collect implements prometheus.Collector. It costs one script per queue. When Redis does not answer, nothing is shown: the
+// next question would only wait for it again.
 func (c queueCollector) Collect(out chan<- prometheus.Metric) {
+	known, err := c.inspector.Queues()
+	if err != nil {
+		return
+	}
 	for queue := range weights {
-		info, err := c.inspector.GetQueueInfo(queue)
-		if errors.Is(err, asynq.ErrQueueNotFound) {
-			info, err = &asynq.QueueInfo{Queue: queue}, nil // nothing was ever enqueued
-		}
-		if err != nil {
-			return // Redis does not answer: the next question would only wait for it again
+		info := &asynq.QueueInfo{Queue: queue} // nothing was ever enqueued
+		if slices.Contains(known, queue) {
+			if info, err = c.inspector.GetQueueInfo(queue); err != nil {
+				return
+			}
 		}
 		showQueue(info, out)
 	}

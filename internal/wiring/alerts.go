@@ -47,6 +47,9 @@ func (s *Stores) Notifier(receiver alert.Receiver, errorRate float64, name strin
 		Logger: logger, Now: now,
 	}
 	if m != nil {
+		for _, kind := range alert.Kinds() {
+			m.ExpectAlerts(string(kind))
+		}
 		n.Delivered = func(kind alert.Kind, ok bool) { m.Alerted(string(kind), ok) }
 	}
 	return n

@@ -220,6 +220,7 @@ func (s *Sources) counted(source string, account service.Account) service.Accoun
 	if s.Metrics == nil {
 		return account
 	}
+	s.Metrics.Expect(source)
 	account.Budget = countedBudget{account.Budget, source, s.Metrics}
 	account.Sent = func(status int, took time.Duration) { s.Metrics.Requested(source, status, took) }
 	return account
