@@ -66,7 +66,7 @@ func TestImagesRunAsNobody(t *testing.T) {
 	t.Parallel()
 	for name, service := range load(t).Services {
 		if service.Build == nil {
-			require.Regexp(t, `:[0-9]`, service.Image, "%s is pinned", name)
+			require.Regexp(t, `:v?[0-9]`, service.Image, "%s is pinned", name)
 			continue
 		}
 		dockerfile, err := os.ReadFile("../" + service.Build.Dockerfile)
