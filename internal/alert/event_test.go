@@ -37,7 +37,8 @@ func TestIDsAreDeterministic(t *testing.T) {
 	parking.Source, parking.Account = "birdeyea", "b"
 	require.NotEqual(t, quota, alert.Exhausted(parking, day).ID)
 
-	require.NotEqual(t, alert.Test(day).ID, alert.Test(day).ID)
+	test := alert.Test(day)
+	require.NotEqual(t, test.ID, alert.Test(day).ID)
 }
 
 func TestAnEndIsToldAsOneKind(t *testing.T) {

@@ -215,7 +215,7 @@ func (n *Notifier) deliverAll(ctx context.Context, events []Event) error {
 func (n *Notifier) deliver(ctx context.Context, e Event) (goOn bool, err error) {
 	_, err = n.Receiver.Deliver(ctx, e)
 	if ctx.Err() != nil {
-		return false, nil
+		return false, ctx.Err() // nobody knows whether it was taken
 	}
 	if n.Delivered != nil {
 		n.Delivered(e.Kind, err == nil)

@@ -126,15 +126,19 @@ func TestTroubleIsToldWithoutTheURL(t *testing.T) {
 		handle http.HandlerFunc
 		want   string
 	}{
-		"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "invalid_payload", 400) }, "HTTP 400 Bad Request: invalid_payload"},
-		"down":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "HTTP 500 Internal Server Error"},
+		"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "invalid_payload", http.StatusBadRequest) }, "HTTP 400 Bad Request: invalid_payload"},
+		"down":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "HTTP 500 Internal Server Error"},
 		"echo": {func(w http.ResponseWriter, r *http.Request) {
-			http.Error(w, "no "+r.URL.String()+"\x00\n\x1b[31m", 404)
+			http.Error(w, "no "+r.URL.String()+"\x00\n\x1b[31m", http.StatusNotFound)
 		}, "HTTP 404 Not Found: no *** [31m"},
-		"long":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, strings.Repeat("x", 1<<20), 500) }, "HTTP 500 Internal Server Error: " + strings.Repeat("x", 200) + "…"},
-		"slow":     {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); <-r.Context().Done() }, "no answer within 200ms"},
-		"cut":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "the connection was cut before the answer was whole"},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) }, "HTTP 307 Temporary Redirect: redirects are not followed, set the URL that it leads to"},
+		"long": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, strings.Repeat("x", 1<<20), http.StatusInternalServerError)
+		}, "HTTP 500 Internal Server Error: " + strings.Repeat("x", 200) + "…"},
+		"slow": {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); <-r.Context().Done() }, "no answer within 200ms"},
+		"cut":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "the connection was cut before the answer was whole"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, "HTTP 307 Temporary Redirect: redirects are not followed, set the URL that it leads to"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -71,7 +71,7 @@ func TestATraceGoesFromLaunchToFinish(t *testing.T) {
 			require.True(t, s.Parent.IsRemote(), "it came through Redis")
 			attributes := map[string]string{}
 			for _, a := range s.Attributes {
-				attributes[string(a.Key)] = a.Value.Emit()
+				attributes[string(a.Key)] = a.Value.String()
 			}
 			require.Equal(t, []string{"attempt", "chunk_id", "from", "interval", "run_id", "to", "token"}, slices.Sorted(maps.Keys(attributes)))
 			require.Equal(t, run.ID().String(), attributes["run_id"])
