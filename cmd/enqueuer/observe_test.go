@@ -165,3 +165,31 @@ func TestAlertTest(t *testing.T) {
 	require.Equal(t, 400, tested.Receipt.Status)
 	require.Equal(t, "HTTP 400 Bad Request", tested.Error)
 }
+
+// A worker is killed while it delivers. Another one delivers again, under the same id.
+func TestAWorkerKilledWhileItDelivers(t *testing.T) {
+	t.Parallel()
+	tokens := simmarket.Tokens(1)
+	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[0].Address}}})
+	delivering := make(chan uuid.UUID, 10)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var e alert.Event
+		_ = json.NewDecoder(r.Body).Decode(&e)
+		delivering <- e.ID
+		if len(delivering) == 1 && e.Kind == alert.KindFailed {
+			<-r.Context().Done() // the first one never hears that it was taken
+		}
+	}))
+	t.Cleanup(receiver.Close)
+	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = receiver.URL
+	first := b.worker(t)
+	r := b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens), "--wait", "--format", "json")
+	require.Equal(t, exitRunFailed, r.code, r.stderr)
+	require.Eventually(t, func() bool { return len(delivering) == 1 }, time.Minute, 10*time.Millisecond)
+	require.NoError(t, first.Process.Kill())
+	b.env.Redis(t, "DEL quantbot:lease:alerts") // its time passes
+	b.worker(t)
+	require.Eventually(t, func() bool { return b.env.ClickHouse(t, "SELECT count() FROM "+b.env.Database+".ohlcv_alerts") == "1\n" }, time.Minute, 20*time.Millisecond)
+	require.Len(t, delivering, 2)
+	require.Equal(t, <-delivering, <-delivering)
+}

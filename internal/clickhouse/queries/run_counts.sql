@@ -3,7 +3,7 @@
 SELECT
     if(run_id IN (SELECT run_id FROM ohlcv_rolled_back_runs), 'rolled_back', last.1) AS status,
     count() AS runs,
-    countIf(last.1 IN ('completed', 'cancelled') AND last.2 AND ended_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')) AS faulty
+    countIf(status IN ('completed', 'cancelled') AND last.2 AND ended_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')) AS faulty
 FROM
 (
     SELECT
