@@ -10,6 +10,10 @@ VERSION := $(shell git describe --tags --always 2>/dev/null)
 DIRTY   := $(if $(COMMIT),$(if $(shell git status --porcelain 2>/dev/null),true,false))
 LDFLAGS := -X $(PKG).version=$(VERSION) -X $(PKG).gitCommit=$(COMMIT) -X $(PKG).gitBranch=$(BRANCH) -X $(PKG).gitDirty=$(DIRTY)
 
+# The exporter of traces links gRPC, whose own pages link html/template, which keeps the linker from leaving out unused
+# code: without this tag the worker has 34 MB instead of 20.
+WORKER_TAGS := grpcnotrace
+
 FUZZTIME ?= 10s
 LINT     := go tool -modfile=tools/go.mod golangci-lint
 
@@ -21,7 +25,7 @@ help: ## Show this help
 build: ## Build bin/quantbot (= bin/enqueuer) and bin/worker
 	go build -ldflags '$(LDFLAGS)' -o bin/enqueuer ./cmd/enqueuer
 	ln -f bin/enqueuer bin/quantbot
-	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/worker ./cmd/worker
+	CGO_ENABLED=0 go build -tags $(WORKER_TAGS) -ldflags '$(LDFLAGS)' -o bin/worker ./cmd/worker
 
 .PHONY: setup
 setup: ## Fetch the local engines (Redis, ClickHouse) where they are missing
@@ -31,16 +35,16 @@ setup: ## Fetch the local engines (Redis, ClickHouse) where they are missing
 demo: setup build ## Run a whole backfill on this machine
 	bin/quantbot demo
 
-.PHONY: setup/browser
-setup/browser: ## Also fetch Chromium, for the dashboard's tests
-	@scripts/setup browser
+.PHONY: setup/tests
+setup/tests: ## Also fetch what only tests need: Chromium and promtool
+	@scripts/setup tests
 
 .PHONY: test
-test: setup/browser ## Run all tests
+test: setup/tests ## Run all tests
 	go test ./...
 
 .PHONY: test/race
-test/race: setup/browser ## Run all tests with the race detector
+test/race: setup/tests ## Run all tests with the race detector
 	go test -race ./...
 
 .PHONY: fuzz

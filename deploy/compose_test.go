@@ -14,7 +14,7 @@ import (
 func load(t *testing.T) *types.Project {
 	t.Helper()
 	options, err := cli.NewProjectOptions([]string{"../docker-compose.yml"},
-		cli.WithEnv([]string{"CLICKHOUSE_PASSWORD=secret"}), cli.WithProfiles([]string{"cli"}))
+		cli.WithEnv([]string{"CLICKHOUSE_PASSWORD=secret"}), cli.WithProfiles([]string{"cli", "monitoring"}))
 	require.NoError(t, err)
 	project, err := options.LoadProject(t.Context())
 	require.NoError(t, err)
@@ -66,7 +66,7 @@ func TestImagesRunAsNobody(t *testing.T) {
 	t.Parallel()
 	for name, service := range load(t).Services {
 		if service.Build == nil {
-			require.Regexp(t, `:[0-9]`, service.Image, "%s is pinned", name)
+			require.Regexp(t, `:v?[0-9]`, service.Image, "%s is pinned", name)
 			continue
 		}
 		dockerfile, err := os.ReadFile("../" + service.Build.Dockerfile)
@@ -80,11 +80,13 @@ func TestEnvExampleListsWhatTheProgramsRead(t *testing.T) {
 	t.Parallel()
 	example, err := os.ReadFile("../.env.example")
 	require.NoError(t, err)
-	source, err := os.ReadFile("../internal/config/config.go")
-	require.NoError(t, err)
-	names := regexp.MustCompile(`"((?:REDIS|CLICKHOUSE|BIRDEYE|GECKOTERMINAL|BINANCE|DUCKDB|QUANTBOT)_[A-Z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
-	require.NotEmpty(t, names)
-	for _, name := range names {
-		require.Contains(t, string(example), name[1]+"=", name[1])
+	for _, file := range []string{"config.go", "traces.go"} {
+		source, err := os.ReadFile("../internal/config/" + file)
+		require.NoError(t, err)
+		names := regexp.MustCompile(`"((?:REDIS|CLICKHOUSE|BIRDEYE|GECKOTERMINAL|BINANCE|DUCKDB|QUANTBOT|OTEL)_[A-Z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
+		require.NotEmpty(t, names)
+		for _, name := range names {
+			require.Contains(t, string(example), name[1]+"=", name[1])
+		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"quantbot/internal/config"
 	"quantbot/internal/dashboard"
+	"quantbot/internal/manifest"
+	"quantbot/internal/metrics"
 	"quantbot/internal/wiring"
 	"quantbot/internal/wiring/board"
 )
@@ -58,7 +60,8 @@ func (a *app) serveDashboard(ctx context.Context, listen string) error {
 
 // showDashboard serves until ctx ends.
 func (a *app) showDashboard(ctx context.Context, cfg config.Config, stores *wiring.Stores, listener net.Listener, public bool) (err error) {
-	d, release, err := board.New(cfg, stores, board.Options{Public: public, Logger: a.logger(), Now: a.now})
+	m := wiring.NewMetrics(stores, cfg, manifest.CurrentBuild(), nil, a.now)
+	d, release, err := board.New(cfg, stores, board.Options{Public: public, Metrics: metrics.Handler(m.Registry()), Logger: a.logger(), Now: a.now})
 	if err != nil {
 		_ = listener.Close() // the other error says more
 		return err

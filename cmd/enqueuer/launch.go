@@ -48,7 +48,8 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 	if err := stores.History.Relied(ctx, run.ID(), plan.Relied); err != nil {
 		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)
 	}
-	if err := a.start(ctx, stores, run, plan.Plan, in.options.force); err != nil {
+	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan.Plan, in.options.force) })
+	if err != nil {
 		return err
 	}
 	a.announce(run, plan)

@@ -73,7 +73,11 @@ func (a *app) goOnCommand(cmd *cobra.Command, flags func(*cobra.Command), start 
 			if err != nil {
 				return err
 			}
-			run, err := start(ctx, stores, runID)
+			var run backfill.Run
+			err = a.traced(ctx, cfg, runID, func(ctx context.Context) (err error) {
+				run, err = start(ctx, stores, runID)
+				return err
+			})
 			if err != nil {
 				return err
 			}

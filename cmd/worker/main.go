@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func newCommand(stderr io.Writer, started *bool) *cobra.Command {
 	var concurrency int
 	var shutdown time.Duration
-	var sweepCron string
+	var sweepCron, metricsAddr string
 	build := manifest.CurrentBuild()
 	cmd := &cobra.Command{
 		Use:   "worker",
@@ -61,8 +61,12 @@ SIGTERM or Ctrl-C stops it gracefully: it takes no new task and finishes what it
 it could not finish goes back to the queue.
 
 It is configured by the environment: REDIS_URL, CLICKHOUSE_HOST, CLICKHOUSE_PORT, CLICKHOUSE_DATABASE, CLICKHOUSE_USER,
-CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS. See .env.example.`,
-		Example:       "  worker\n  worker --concurrency 32",
+CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS, and QUANTBOT_ALERT_WEBHOOK_URL for alerts. See
+.env.example.
+
+With --metrics-addr it serves /metrics for Prometheus, /healthz (it is alive) and /readyz (Redis and ClickHouse answer), to
+whoever reaches that address.`,
+		Example:       "  worker\n  worker --concurrency 32\n  worker --metrics-addr 127.0.0.1:9464",
 		Args:          cobra.NoArgs,
 		Version:       build.Version,
 		SilenceErrors: true,
@@ -84,12 +88,14 @@ CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS. See .env.ex
 			defer release()
 			return wiring.RunWorker(ctx, wiring.WorkerConfig{
 				Config: cfg, Build: build, Concurrency: concurrency, ShutdownTimeout: shutdown, StopNow: stopNow, SweepCron: sweepCron,
-				Logger: slog.New(manifest.LogHandler(slog.NewTextHandler(stderr, nil))), Now: time.Now,
+				MetricsAddr: metricsAddr,
+				Logger:      slog.New(manifest.LogHandler(slog.NewTextHandler(stderr, nil))), Now: time.Now,
 			})
 		},
 	}
 	cmd.Flags().IntVar(&concurrency, "concurrency", wiring.DefaultConcurrency, "tasks to run at once")
 	cmd.Flags().StringVar(&sweepCron, "sweep-cron", "", "when to sweep redundant versions, in UTC: `SPEC` of five fields, @daily and the like, or off (default $QUANTBOT_SWEEP_CRON, 30 3 * * *)")
+	cmd.Flags().StringVar(&metricsAddr, "metrics-addr", "", "serve metrics and health at this `HOST:PORT` (off by default)")
 	cmd.Flags().DurationVar(&shutdown, "shutdown-timeout", 45*time.Second, "how long running tasks may go on after a stop signal")
 	return cmd
 }

@@ -35,6 +35,13 @@ func (l *Leases) Hold(ctx context.Context, e Execution) (held context.Context, r
 	}
 }
 
+// Held is how many executions have a lease now.
+func (l *Leases) Held() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.held)
+}
+
 // Run renews the leases every LeaseRenewal until ctx ends. It must outlive the work that holds them.
 func (l *Leases) Run(ctx context.Context) {
 	ticker := time.NewTicker(LeaseRenewal)

@@ -241,3 +241,10 @@ const (
 	RepairCancel   RepairAction = "cancel_completed"     // chunks of a cancelled run were left pending
 	RepairHistory  RepairAction = "history_caught_up"    // the history had missed the start or the plan
 )
+
+// RepairActions are all of them.
+func RepairActions() []RepairAction {
+	return []RepairAction{
+		RepairOrphan, RepairLostTask, RepairArchived, RepairResumed, RepairAbandon, RepairFinished, RepairRebuilt, RepairCancel, RepairHistory,
+	}
+}

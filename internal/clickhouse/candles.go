@@ -31,8 +31,11 @@ func (db *DB) insertCandles(ctx context.Context, writes []backfill.ChunkWrite) e
 	}
 	for _, part := range splitByMonth(writes, maxMonthsPerInsert) {
 		block := newCandleBlock(part)
-		rows, err := block.rows(), db.insertColumns(ctx, insertCandlesSQL, block.columns())
+		rows := block.rows()
+		inserted := db.observeInsert(rows)
+		err := db.insertColumns(ctx, insertCandlesSQL, block.columns())
 		block.free()
+		inserted(err)
 		if err != nil {
 			return db.storeError(fmt.Sprintf("insert %d candles of %s", rows, subject(part)), err)
 		}

@@ -31,6 +31,8 @@ type DB struct {
 	database string
 	window   time.Duration
 	log      *slog.Logger
+
+	observeInsert func(rows int) (inserted func(error))
 }
 
 // Open connects and checks that the server answers and lets us in. The database itself may still be missing: Migrate
@@ -52,6 +54,8 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger) (*DB, error) {
 		database: options.Auth.Database,
 		window:   cfg.RollbackWindow,
 		log:      logger,
+
+		observeInsert: func(int) func(error) { return func(error) {} },
 	}
 	if err := db.Ping(ctx); err != nil {
 		_ = conn.Close() // the ping's error says more
@@ -69,6 +73,9 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 	return nil
 }
+
+// OnInsert has observe called before each insert of candles, and what it returns after. Set it before the first insert.
+func (db *DB) OnInsert(observe func(rows int) (inserted func(error))) { db.observeInsert = observe }
 
 // Close closes all connections.
 func (db *DB) Close() error { return db.conn.Close() }

@@ -146,4 +146,14 @@ var (
 	insertOperatorActionSQL string
 	//go:embed queries/operator_actions.sql
 	operatorActionsSQL string
+	//go:embed queries/untold_ends.sql
+	untoldEndsSQL string
+	//go:embed queries/last_sign.sql
+	lastSignSQL string
+	//go:embed queries/told.sql
+	toldSQL string
+	//go:embed queries/insert_alert.sql
+	insertAlertSQL string
+	//go:embed queries/run_counts.sql
+	runCountsSQL string
 )

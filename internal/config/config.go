@@ -26,6 +26,8 @@ type Config struct {
 	Alerts    Alerts
 	// DashboardToken is asked of the dashboard's visitors; empty = nobody is asked, and only loopback is served.
 	DashboardToken Secret
+	// Traces says that spans are sent. Where to, and how many, the exporter reads from its standard variables itself.
+	Traces bool
 }
 
 // Alerts says who is told of bad runs. Without a WebhookURL nobody is.
@@ -117,6 +119,7 @@ func Load(getenv func(string) string) (Config, error) {
 			ErrorRate:     r.share("QUANTBOT_ALERT_ERROR_RATE", defaultAlertErrorRate),
 		},
 		DashboardToken: r.secret("QUANTBOT_DASHBOARD_TOKEN"),
+		Traces:         r.traces(),
 	}
 	if len(r.problems) > 0 {
 		return Config{}, errors.Join(r.problems...)

@@ -95,7 +95,7 @@ func newBrowser(t testing.TB) *browser {
 			break
 		}
 	}
-	require.NotEmpty(t, program, "no Chromium on the PATH: run scripts/setup browser")
+	require.NotEmpty(t, program, "no Chromium on the PATH: run scripts/setup tests")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.UserDataDir(t.TempDir()),

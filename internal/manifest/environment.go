@@ -38,6 +38,13 @@ var recorded = map[string]disclosure{
 	"QUANTBOT_ALERT_WEBHOOK_SECRET": asSecret,
 	"QUANTBOT_ALERT_ERROR_RATE":     Redact,
 	"QUANTBOT_DASHBOARD_TOKEN":      asSecret,
+
+	"OTEL_SDK_DISABLED":                  Redact,
+	"OTEL_TRACES_EXPORTER":               Redact,
+	"OTEL_EXPORTER_OTLP_PROTOCOL":        Redact,
+	"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": Redact,
+	"OTEL_EXPORTER_OTLP_ENDPOINT":        RedactURL,
+	"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": RedactURL,
 }
 
 // Environment returns the allow-listed variables that are set, with secrets as *** and without passwords in URLs.

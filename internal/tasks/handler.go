@@ -33,7 +33,9 @@ type Handler struct {
 }
 
 // ProcessTask implements asynq.Handler.
-func (h *Handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
+func (h *Handler) ProcessTask(ctx context.Context, t *asynq.Task) (err error) {
+	ctx, end := traceTask(ctx, t)
+	defer func() { end(err) }()
 	switch t.Type() {
 	case TypeFill:
 		return h.fill(ctx, t.Payload())

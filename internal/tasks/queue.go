@@ -80,7 +80,9 @@ func (q *Queue) Close() error {
 }
 
 // EnqueueChunks enqueues one task per chunk.
-func (q *Queue) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []backfill.Chunk) error {
+func (q *Queue) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []backfill.Chunk) (err error) {
+	ctx, end := traceEnqueue(ctx, run, len(chunks))
+	defer func() { end(err) }()
 	client, err := q.registered(ingestQueue(run))
 	if err != nil {
 		return err
@@ -122,7 +124,7 @@ func enqueueChunk(ctx context.Context, client *asynq.Client, run backfill.Run, c
 		return fmt.Errorf("encode the task of chunk %s: %w", chunk.ID, err)
 	}
 	id := fillTaskID(backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID}, generation)
-	_, err = client.EnqueueContext(ctx, asynq.NewTask(TypeFill, payload),
+	_, err = client.EnqueueContext(ctx, newTask(ctx, TypeFill, payload),
 		asynq.TaskID(id), asynq.Queue(ingestQueue(run)), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil // a task that is there already is either alive or, when dead, the reconciler's to judge
@@ -140,7 +142,7 @@ func (q *Queue) EnqueueFinish(ctx context.Context, runID uuid.UUID, attempt int)
 	if err != nil {
 		return fmt.Errorf("encode the finish of run %s: %w", runID, err)
 	}
-	_, err = client.EnqueueContext(ctx, asynq.NewTask(TypeFinish, payload),
+	_, err = client.EnqueueContext(ctx, newTask(ctx, TypeFinish, payload),
 		asynq.TaskID(finishTaskID(runID, attempt)), asynq.Queue(QueueFinish), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil

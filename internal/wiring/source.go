@@ -14,6 +14,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/metrics"
 	"quantbot/internal/source/binance"
 	"quantbot/internal/source/birdeye"
 	"quantbot/internal/source/breaker"
@@ -41,8 +42,10 @@ type Sources struct {
 	Member string
 	// Concurrency is how many requests may be under way at once.
 	Concurrency int
-	Logger      *slog.Logger
-	Now         func() time.Time
+	// Metrics, when set, count requests and waits.
+	Metrics *metrics.Metrics
+	Logger  *slog.Logger
+	Now     func() time.Time
 
 	mu   sync.Mutex
 	open map[string]backfill.Source
@@ -123,7 +126,7 @@ const registerTimeout = 5 * time.Second
 // account shares its budget through Redis where there is one.
 func (s *Sources) account(source, key string, perSecond float64) service.Account {
 	if s.Redis == nil {
-		return service.Account{Key: key, Budget: service.NewLocal(perSecond, s.Now)}
+		return s.counted(source, service.Account{Key: key, Budget: service.NewLocal(perSecond, s.Now)})
 	}
 	account := budget.NewAccount(source, key)
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
@@ -131,7 +134,7 @@ func (s *Sources) account(source, key string, perSecond float64) service.Account
 	if err := budget.Register(ctx, s.Redis, account, s.Now()); err != nil {
 		s.Logger.WarnContext(ctx, "budget not registered, sources will not list it", "source", source, "err", err)
 	}
-	return service.Account{Key: key, Budget: budget.New(budget.Config{
+	return s.counted(source, service.Account{Key: key, Budget: budget.New(budget.Config{
 		Redis: s.Redis, Account: account, PerSecond: perSecond, Member: s.Member, Logger: s.Logger, Now: s.Now,
-	})}
+	})})
 }

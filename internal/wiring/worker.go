@@ -35,6 +35,8 @@ type WorkerConfig struct {
 	ShutdownTimeout time.Duration
 	// SweepCron says when redundant versions are swept, in UTC; empty = as configured, "off" = never by this worker.
 	SweepCron string
+	// MetricsAddr is where metrics and health are served; empty = nowhere.
+	MetricsAddr string
 	// StopNow, when closed, interrupts running tasks at once.
 	StopNow <-chan struct{}
 	Logger  *slog.Logger
@@ -43,6 +45,11 @@ type WorkerConfig struct {
 
 // RunWorker takes tasks until ctx ends, then stops gracefully. Its error means that it could not start.
 func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
+	watch, err := openWatch(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer watch.close()
 	stores, err := OpenStores(ctx, cfg.Config, cfg.Logger)
 	if err != nil {
 		return err
@@ -60,12 +67,20 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	writer := clickhouse.NewWriter(stores.History)
 	defer writer.Close()
 	leases := &backfill.Leases{Ledger: stores.Ledger, Logger: logger}
+	m := NewMetrics(stores, cfg.Config, cfg.Build, leases.Held, cfg.Now)
+	sources.Metrics = m
+	stores.History.OnInsert(m.Inserting)
+	seen := observed{metrics: m, traced: cfg.Config.Traces, now: cfg.Now}
 	handler := &tasks.Handler{
-		Ledger: stores.Ledger, Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
+		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
 		Finisher: stores.Finisher(logger, cfg.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
-		Filler: &backfill.Filler{Source: sources.Source, Store: writer, Room: backfill.NewRoom(chunkRoom), Worker: name, Version: cfg.Build.Version, Now: cfg.Now},
+		Filler: &backfill.Filler{
+			Source: seen.source(sources.Source), Store: seen.store(writer), Room: backfill.NewRoom(chunkRoom), Worker: name,
+			Version: cfg.Build.Version, Now: cfg.Now,
+		},
 	}
 	reconciler := stores.Reconciler(name, logger, cfg.Now)
+	reconciler.Ledger = countedRepairs{stores.Ledger, m}
 	var background sync.WaitGroup
 	defer background.Wait()
 	reconcileCtx, stopReconciling := context.WithCancel(ctx)
@@ -75,6 +90,8 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	leaseCtx, stopLeases := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLeases()
 	background.Go(func() { leases.Run(leaseCtx) })
+	background.Go(func() { watch.serve(leaseCtx, m, stores, logger) })
+	background.Go(func() { stores.sendAlerts(reconcileCtx, cfg, name, m, logger) })
 	if spec := cmp.Or(cfg.SweepCron, cfg.Config.SweepCron); spec != "off" {
 		background.Go(func() {
 			if err := tasks.ScheduleSweeps(reconcileCtx, stores.Queue, spec, cfg.Now, logger); err != nil {
@@ -101,6 +118,9 @@ func sweeper(stores *Stores, window time.Duration, name string, logger *slog.Log
 		swept, err := operator.Sweep(ctx, clickhouse.Sweep{Window: window, By: name})
 		for _, m := range swept {
 			logger.InfoContext(ctx, "swept", "month", m.Month, "interval", m.Interval, "versions", m.Versions, "redundant", m.Redundant, "purged", m.Purged)
+		}
+		if err == nil {
+			stores.noteSwept(ctx, now(), logger)
 		}
 		return err
 	}

@@ -33,6 +33,8 @@ type Account struct {
 	// Key is sent by Config.Authorize and goes nowhere else; empty where a service wants none.
 	Key    string
 	Budget Budget
+	// Sent, when set, hears of every request that was sent: its status, or 0 without a whole answer, and how long it took.
+	Sent func(status int, took time.Duration)
 }
 
 // Config configures a Client.
@@ -128,7 +130,7 @@ func (c *Client) Get(ctx context.Context, address string, header http.Header, we
 			return Answer{}, calls, fmt.Errorf("wait for the rate limit: %w", contextError(ctx, err))
 		}
 		calls++
-		answer, err := c.send(ctx, address, header, account.Key)
+		answer, err := c.send(ctx, address, header, account)
 		if err == nil {
 			return answer, calls, nil
 		}
@@ -176,7 +178,7 @@ func (c *Client) reject(ctx context.Context, index int, err error) {
 }
 
 // send returns the body of a successful answer, or an error with its class.
-func (c *Client) send(ctx context.Context, address string, header http.Header, key string) (Answer, error) {
+func (c *Client) send(ctx context.Context, address string, header http.Header, account Account) (Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return Answer{}, backfill.WithClass(backfill.ClassPermanent, errors.New("build the request: the base URL is not usable"))
@@ -186,7 +188,12 @@ func (c *Client) send(ctx context.Context, address string, header http.Header, k
 	}
 	request.Header.Set("User-Agent", c.cfg.UserAgent) // without one, services answer 403
 	if c.cfg.Authorize != nil {
-		c.cfg.Authorize(request.Header, key)
+		c.cfg.Authorize(request.Header, account.Key)
+	}
+	status := 0
+	if account.Sent != nil {
+		began := c.cfg.Now()
+		defer func() { account.Sent(status, c.cfg.Now().Sub(began)) }()
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -200,6 +207,7 @@ func (c *Client) send(ctx context.Context, address string, header http.Header, k
 	if int64(len(body)) > c.cfg.MaxBody {
 		return Answer{}, backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("answer above %d MB", c.cfg.MaxBody>>20))
 	}
+	status = response.StatusCode
 	if response.StatusCode != http.StatusOK {
 		return Answer{}, c.failure(response, body)
 	}

@@ -1,0 +1,267 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// History is the run history, which also keeps what was delivered.
+type History interface {
+	// UntoldEnds lists, oldest first, attempts whose bad end was written since the moment and not delivered.
+	UntoldEnds(ctx context.Context, since time.Time) ([]End, error)
+	// Running lists the runs that are running, with their last signs of life.
+	Running(ctx context.Context) ([]Stall, error)
+	// Told tells whether the event was delivered.
+	Told(ctx context.Context, e Event) (bool, error)
+	// RecordDelivered writes that the event was delivered. Writing it again is harmless.
+	RecordDelivered(ctx context.Context, e Event) error
+}
+
+// Receiver takes events. *Webhook implements it.
+type Receiver interface {
+	Deliver(ctx context.Context, e Event) (Receipt, error)
+}
+
+// The times of a Notifier.
+const (
+	// Every is the pause between two looks.
+	Every = 10 * time.Second
+	// LookBack is how long an event is tried to be delivered: a weekend. What ended before is old news.
+	LookBack = 72 * time.Hour
+	// StuckAfter is for how long a running run may be silent.
+	StuckAfter = 30 * time.Minute
+	// leaseTime outlasts one delivery: the lease is renewed before each.
+	leaseTime = 45 * time.Second
+	// lookLimit bounds one look, deliveries included.
+	lookLimit = 5 * time.Minute
+	// maxPerLook bounds the deliveries of one look: receivers refuse floods.
+	maxPerLook = 20
+	// An event that was not taken is tried again after 10 s, 20 s, 40 s … 15 min.
+	firstPause = 10 * time.Second
+	maxPause   = 15 * time.Minute
+	// stallsEvery is the pause between two looks at the runs that are running: it reads their outcomes.
+	stallsEvery = time.Minute
+)
+
+// Notifier delivers events until they are taken. Any number may run: a lease lets one at a time work, and an event that
+// two deliver has one id.
+type Notifier struct {
+	History  History
+	Receiver Receiver
+	// Parked lists the accounts whose quota is used up.
+	Parked func(context.Context) ([]Parking, error)
+	// Lease gives one process at a time the right to deliver until the time is over.
+	Lease func(ctx context.Context, ttl time.Duration) (held bool, err error)
+	// Delivered, when set, hears of every try.
+	Delivered func(kind Kind, ok bool)
+	Logger    *slog.Logger
+	Now       func() time.Time
+
+	// refused are the events that were not taken and when they are tried again.
+	refused map[uuid.UUID]refusal
+	// stallsAt is when the running runs were last looked at.
+	stallsAt time.Time
+}
+
+type refusal struct {
+	times int
+	until time.Time
+	seen  time.Time
+}
+
+// Run looks until ctx ends.
+func (n *Notifier) Run(ctx context.Context) {
+	ticker := time.NewTicker(Every)
+	defer ticker.Stop()
+	for {
+		limited, cancel := context.WithTimeout(ctx, lookLimit)
+		err := n.Look(limited)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			n.Logger.WarnContext(ctx, "alerts not looked for, trying again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// errNotOurs ends a look when another process has the lease.
+var errNotOurs = errors.New("another process delivers the alerts")
+
+// Look delivers what is to be told now. Trouble with one kind of event does not keep the others back.
+func (n *Notifier) Look(ctx context.Context) error {
+	if err := n.hold(ctx); err != nil {
+		return ignoreNotOurs(err)
+	}
+	var events []Event
+	var errs []error
+	for _, look := range []func(context.Context) ([]Event, error){n.ends, n.stalls, n.quotas} {
+		found, err := look(ctx)
+		events, errs = append(events, found...), append(errs, err)
+	}
+	return ignoreNotOurs(errors.Join(errors.Join(errs...), n.deliverAll(ctx, events)))
+}
+
+func ignoreNotOurs(err error) error {
+	if errors.Is(err, errNotOurs) {
+		return nil
+	}
+	return err
+}
+
+func (n *Notifier) hold(ctx context.Context) error {
+	held, err := n.Lease(ctx, leaseTime)
+	if err != nil {
+		return fmt.Errorf("take the lease of alerts: %w", err)
+	}
+	if !held {
+		return errNotOurs
+	}
+	return nil
+}
+
+func (n *Notifier) ends(ctx context.Context) ([]Event, error) {
+	found, err := n.History.UntoldEnds(ctx, n.Now().Add(-LookBack))
+	events := make([]Event, 0, len(found))
+	for _, end := range found {
+		events = append(events, Ended(end))
+	}
+	return events, err
+}
+
+func (n *Notifier) stalls(ctx context.Context) ([]Event, error) {
+	if n.Now().Sub(n.stallsAt) < stallsEvery {
+		return nil, nil
+	}
+	running, err := n.History.Running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n.stallsAt = n.Now()
+	parked, err := n.Parked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	waiting := make(map[string]bool, len(parked))
+	for _, p := range parked {
+		waiting[p.Source] = waiting[p.Source] || p.Whole
+	}
+	var events []Event
+	for _, stall := range running {
+		if stall.Silence < StuckAfter || waiting[stall.Source] { // a parked run is told by its quota
+			continue
+		}
+		events = append(events, Stalled(stall))
+	}
+	return n.untold(ctx, events)
+}
+
+func (n *Notifier) quotas(ctx context.Context) ([]Event, error) {
+	parked, err := n.Parked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]Event, 0, len(parked))
+	for _, p := range parked {
+		events = append(events, Exhausted(p, n.Now()))
+	}
+	return n.untold(ctx, events)
+}
+
+func (n *Notifier) untold(ctx context.Context, events []Event) (untold []Event, err error) {
+	for _, e := range events {
+		told, err := n.History.Told(ctx, e)
+		if err != nil {
+			return untold, err
+		}
+		if !told {
+			untold = append(untold, e)
+		}
+	}
+	return untold, nil
+}
+
+// deliverAll delivers in order. A receiver that does not answer ends the look: the next event would only wait as long.
+func (n *Notifier) deliverAll(ctx context.Context, events []Event) error {
+	n.forget()
+	sent := 0
+	for _, e := range events {
+		if n.Now().Before(n.refused[e.ID].until) {
+			continue
+		}
+		if sent++; sent > maxPerLook {
+			return nil
+		}
+		if err := n.hold(ctx); err != nil {
+			return err
+		}
+		if goOn, err := n.deliver(ctx, e); err != nil || !goOn {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliver sends one event and writes that it was taken. A death in between leads to a second delivery of the same id.
+func (n *Notifier) deliver(ctx context.Context, e Event) (goOn bool, err error) {
+	_, err = n.Receiver.Deliver(ctx, e)
+	if ctx.Err() != nil {
+		return false, ctx.Err() // nobody knows whether it was taken
+	}
+	if n.Delivered != nil {
+		n.Delivered(e.Kind, err == nil)
+	}
+	if err != nil {
+		return n.refuse(ctx, e, err), nil
+	}
+	if err := n.History.RecordDelivered(ctx, e); err != nil {
+		n.postpone(e, 0) // it was taken: tell it again soon, not at once
+		return true, fmt.Errorf("write that alert %s was delivered, it will be delivered again: %w", e.ID, err)
+	}
+	delete(n.refused, e.ID)
+	n.Logger.InfoContext(ctx, "alert delivered", "event_id", e.ID, "kind", e.Kind)
+	return true, nil
+}
+
+// refuse notes that the event was not taken. goOn is false when the receiver does not answer at all, or asks for a pause.
+func (n *Notifier) refuse(ctx context.Context, e Event, err error) (goOn bool) {
+	refused, answered := errors.AsType[*RefusedError](err)
+	var asked time.Duration
+	if answered {
+		asked = refused.RetryAfter
+	}
+	pause := n.postpone(e, asked)
+	n.Logger.WarnContext(ctx, "alert not delivered, trying again", "event_id", e.ID, "kind", e.Kind, "pause", pause,
+		"tries", n.refused[e.ID].times, "err", err)
+	return answered && asked == 0
+}
+
+// postpone doubles the pause of an event, or takes the one that was asked for if it is longer.
+func (n *Notifier) postpone(e Event, asked time.Duration) (pause time.Duration) {
+	if n.refused == nil {
+		n.refused = make(map[uuid.UUID]refusal)
+	}
+	r := n.refused[e.ID]
+	pause = max(min(firstPause<<min(r.times, 10), maxPause), asked)
+	pause += rand.N(pause/4 + 1) // so that workers that take turns do not meet
+	n.refused[e.ID] = refusal{times: r.times + 1, until: n.Now().Add(pause), seen: n.Now()}
+	return pause
+}
+
+// forget drops what was refused so long ago that it is no longer looked for.
+func (n *Notifier) forget() {
+	for id, r := range n.refused {
+		if n.Now().Sub(r.seen) > LookBack {
+			delete(n.refused, id)
+		}
+	}
+}
