@@ -48,7 +48,7 @@ func TestAFleetUsesTheAllowanceAndNoMore(t *testing.T) {
 			b.vars["BIRDEYE_RPS"] = strconv.Itoa(configured)
 			tokens := simmarket.Tokens(configured * int(seconds/time.Second+10))
 			for range 4 {
-				b.worker(t)
+				b.worker(t, "--concurrency", "16") // so that the requests are what is scarce
 			}
 			b.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-01T01:00")
 			require.Eventually(t, func() bool { return b.market.Stats().Requests > configured }, time.Minute, 10*time.Millisecond)
