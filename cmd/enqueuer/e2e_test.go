@@ -89,11 +89,11 @@ func (b *bench) runWithInput(t *testing.T, stdin string, args ...string) result 
 }
 
 // worker starts a worker process, which ends with the test.
-func (b *bench) worker(t *testing.T) *exec.Cmd {
+func (b *bench) worker(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "worker.log"))
 	require.NoError(t, err)
-	w := exec.Command(os.Args[0], "worker", "--log-level", "info", "--concurrency", "4")
+	w := exec.Command(os.Args[0], append([]string{"worker", "--log-level", "info", "--concurrency", "4"}, args...)...)
 	w.Env = append(os.Environ(), roleVariable+"=1")
 	for name, value := range b.vars {
 		w.Env = append(w.Env, name+"="+value)

@@ -12,7 +12,7 @@ import (
 )
 
 // fleetSeconds is how long the fleet is watched: QUANTBOT_FLEET_SECONDS, which also asks for the numbers that a quiet
-// machine reaches, else a few seconds and what any machine does.
+// machine reaches, else a few seconds, in which nothing is asked of the machine's speed.
 func fleetSeconds(t *testing.T) (seconds time.Duration, strict bool) {
 	t.Helper()
 	text := os.Getenv("QUANTBOT_FLEET_SECONDS")
@@ -29,26 +29,27 @@ func fleetSeconds(t *testing.T) (seconds time.Duration, strict bool) {
 func TestAFleetUsesTheAllowanceAndNoMore(t *testing.T) {
 	const configured = 50
 	for _, c := range []struct {
-		name            string
-		allowed         int
-		used, anyUsed   float64 // the least share of what is allowed or configured, on a quiet machine and on any
-		refused, anyone float64 // the most share of requests
+		name    string
+		allowed int
+		used    float64 // the least share of what is allowed or configured
+		refused float64 // the most share of requests
+		briefly float64 // the most share refused in a few seconds, on any machine
 	}{
-		{"exact", configured, 0.96, 0.3, 0, 0.05},
-		{"slack", configured * 104 / 100, 0.98, 0.3, 0, 0.05},
-		{"lower", 40, 0.7, 0, 0.02, 1},
+		{"exact", configured, 0.96, 0, 0.05},
+		{"slack", configured * 104 / 100, 0.98, 0, 0.05},
+		{"lower", 40, 0.7, 0.02, 0.2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seconds, strict := fleetSeconds(t)
-			used, refused := c.anyUsed, c.anyone
-			if strict {
-				used, refused = c.used, c.refused
+			used, refused := c.used, c.refused
+			if !strict {
+				used, refused = 0, c.briefly
 			}
 			b := setup(t, simmarket.Options{RPS: c.allowed})
 			b.vars["BIRDEYE_RPS"] = strconv.Itoa(configured)
 			tokens := simmarket.Tokens(configured * int(seconds/time.Second+10))
 			for range 4 {
-				b.worker(t)
+				b.worker(t, "--concurrency", "16") // so that the requests are what is scarce
 			}
 			b.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-01T01:00")
 			require.Eventually(t, func() bool { return b.market.Stats().Requests > configured }, time.Minute, 10*time.Millisecond)
