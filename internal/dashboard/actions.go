@@ -251,14 +251,12 @@ func refused(err error) string {
 	case errors.As(err, &duplicate):
 		return duplicate.Error()
 	}
-	for _, reason := range []error{
-		clickhouse.ErrRunning, clickhouse.ErrRolledBack, clickhouse.ErrNotRolledBack, clickhouse.ErrPurging, backfill.ErrFinished,
-	} {
+	for _, reason := range []error{clickhouse.ErrRunning, clickhouse.ErrRolledBack, clickhouse.ErrNotRolledBack, clickhouse.ErrPurging} {
 		if errors.Is(err, reason) {
 			return reason.Error()
 		}
 	}
-	if errors.Is(err, backfill.ErrUnknownRun) {
+	if errors.Is(err, backfill.ErrUnknownRun) || errors.Is(err, backfill.ErrFinished) {
 		return "The run is not running."
 	}
 	return ""

@@ -13,6 +13,25 @@ import (
 	"quantbot/internal/clickhouse"
 )
 
+// A commit is called changed only where that is known.
+func TestUncommittedChangesAreNamedWhereThereAreSome(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	size{runs: 1, chunks: 10, candles: 5000}.fill(t, w)
+	runID := w.runs(t, "").Runs[0].RunID.String()
+	for dirty, says := range map[string]string{"false": "", "true": "with uncommitted changes", "NULL": "unknown whether with uncommitted changes"} {
+		w.env.ClickHouse(t, "ALTER TABLE "+w.env.Database+".ohlcv_run_lifecycle UPDATE git_dirty = "+dirty+" WHERE 1 SETTINGS mutations_sync = 2")
+		for _, path := range []string{"/", "/runs/" + runID} {
+			shown := w.get(t, path).body
+			if says == "" {
+				require.NotContains(t, shown, "uncommitted", path)
+			} else if path != "/" {
+				require.Contains(t, shown, says)
+			}
+		}
+	}
+}
+
 // runsAnswer is the answer of /api/runs.
 type runsAnswer struct {
 	Runs  []clickhouse.RunSummary

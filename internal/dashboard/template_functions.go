@@ -29,6 +29,7 @@ var templateFunctions = template.FuncMap{
 	"date":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"duration": formatDuration,
+	"worktree": worktree,
 	"reason":   func(o *backfill.Outcome) string { return backfill.FailureReason(*o) },
 	"percent":  formatPercent,
 	"path":     tokenPath,
@@ -108,6 +109,17 @@ func formatDuration(d time.Duration) string {
 		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
 	}
 	return fmt.Sprintf("%d d %d h", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+}
+
+// worktree says whether the commit was all that ran: clean, dirty or unknown. Templates take any pointer for true.
+func worktree(dirty *bool) string {
+	switch {
+	case dirty == nil:
+		return "unknown"
+	case *dirty:
+		return "dirty"
+	}
+	return "clean"
 }
 
 // formatMillis is a duration given in milliseconds, or a dash.
