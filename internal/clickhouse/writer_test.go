@@ -189,6 +189,30 @@ func TestCancelledChunkLeavesTheGroup(t *testing.T) {
 	require.True(t, w.room.TryAcquire(maxWriting), "all room is free again")
 }
 
+// A chunk whose insert is on its way when its task is interrupted hears what became of it.
+func TestCancelledChunkOnItsWayHearsTheEnd(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	w := NewWriter(db)
+	t.Cleanup(w.Close)
+	w.flushing = maxFlushes
+	write := tokenWrite(newRun(0), 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	wait := writeAll(ctx, w, []backfill.ChunkWrite{write})
+	eventuallyForming(t, w, 1)
+	w.mu.Lock()
+	w.flushing--
+	members := w.forming
+	w.forming, w.waiting = nil, 0 // as a flush takes them
+	w.mu.Unlock()
+	cancel()
+	w.flush(members)
+	result := wait()[0]
+	require.NoError(t, result.err)
+	require.True(t, result.recorded)
+	require.EqualValues(t, 1_440, storedCandles(t, db, write))
+}
+
 func TestFullWriterHoldsTheFetchersBack(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
