@@ -69,9 +69,16 @@ CHAOS_KILLS ?= 100
 chaos: setup ## Kill and starve real programs by schedule (CHAOS_SEEDS, CHAOS_KILLS), and check that nothing is lost
 	go test ./test/chaos -run TestChaos -v -count=1 -timeout 120m -parallel 2 -chaos.seeds=$(CHAOS_SEEDS) -chaos.kills=$(CHAOS_KILLS)
 
+FIGURES := go test ./test/bench -run TestFigures -v -count=1 -timeout 120m -figures
+BENCH_FLAGS ?=
+
 .PHONY: bench
-bench: setup ## Run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: setup ## Measure the figures of docs/performance.md (15 minutes), write bench/results.json; BENCH_SHORT=1: one small round of each
+	$(FIGURES) $(if $(BENCH_SHORT),,-figures.out=$(CURDIR)/bench/results.json) $(BENCH_FLAGS)
+
+.PHONY: bench/go
+bench/go: setup ## Run the Go benchmarks of the hot functions, as benchstat wants them
+	go test -run '^$$' -bench . -benchmem -count=$(or $(COUNT),1) ./internal/...
 
 .PHONY: clean
 clean: ## Remove what was built and the demo's data; keeps the fetched engines

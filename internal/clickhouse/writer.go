@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -51,6 +52,8 @@ const (
 	candleBytes = 56 + 96 + 96
 	// chunkBytes is what a chunk takes beside its candles.
 	chunkBytes = 2 << 10
+	// lastWait is less than what a stopping worker leaves its tasks.
+	lastWait = time.Second
 )
 
 // errWriterClosed tells that a chunk came after Close.
@@ -88,8 +91,9 @@ func (w *Writer) Deduplicate(ctx context.Context, run backfill.Run, chunk backfi
 	return w.db.Deduplicate(ctx, run, chunk, source, candles)
 }
 
-// WriteChunk does what DB.WriteChunk does, together with other chunks. When ctx ends, it returns at once: the chunk is
-// taken out of the insert if that has not begun, else it may still be stored, as with any insert that is interrupted.
+// WriteChunk does what DB.WriteChunk does, together with other chunks. When ctx ends before the insert has begun, the chunk
+// is taken out of it. An insert that is on its way is waited for, for a second: what becomes of it is better known. After
+// that the chunk may still be stored, as with any insert that is interrupted.
 func (w *Writer) WriteChunk(ctx context.Context, write backfill.ChunkWrite) (recorded bool, err error) {
 	if err := checkTimes(write); err != nil {
 		return false, backfill.WithClass(backfill.ClassPermanent, err)
@@ -102,7 +106,14 @@ func (w *Writer) WriteChunk(ctx context.Context, write backfill.ChunkWrite) (rec
 	case <-m.done:
 		return m.recorded, m.err
 	case <-ctx.Done():
-		w.withdraw(m)
+	}
+	if w.withdraw(m) {
+		return false, w.waitError(ctx, write.Chunk.ID)
+	}
+	select {
+	case <-m.done:
+		return m.recorded, m.err
+	case <-time.After(lastWait):
 		return false, w.waitError(ctx, write.Chunk.ID)
 	}
 }
@@ -141,15 +152,18 @@ func (w *Writer) due() bool {
 	return len(w.forming) > 0 && (w.flushing == 0 || w.flushing < maxFlushes && w.waiting >= overlapFrom)
 }
 
-// withdraw takes the chunk out of the insert that is forming, if it is still there.
-func (w *Writer) withdraw(m *member) {
+// withdraw takes the chunk out of the insert that is forming, and reports whether it was still there.
+func (w *Writer) withdraw(m *member) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if i := slices.Index(w.forming, m); i >= 0 {
-		w.forming = slices.Delete(w.forming, i, i+1)
-		w.waiting -= m.weight
-		w.room.Release(m.weight)
+	i := slices.Index(w.forming, m)
+	if i < 0 {
+		return false
 	}
+	w.forming = slices.Delete(w.forming, i, i+1)
+	w.waiting -= m.weight
+	w.room.Release(m.weight)
+	return true
 }
 
 // flushAll writes what has formed, again and again while that is due.

@@ -189,35 +189,28 @@ func TestCancelledChunkLeavesTheGroup(t *testing.T) {
 	require.True(t, w.room.TryAcquire(maxWriting), "all room is free again")
 }
 
-// A chunk that is given up while its insert is on its way returns at once; the insert goes on, and what it holds is its own.
-func TestAChunkMayGoWhileItsInsertIsOnItsWay(t *testing.T) {
+// A chunk whose insert is on its way when its task is interrupted hears what became of it.
+func TestCancelledChunkOnItsWayHearsTheEnd(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
 	w := NewWriter(db)
-	run := newRun(0)
-	for i := range 20 {
-		ctx, cancel := context.WithCancel(t.Context())
-		wait := writeAll(ctx, w, []backfill.ChunkWrite{tokenWrite(run, i)})
-		require.Eventually(t, func() bool {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.flushing > 0 && len(w.forming) == 0
-		}, time.Minute, time.Microsecond)
-		cancel()
-		for _, result := range wait() {
-			if result.err != nil {
-				require.Equal(t, backfill.ClassInterrupted, backfill.ClassOf(result.err))
-			}
-		}
-		// The next one waits for the insert before it.
-		require.Eventually(t, func() bool {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.flushing == 0
-		}, time.Minute, time.Millisecond)
-	}
-	w.Close()
-	require.EqualValues(t, 20*1_440, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
+	t.Cleanup(w.Close)
+	w.flushing = maxFlushes
+	write := tokenWrite(newRun(0), 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	wait := writeAll(ctx, w, []backfill.ChunkWrite{write})
+	eventuallyForming(t, w, 1)
+	w.mu.Lock()
+	w.flushing--
+	members := w.forming
+	w.forming, w.waiting = nil, 0 // as a flush takes them
+	w.mu.Unlock()
+	cancel()
+	w.flush(members)
+	result := wait()[0]
+	require.NoError(t, result.err)
+	require.True(t, result.recorded)
+	require.EqualValues(t, 1_440, storedCandles(t, db, write))
 }
 
 func TestFullWriterHoldsTheFetchersBack(t *testing.T) {

@@ -104,6 +104,9 @@ func (h *Handler) proceed(ctx context.Context, w work) error {
 		}
 		return h.unfilled(ctx, w, outcome, err)
 	}
+	// What is stored is recorded, even if the task was interrupted meanwhile: the history has it as a success by now.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
 	return h.record(ctx, w, outcome)
 }
 

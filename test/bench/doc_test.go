@@ -41,6 +41,8 @@ type size struct {
 	dayTokens int
 	// planned, and launched, recorded and finished chunks
 	planned, chunks int
+	// chunks of the largest run, without workers
+	million int
 	// seconds of the shared budget
 	budgetSeconds int
 	// single chunks for idle workers
@@ -52,8 +54,8 @@ type size struct {
 }
 
 var (
-	fullSize  = size{rounds: 3, longTokens: 10, longMinutes: 400_000, dayTokens: 10_000, planned: 1_000_000, chunks: 100_000, budgetSeconds: 60, lonely: 200, scaled: 600, viewVersions: 13_000_000, rollbackVersions: 20_000_000}
-	shortSize = size{rounds: 1, longTokens: 2, longMinutes: 60_000, dayTokens: 200, planned: 50_000, chunks: 20_000, budgetSeconds: 5, lonely: 20, scaled: 40, viewVersions: 1_340_000, rollbackVersions: 200_000}
+	fullSize  = size{rounds: 3, longTokens: 10, longMinutes: 400_000, dayTokens: 10_000, planned: 1_000_000, chunks: 100_000, million: 1_000_000, budgetSeconds: 60, lonely: 200, scaled: 400, viewVersions: 13_000_000, rollbackVersions: 20_000_000}
+	shortSize = size{rounds: 1, longTokens: 2, longMinutes: 60_000, dayTokens: 200, planned: 50_000, chunks: 2_000, million: 5_000, budgetSeconds: 5, lonely: 20, scaled: 40, viewVersions: 1_340_000, rollbackVersions: 200_000}
 )
 
 // TestFigures measures everything and prints a table.
@@ -75,6 +77,7 @@ func TestFigures(t *testing.T) {
 		{"long", measureLongRanges},
 		{"days", measureDays},
 		{"queue", measureQueue},
+		{"million", measureMillion},
 		{"calls", measureCalls},
 		{"latency", measureLatency},
 		{"scale", measureScale},

@@ -274,6 +274,21 @@ func measureBudget(t *testing.T, b *bench) {
 	stop()
 }
 
+// measureMillion takes the largest run from its launch to its end, without workers: what it takes of Redis, of time, and of
+// the process that launches and finishes it.
+func measureMillion(t *testing.T, b *bench) {
+	w := newWorld(t)
+	plan := planTokens(t, b.size.million)
+	peak := w.watchRedis(t)
+	c := w.cycle(t, plan)
+	name := "a run of " + number(float64(b.size.million)) + " chunks: "
+	b.add(figure{Group: "million", Name: name + "launch", Unit: "s"}, c.launch.Seconds())
+	b.add(figure{Group: "million", Name: name + "record", Unit: "s"}, c.record.Seconds())
+	b.add(figure{Group: "million", Name: name + "finish", Unit: "s"}, c.finish.Seconds())
+	b.add(figure{Group: "million", Name: name + "Redis", Unit: "MB"}, peak()/(1<<20))
+	b.add(figure{Group: "million", Name: name + "the measuring process", Unit: "MB"}, ownPeak(t))
+}
+
 // measureRun fills one run of very many chunks of an hour each with two workers.
 func measureRun(t *testing.T, b *bench) {
 	w := newWorld(t)

@@ -98,7 +98,13 @@ func New(t testing.TB) *Env {
 // NewOwn gives the test engines of its own, which it may kill and restart.
 func NewOwn(t testing.TB) *Env {
 	t.Helper()
-	running, err := start(t.TempDir())
+	// No TempDir: a keeper that has just started a killed engine again may look at its directory while that goes.
+	dir, err := os.MkdirTemp("", "quantbot-test-own-") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	running, err := start(dir)
 	if err != nil {
 		t.Fatalf("start the local engines: %v", err)
 	}

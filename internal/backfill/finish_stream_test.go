@@ -1,0 +1,92 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/candle"
+)
+
+// manyOutcomes is a ledger with two attempts of the same chunks, none of which the history has.
+type manyOutcomes struct {
+	FinishLedger
+	state    LedgerState
+	chunks   int
+	archived bool
+}
+
+func (l *manyOutcomes) State(context.Context, uuid.UUID) (LedgerState, error) { return l.state, nil }
+func (l *manyOutcomes) Freeze(context.Context, uuid.UUID, int) error          { return nil }
+func (l *manyOutcomes) Settle(context.Context, uuid.UUID, RunRecord) error    { return nil }
+func (l *manyOutcomes) Archive(context.Context, uuid.UUID, int) (err error) {
+	l.archived = true
+	return nil
+}
+func (l *manyOutcomes) Outcomes(_ context.Context, _ uuid.UUID, attempt int, yield func(Outcome) error) error {
+	for i := range l.chunks {
+		chunk := NewChunk(candle.Token{Chain: candle.Solana, Address: fmt.Sprint(i / 3)}, candle.Interval1m, candle.Range{From: int64(i), To: int64(i) + 60})
+		err := yield(Outcome{ChunkID: chunk.ID, Token: chunk.Token, Status: OutcomeSuccess, Stats: Stats{Fetched: int64(attempt), Inserted: int64(attempt)}, Unrecorded: true})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type countingHistory struct {
+	FinishHistory
+	batches  []int
+	chunks   map[ChunkID]bool
+	finished int
+	// failAt is the call that fails, from 1.
+	failAt int
+}
+
+func (h *countingHistory) RecordOutcomes(_ context.Context, _ Run, outcomes []Outcome) error {
+	h.batches = append(h.batches, len(outcomes))
+	if len(h.batches) == h.failAt {
+		return errors.New("away")
+	}
+	for _, o := range outcomes {
+		h.chunks[o.ChunkID] = true
+	}
+	return nil
+}
+
+func (h *countingHistory) Finished(context.Context, RunRecord) error { h.finished++; return nil }
+
+func finishMany(t *testing.T, history *countingHistory) *manyOutcomes {
+	t.Helper()
+	run := Run{Attempt: 2, PlannedChunks: 12_000, RetriedChunks: 12_000}
+	ledger := &manyOutcomes{state: LedgerState{Run: run}, chunks: run.PlannedChunks}
+	history.chunks = map[ChunkID]bool{}
+	f := Finisher{Ledger: ledger, History: history, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
+	require.NoError(t, f.Finish(t.Context(), run.ID(), 2), "a history that is away is a warning")
+	return ledger
+}
+
+func TestFinishWritesWhatTheHistoryLacksInBatches(t *testing.T) {
+	t.Parallel()
+	history := &countingHistory{}
+	ledger := finishMany(t, history)
+	require.Equal(t, []int{unrecordedBatch, unrecordedBatch, 2_000}, history.batches, "of each chunk the latest attempt, once")
+	require.Len(t, history.chunks, 12_000)
+	require.Equal(t, 1, history.finished)
+	require.True(t, ledger.archived)
+}
+
+func TestFinishStaysActiveWhenABatchWasNotWritten(t *testing.T) {
+	t.Parallel()
+	history := &countingHistory{failAt: 2}
+	ledger := finishMany(t, history)
+	require.Len(t, history.batches, 2, "a history that is away is not asked again and again")
+	require.Zero(t, history.finished, "once the history says that the run is over, it has everything else")
+	require.False(t, ledger.archived)
+}

@@ -1,0 +1,50 @@
+package backfill
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/candle"
+)
+
+func siftable(n int) (run Run, chunk Chunk, candles []candle.Candle) {
+	run.Manifest.Validation, run.Manifest.SourceTier = candle.Strict, candle.TierBackfillAPI
+	candles = make([]candle.Candle, n)
+	for i := range candles {
+		candles[i] = candle.Candle{OpenTime: int64(i) * 60, Open: 2, High: 3, Low: 1, Close: 2, Volume: 5, VolumeUSD: 10}
+	}
+	return run, chunkOf(int64(n)), candles
+}
+
+// A good answer, which is nearly every one, is judged without a single allocation.
+func TestSiftDoesNotAllocate(t *testing.T) {
+	run, chunk, candles := siftable(5_000)
+	filler := Filler{Now: time.Now}
+	var write ChunkWrite
+	var outcome Outcome
+	require.Zero(t, testing.AllocsPerRun(20, func() { filler.sift(candles, run, chunk, &write, &outcome) }))
+	require.Len(t, write.Candles, len(candles))
+}
+
+func BenchmarkSift(b *testing.B) {
+	run, chunk, candles := siftable(20_000)
+	disordered := slices.Clone(candles)
+	disordered[0], disordered[1] = disordered[1], disordered[0]
+	filler := Filler{Now: time.Now}
+	for name, fetched := range map[string][]candle.Candle{"ascending": candles, "disordered": disordered} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			work := make([]candle.Candle, len(fetched))
+			for b.Loop() {
+				copy(work, fetched)
+				var write ChunkWrite
+				var outcome Outcome
+				filler.sift(work, run, chunk, &write, &outcome)
+			}
+			b.ReportMetric(float64(len(fetched))*float64(b.N)/b.Elapsed().Seconds(), "candles/s")
+		})
+	}
+}
