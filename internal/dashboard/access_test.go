@@ -2,10 +2,13 @@ package dashboard_test
 
 import (
 	"context"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -235,10 +238,14 @@ func TestNothingIsRenderedUnescaped(t *testing.T) {
 	require.NotContains(t, a.body, "<script>")
 }
 
-// What the programs were given as secrets is on no page.
+// What the programs were given as secrets is on no page and in no log.
 func TestNoSecretIsOnAnyPage(t *testing.T) {
 	t.Parallel()
-	w := setup(t)
+	var logs strings.Builder
+	var logging sync.Mutex
+	w := setup(t, func(_ map[string]string, o *board.Options) {
+		o.Logger = slog.New(slog.NewTextHandler(lockedWriter{&logging, &logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
 	h := w.seed(t)
 	cookie := w.logIn(t)
 	for _, page := range browserPages {
@@ -251,6 +258,25 @@ func TestNoSecretIsOnAnyPage(t *testing.T) {
 			}
 		}
 	}
+	w.post(t, "/login", url.Values{"token": {token + "-mistyped"}})
+	w.post(t, "/runs/"+h.running.ID().String()+"/cancel", nil, bearer)
+	logging.Lock()
+	defer logging.Unlock()
+	require.Contains(t, logs.String(), "login refused")
+	require.Contains(t, logs.String(), "operator action")
+	require.NotContains(t, logs.String(), token)
+}
+
+// lockedWriter lets several loggers write.
+type lockedWriter struct {
+	mu *sync.Mutex
+	to io.Writer
+}
+
+func (w lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(p)
 }
 
 // What panics is an error page, and the next request is answered.

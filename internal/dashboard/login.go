@@ -180,7 +180,8 @@ func (d *Dashboard) logIn(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: sessionCookie, Value: d.sessions.begin(personName(r.PostFormValue("name"), address(r))), Path: "/",
-		MaxAge: int(sessionTime.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		MaxAge: int(sessionTime.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", // what stands in front has TLS
 	})
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }

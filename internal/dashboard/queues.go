@@ -18,9 +18,6 @@ import (
 // queuesPath is where the queue monitor answers.
 const queuesPath = "/queues"
 
-// maxQueuesBody is enough for a batch of a thousand task ids.
-const maxQueuesBody = 256 << 10
-
 // inlineScript finds the scripts that the monitor's page carries inside itself, outsideStyle the fonts that it would load
 // from elsewhere.
 var (
@@ -87,7 +84,6 @@ func (d *Dashboard) mountQueues(mux *http.ServeMux) {
 
 // changeQueues lets the monitor change tasks and writes down who did.
 func (d *Dashboard) changeQueues(w http.ResponseWriter, r *http.Request, monitor http.Handler) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxQueuesBody)
 	what := r.Method + " " + strings.TrimPrefix(r.URL.Path, queuesPath+"/api")
 	_ = d.recorded(r.Context(), r, clickhouse.OperatorAction{Action: "queues"}, func(context.Context, string) (string, error) {
 		answered := &statusKeeper{ResponseWriter: w, status: http.StatusOK}
