@@ -36,6 +36,7 @@ var templateFunctions = template.FuncMap{
 	"unix":     func(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() },
 	"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"clip":     clip,
+	"begin":    begin,
 	"add":      func(a, b int) int { return a + b },
 	"share":    share,
 	"next":     func(attempt uint32) uint32 { return attempt + 1 },
@@ -148,6 +149,15 @@ func formatPercent(share float64) string {
 		return ">99.9 %"
 	}
 	return strconv.FormatFloat(share*100, 'f', 1, 64) + " %"
+}
+
+// begin is the beginning of a text.
+func begin(most int, text string) string {
+	letters := []rune(text)
+	if len(letters) <= most {
+		return text
+	}
+	return string(letters[:most-1]) + "…"
 }
 
 // clip shortens a text in its middle, so that the beginning and the end of an address stay.
