@@ -16,6 +16,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/require"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/simmarket"
 )
@@ -196,8 +197,8 @@ func TestFaultyRunsAreListedWithWhatToDo(t *testing.T) {
 	var v validation
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &v))
 	require.Len(t, v.Faulty, 2)
-	require.Equal(t, "rollback", v.Faulty[0].Recommendation)
+	require.Equal(t, backfill.RecommendRollback, v.Faulty[0].Recommendation)
 	require.Contains(t, v.Faulty[0].Problems[0], "rejected")
-	require.Equal(t, "revalidate", v.Faulty[1].Recommendation)
+	require.Equal(t, backfill.RecommendRevalidate, v.Faulty[1].Recommendation)
 	require.Contains(t, v.Faulty[1].Command, "runs-retry")
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
@@ -16,25 +15,9 @@ import (
 	"quantbot/internal/config"
 )
 
-// thresholds say what makes a run faulty.
-type thresholds struct {
-	errorRate, zeroVolumeRate, rejectionRate float64
-	stuckAfter                               time.Duration
-}
-
-// faultyRun is a run that somebody should look at.
-type faultyRun struct {
-	RunID          uuid.UUID `json:"run_id"`
-	Status         string    `json:"status"`
-	StartedAt      time.Time `json:"started_at"`
-	Problems       []string  `json:"problems"`
-	Recommendation string    `json:"recommendation"` // rollback, revalidate or ignore
-	Command        string    `json:"command"`
-}
-
 // validation is what validate-duplicates shows.
 type validation struct {
-	Faulty     []faultyRun                 `json:"faulty_runs"`
+	Faulty     []backfill.Fault            `json:"faulty_runs"`
 	Duplicates []clickhouse.DuplicateMonth `json:"duplicates"`
 }
 
@@ -42,7 +25,7 @@ type validation struct {
 const mostValidated = 100_000
 
 func (a *app) validateDuplicatesCommand() *cobra.Command {
-	var th thresholds
+	limits := backfill.DefaultFaultLimits()
 	var since, stuckAfter, format string
 	cmd := &cobra.Command{
 		Use:   "validate-duplicates",
@@ -59,10 +42,10 @@ The exit code is 1 when a run is faulty, so that cron can tell somebody.`,
 			if err != nil {
 				return fmt.Errorf("--since: %w", err)
 			}
-			if th.stuckAfter, err = config.ParseDuration(stuckAfter); err != nil {
+			if limits.StuckAfter, err = config.ParseDuration(stuckAfter); err != nil {
 				return fmt.Errorf("--stuck-after: %w", err)
 			}
-			for name, rate := range map[string]float64{"min-error-rate": th.errorRate, "min-zero-volume-rate": th.zeroVolumeRate, "min-rejection-rate": th.rejectionRate} {
+			for name, rate := range map[string]float64{"min-error-rate": limits.ErrorRate, "min-zero-volume-rate": limits.ZeroVolumeRate, "min-rejection-rate": limits.RejectionRate} {
 				if !(rate > 0 && rate <= 1) {
 					return fmt.Errorf("--%s must be above 0 and up to 1, not %g", name, rate)
 				}
@@ -71,7 +54,7 @@ The exit code is 1 when a run is faulty, so that cron can tell somebody.`,
 				return err
 			}
 			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
-				v, err := validate(cmd.Context(), history, th, from, a.now())
+				v, err := validate(cmd.Context(), history, limits, from, a.now())
 				if err != nil {
 					return err
 				}
@@ -81,23 +64,23 @@ The exit code is 1 when a run is faulty, so that cron can tell somebody.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&since, "since", "-30d", "runs that started at or after this `time`")
-	f.Float64Var(&th.errorRate, "min-error-rate", 0.1, "share of failed chunks from which on a run is faulty")
-	f.Float64Var(&th.zeroVolumeRate, "min-zero-volume-rate", 0.5, "share of candles without volume from which on a run is faulty")
-	f.Float64Var(&th.rejectionRate, "min-rejection-rate", 0.1, "share of rejected candles from which on a run is faulty")
+	f.Float64Var(&limits.ErrorRate, "min-error-rate", limits.ErrorRate, "share of failed chunks from which on a run is faulty")
+	f.Float64Var(&limits.ZeroVolumeRate, "min-zero-volume-rate", limits.ZeroVolumeRate, "share of candles without volume from which on a run is faulty")
+	f.Float64Var(&limits.RejectionRate, "min-rejection-rate", limits.RejectionRate, "share of rejected candles from which on a run is faulty")
 	f.StringVar(&stuckAfter, "stuck-after", "24h", "`duration` after which a running run counts as stuck")
 	f.StringVar(&format, "format", "table", "table or json")
 	return cmd
 }
 
-func validate(ctx context.Context, history *clickhouse.DB, th thresholds, since, now time.Time) (validation, error) {
-	v := validation{Faulty: []faultyRun{}, Duplicates: []clickhouse.DuplicateMonth{}}
-	runs, err := history.Runs(ctx, clickhouse.RunFilter{Since: since, Limit: mostValidated})
+func validate(ctx context.Context, history *clickhouse.DB, limits backfill.FaultLimits, since, now time.Time) (validation, error) {
+	v := validation{Faulty: []backfill.Fault{}, Duplicates: []clickhouse.DuplicateMonth{}}
+	runs, err := history.RunSummaries(ctx, clickhouse.QualityFilter{Since: since}, mostValidated)
 	if err != nil {
 		return v, err
 	}
 	for _, run := range runs {
-		if faulty, found := examineRun(run, th, now); found {
-			v.Faulty = append(v.Faulty, faulty)
+		if fault, faulty := limits.Examine(run, now); faulty {
+			v.Faulty = append(v.Faulty, fault)
 		}
 	}
 	duplicates, err := history.Duplicates(ctx)
@@ -105,67 +88,6 @@ func validate(ctx context.Context, history *clickhouse.DB, th thresholds, since,
 		v.Duplicates = duplicates
 	}
 	return v, err
-}
-
-// examineRun judges a run. What is rolled back has been dealt with.
-func examineRun(r clickhouse.RunRow, th thresholds, now time.Time) (faultyRun, bool) {
-	f := faultyRun{RunID: r.RunID, Status: r.Status, StartedAt: r.StartedAt}
-	if r.Status == string(backfill.StatusRolledBack) {
-		return f, false
-	}
-	doubtful, again := doubts(r, th), troubles(r, th, now)
-	f.Problems = append(doubtful, again...)
-	id := r.RunID.String()
-	switch {
-	case len(f.Problems) == 0:
-		return f, false
-	case r.Status == string(backfill.StatusRunning):
-		f.Recommendation, f.Command = "revalidate", "runs-resume "+id
-	case len(doubtful) > 0 && r.CandlesInserted > 0:
-		f.Recommendation, f.Command = "rollback", "runs-rollback "+id+" --dry-run"
-	case r.ErrorsCount+r.CancelledChunks > 0:
-		f.Recommendation, f.Command = "revalidate", "runs-retry "+id
-	case r.CandlesInserted == 0:
-		f.Recommendation = "ignore"
-	default:
-		f.Recommendation, f.Command = "revalidate", "runs-details "+id
-	}
-	return f, true
-}
-
-// doubts are reasons not to trust the candles.
-func doubts(r clickhouse.RunRow, th thresholds) (problems []string) {
-	if rate := share(r.ZeroVolumeCount, r.CandlesFetched); rate >= th.zeroVolumeRate {
-		problems = append(problems, fmt.Sprintf("%.0f%% of the candles without volume", 100*rate))
-	}
-	if rate := share(r.CandlesRejected, r.CandlesFetched); rate >= th.rejectionRate {
-		problems = append(problems, fmt.Sprintf("%.0f%% of the candles rejected", 100*rate))
-	}
-	if r.CandlesFetched != r.CandlesInserted+r.CandlesRejected+r.CandlesDeduplicated {
-		problems = append(problems, "fetched differs from inserted + rejected + deduplicated")
-	}
-	return problems
-}
-
-// troubles are reasons to go on with the run.
-func troubles(r clickhouse.RunRow, th thresholds, now time.Time) (problems []string) {
-	if rate := share(r.ErrorsCount, r.PlannedChunks); rate >= th.errorRate {
-		problems = append(problems, fmt.Sprintf("%.0f%% of the chunks failed", 100*rate))
-	}
-	if r.Status == string(backfill.StatusFailed) && len(problems) == 0 {
-		problems = append(problems, "failed: "+r.ErrorMessage)
-	}
-	if r.Status == string(backfill.StatusRunning) && now.Sub(r.StartedAt) >= th.stuckAfter {
-		problems = append(problems, "running for "+now.Sub(r.StartedAt).Round(time.Minute).String())
-	}
-	return problems
-}
-
-func share(part, whole int64) float64 {
-	if whole == 0 {
-		return 0
-	}
-	return float64(part) / float64(whole)
 }
 
 var errFaultyRuns = errors.New("there are faulty runs: see above")

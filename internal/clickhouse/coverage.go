@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -146,30 +147,44 @@ func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(ba
 	if err != nil {
 		return err
 	}
-	for _, token := range q.Tokens {
-		h := known[token]
-		if h.Have, err = db.have(ctx, token, q); err != nil {
-			return err
+	err = db.have(ctx, q, func(token candle.Token, stretches []candle.Range) {
+		if h := known[token]; h != nil {
+			h.Have = stretches
 		}
-		if err := yield(*h); err != nil {
+	})
+	if err != nil {
+		return err
+	}
+	for _, token := range q.Tokens {
+		if err := yield(*known[token]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (db *DB) have(ctx context.Context, token candle.Token, q CoverageQuery) ([]candle.Range, error) {
-	type row struct {
-		First uint32 `ch:"first"`
-		Last  uint32 `ch:"last"`
+// have yields the stretches of the query's tokens in which no candle is missing. Other tokens may come, too.
+func (db *DB) have(ctx context.Context, q CoverageQuery, yield func(candle.Token, []candle.Range)) error {
+	var chains []string
+	for _, token := range q.Tokens {
+		if !slices.Contains(chains, string(token.Chain)) {
+			chains = append(chains, string(token.Chain))
+		}
 	}
-	rows, err := selectLong[row](ctx, db, haveSQL, named("chain", string(token.Chain)), named("token", token.Address),
-		named("interval", uint32(q.Interval)), named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()))
-	ranges := make([]candle.Range, len(rows))
-	for i, r := range rows {
-		ranges[i] = stretch(r.First, r.Last, q.Interval)
-	}
-	return ranges, db.storeError(fmt.Sprintf("read which candles of %s are there", token), err)
+	var chain, address string
+	err := db.rows(ctx, streamTimeout, haveSQL, append(q.params(), named("chains", chains)), func(rows chdriver.Rows) error {
+		var firsts, lasts []uint32
+		if err := rows.Scan(&chain, &address, &firsts, &lasts); err != nil {
+			return err
+		}
+		stretches := make([]candle.Range, len(firsts))
+		for i := range firsts {
+			stretches[i] = stretch(firsts[i], lasts[i], q.Interval)
+		}
+		yield(candle.Token{Chain: candle.Chain(chain), Address: address}, stretches)
+		return nil
+	})
+	return db.storeError("read which candles are there", err)
 }
 
 // Reliance is how many candles a run left out because another one had answered for them.

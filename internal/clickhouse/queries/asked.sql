@@ -3,6 +3,7 @@
 -- An empty list of tokens means all, an empty list of statuses those with an outcome.
 --
 -- A source's silence means something where it has given a candle of the token at any time (confirmed).
+-- PREWHERE: few tokens of many are told apart by one column, before the others are read.
 -- FINAL is not needed: a success is one in any revision, and what is said twice changes nothing.
 SELECT
     chain,
@@ -15,10 +16,12 @@ SELECT
     (
         SELECT chain, token_address
         FROM ohlcv_ingestion_tasks
+        PREWHERE empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)}
         WHERE interval_seconds = {interval:UInt32} AND source IN {sources:Array(String)} AND candles_fetched > 0
     ) AS confirmed,
     ifNull(ended_at, started_at) AS ended_at
 FROM ohlcv_ingestion_tasks
+PREWHERE empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)}
 WHERE interval_seconds = {interval:UInt32}
   AND source IN {sources:Array(String)}
   AND status IN {statuses:Array(String)}
@@ -37,5 +40,4 @@ WHERE interval_seconds = {interval:UInt32}
       WHERE operation != 'purge' AND versions_removed > 0
         AND beneficiary_run_id IN (SELECT run_id FROM ohlcv_rolled_back_runs)
   )
-  AND (empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)})
 ORDER BY chain, token_address, range_from

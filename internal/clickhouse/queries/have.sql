@@ -1,13 +1,18 @@
--- The stretches of a token without a missing candle: candles in a row share the difference of open time and position.
+-- The stretches of tokens without a missing candle, one row per token: where each begins and ends (open times).
+--
+-- A candle is there when any run that is not rolled back has a version of it, so neither FINAL nor the rank matters, and only
+-- the key is read. Grouping along the key holds one token at a time; candles in a row differ by the interval.
+WITH
+    arrayCompact(arraySort(groupArray(toUInt32(timestamp)))) AS opens,
+    arrayDifference(opens) AS steps
 SELECT
-    toUInt32(min(timestamp)) AS first,
-    toUInt32(max(timestamp)) AS last
-FROM
-(
-    SELECT timestamp, toInt64(toUInt32(timestamp)) - toInt64({interval:UInt32}) * row_number() OVER (ORDER BY timestamp) AS row_of
-    FROM ohlcv_candles
-    WHERE chain = {chain:String} AND token_address = {token:String} AND interval_seconds = {interval:UInt32}
-      AND timestamp >= toDateTime({from:UInt32}, 'UTC') AND timestamp < toDateTime({to:UInt32}, 'UTC')
-)
-GROUP BY row_of
-ORDER BY first
+    chain,
+    token_address,
+    arrayFilter((open, step) -> step != {interval:UInt32}, opens, steps) AS firsts,
+    arrayFilter((open, step) -> step != {interval:UInt32}, opens, arrayPushBack(arrayPopFront(steps), 0)) AS lasts
+FROM ohlcv_candle_versions
+WHERE chain IN {chains:Array(String)} AND token_address IN {tokens:Array(String)} AND interval_seconds = {interval:UInt32}
+  AND timestamp >= toDateTime({from:UInt32}, 'UTC') AND timestamp < toDateTime({to:UInt32}, 'UTC')
+  AND ingestion_run_id NOT IN (SELECT run_id FROM ohlcv_rolled_back_runs)
+GROUP BY chain, token_address
+SETTINGS optimize_aggregation_in_order = 1

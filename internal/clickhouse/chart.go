@@ -1,0 +1,100 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"quantbot/internal/candle"
+)
+
+// TokenScope is what is known of a token at an interval.
+type TokenScope struct {
+	Interval candle.Interval `json:"interval"`
+	// Range reaches from the first to the end of the last candle; where nothing is stored, over what was asked for.
+	Range candle.Range `json:"range"`
+	// Stored: there is a candle, if only of a run that is rolled back.
+	Stored bool `json:"stored"`
+}
+
+// TokenScopes lists the intervals of which the token has candles, the shortest first; where it has none, those at which it was
+// asked for. It is empty for a token that nobody asked for.
+func (db *DB) TokenScopes(ctx context.Context, token candle.Token) ([]TokenScope, error) {
+	scopes, err := db.tokenScopes(ctx, tokenScopesSQL, token, true)
+	if err != nil || len(scopes) > 0 {
+		return scopes, err
+	}
+	return db.tokenScopes(ctx, tokenAskedScopesSQL, token, false)
+}
+
+func (db *DB) tokenScopes(ctx context.Context, query string, token candle.Token, stored bool) ([]TokenScope, error) {
+	var scopes []TokenScope
+	params := []any{named("chain", string(token.Chain)), named("token", token.Address)}
+	err := db.rows(ctx, queryTimeout, query, params, func(rows chdriver.Rows) error {
+		var interval, first, last uint32
+		if err := rows.Scan(&interval, &first, &last); err != nil {
+			return err
+		}
+		scope := TokenScope{Interval: candle.Interval(interval), Range: candle.Range{From: int64(first), To: int64(last)}, Stored: stored}
+		if stored {
+			scope.Range = stretch(first, last, scope.Interval)
+		}
+		scopes = append(scopes, scope)
+		return nil
+	})
+	return scopes, db.storeError(fmt.Sprintf("read what is there of %s", token), err)
+}
+
+// ChartQuery asks for the candles of a token in buckets.
+type ChartQuery struct {
+	Token    candle.Token
+	Interval candle.Interval
+	Range    candle.Range
+	// Bucket is the length of a bucket in seconds, a multiple of the interval.
+	Bucket int64
+}
+
+func (q ChartQuery) params() []any {
+	return []any{
+		named("chain", string(q.Token.Chain)), named("token", q.Token.Address), named("interval", uint32(q.Interval)),
+		named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()), named("bucket", q.Bucket),
+	}
+}
+
+// ChartCandle is a bucket that holds a candle.
+type ChartCandle struct {
+	candle.Candle
+	// Candles is how many served candles the bucket holds, Revised of how many of its candles there are several versions.
+	Candles, Revised int64
+	// Quality is the lowest score of its served candles.
+	Quality uint8
+}
+
+// Chart returns the served candles of the token in buckets of the UTC grid, oldest first. Buckets without a candle are left out.
+func (db *DB) Chart(ctx context.Context, q ChartQuery) ([]ChartCandle, error) {
+	var candles []ChartCandle
+	err := db.rows(ctx, queryTimeout, chartSQL, q.params(), func(rows chdriver.Rows) error {
+		var c ChartCandle
+		var opened uint32
+		err := rows.Scan(&opened, &c.Open, &c.High, &c.Low, &c.Close, &c.Volume, &c.VolumeUSD, &c.Candles, &c.Quality)
+		c.OpenTime = int64(opened)
+		candles = append(candles, c)
+		return err
+	})
+	if err != nil {
+		return nil, db.storeError(fmt.Sprintf("read the chart of %s", q.Token), err)
+	}
+	revised := make(map[int64]int64)
+	err = db.rows(ctx, queryTimeout, chartVersionsSQL, q.params(), func(rows chdriver.Rows) error {
+		var opened uint32
+		var count int64
+		err := rows.Scan(&opened, &count)
+		revised[int64(opened)] = count
+		return err
+	})
+	for i := range candles {
+		candles[i].Revised = revised[candles[i].OpenTime]
+	}
+	return candles, db.storeError(fmt.Sprintf("count the versions of %s", q.Token), err)
+}
