@@ -15,6 +15,9 @@ type History interface {
 	runHistory
 	fleetHistory
 	actionHistory
+	coverageHistory
+	tokenHistory
+	qualityHistory
 	Ping(ctx context.Context) error
 }
 

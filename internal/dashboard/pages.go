@@ -40,6 +40,9 @@ func (d *Dashboard) pages() []page {
 		d.actionPage(actionCancel),
 		d.fleetPage(),
 		d.sweepPage(),
+		d.coveragePage(),
+		d.tokenPage(),
+		d.qualityPage(),
 	}
 }
 

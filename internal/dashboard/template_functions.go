@@ -54,6 +54,8 @@ var templateFunctions = template.FuncMap{
 		}
 		return total
 	},
+	"minute": formatMinute,
+	"price":  formatPrice,
 	"deref": func(t *time.Time) time.Time {
 		if t == nil {
 			return time.Time{}

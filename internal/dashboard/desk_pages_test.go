@@ -1,0 +1,314 @@
+package dashboard_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+)
+
+func readJSON[T any](t testing.TB, w *world, path string) (data T) {
+	t.Helper()
+	a := w.get(t, path)
+	require.Equal(t, 200, a.StatusCode, a.body)
+	require.NoError(t, json.Unmarshal([]byte(a.body), &data))
+	return data
+}
+
+func tokenPath(token candle.Token) string {
+	return "/tokens/" + string(token.Chain) + "/" + token.Address
+}
+
+type coverageAnswer struct {
+	Interval    string       `json:"interval"`
+	Range       candle.Range `json:"range"`
+	Page        int          `json:"page"`
+	PageSize    int          `json:"page_size"`
+	TotalTokens int          `json:"total_tokens"`
+	Bounded     string       `json:"bounded"`
+	Tokens      []struct {
+		Token candle.Token     `json:"token"`
+		Days  []backfill.Tally `json:"days"`
+		Total backfill.Tally   `json:"total"`
+	} `json:"tokens"`
+}
+
+func (c coverageAnswer) most(t testing.TB, token candle.Token) (verdicts []backfill.Verdict) {
+	t.Helper()
+	for _, row := range c.Tokens {
+		if row.Token == token {
+			for _, day := range row.Days {
+				verdicts = append(verdicts, day.Most())
+			}
+			return verdicts
+		}
+	}
+	t.Fatalf("no row of %s", token)
+	return nil
+}
+
+func TestCoveragePage(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	empty := w.get(t, "/coverage")
+	require.Equal(t, 200, empty.StatusCode)
+	require.Contains(t, empty.body, "Nothing was asked for yet")
+	d := fillDesk(t, w)
+
+	c := readJSON[coverageAnswer](t, w, "/api/coverage")
+	require.Equal(t, "1m", c.Interval)
+	require.Equal(t, candle.Range{From: d.day(0).From, To: d.day(deskDays - 1).To}, c.Range)
+	require.Equal(t, len(d.tokens), c.TotalTokens)
+	const have, failed, never, unconfirmed = backfill.Have, backfill.FailedToFetch, backfill.NeverAsked, backfill.Unconfirmed
+	require.Equal(t, []backfill.Verdict{have, have, have, have, have}, c.most(t, d.tokens[0]))
+	require.Equal(t, failed, c.most(t, d.tokens[1])[3])
+	require.Equal(t, []backfill.Verdict{failed, failed}, c.most(t, d.tokens[2])[3:])
+	require.Equal(t, never, c.most(t, d.tokens[3])[4])
+	require.Equal(t, []backfill.Verdict{unconfirmed, unconfirmed, unconfirmed, unconfirmed, unconfirmed}, c.most(t, d.tokens[4]))
+	require.Equal(t, []backfill.Verdict{never, never}, c.most(t, d.tokens[5])[:2])
+	for _, row := range c.Tokens {
+		if row.Token == d.tokens[6] {
+			require.EqualValues(t, 20*deskDays, row.Total.Candles[backfill.RejectedCandle])
+		}
+	}
+	for _, row := range c.Tokens {
+		require.EqualValues(t, deskDays*1440, row.Total.Total(), "every minute has one verdict")
+		var sum backfill.Tally
+		sum.Candles = map[backfill.Verdict]int64{}
+		for _, day := range row.Days {
+			require.EqualValues(t, 1440, day.Total())
+			for verdict, n := range day.Candles {
+				sum.Candles[verdict] += n
+			}
+		}
+		require.Equal(t, row.Total.Candles, sum.Candles)
+	}
+
+	page := w.get(t, "/coverage").body
+	for _, text := range []string{"confirmed empty", "unconfirmed", "never asked", `class="cell v-failed"`, `class="cell v-mixed"`, "1\u202f440 failed; 1\u202f440 would be fetched now"} {
+		require.Contains(t, page, text)
+	}
+	other := readJSON[coverageAnswer](t, w, "/api/coverage?source=geckoterminal&from="+time.Unix(d.day(3).From, 0).UTC().Format(time.DateOnly))
+	require.Equal(t, []backfill.Verdict{have, have}, other.most(t, d.tokens[0]), "a candle that is there is there, whoever brought it")
+	require.Equal(t, never, other.most(t, d.tokens[2])[0], "what one source failed at is nothing of another")
+	strict := readJSON[coverageAnswer](t, w, "/api/coverage?validation=strict")
+	require.Equal(t, never, strict.most(t, d.tokens[4])[0], "answers are kept apart by validation")
+	one := readJSON[coverageAnswer](t, w, "/api/coverage?token="+strings.ToLower(d.tokens[3].Address[5:20]))
+	require.Len(t, one.Tokens, 1)
+	require.Equal(t, d.tokens[3], one.Tokens[0].Token)
+}
+
+func TestCoverageIsBounded(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	d := fillDesk(t, w)
+	long := readJSON[coverageAnswer](t, w, "/api/coverage?from=2020-01-01")
+	require.Contains(t, long.Bounded, "Only the last 92 of")
+	require.EqualValues(t, 92, (long.Range.To-long.Range.From)/86400)
+	require.Less(t, long.PageSize, len(d.tokens)+2, "fewer tokens where days are many")
+	require.Len(t, long.Tokens, min(long.PageSize, len(d.tokens)))
+	seconds := readJSON[coverageAnswer](t, w, "/api/coverage?interval=1s&from=2026-01-01&to=2026-02-01")
+	require.Contains(t, seconds.Bounded, "Only the last 2 of 31 days")
+	beyond := w.get(t, "/coverage?page=7")
+	require.Equal(t, 200, beyond.StatusCode)
+	require.Contains(t, beyond.body, "There are only 1 pages")
+}
+
+type tokenAnswer struct {
+	Range    candle.Range     `json:"range"`
+	Bucket   int64            `json:"bucket_seconds"`
+	Bounded  string           `json:"bounded"`
+	Coverage []backfill.Tally `json:"coverage"`
+	Candles  []struct {
+		OpenTime int64   `json:"open_time"`
+		Close    float64 `json:"close"`
+		Candles  int64   `json:"candles"`
+		Revised  int64   `json:"revised"`
+	} `json:"candles"`
+	Chunks []struct {
+		RunID string `json:"run_id"`
+	} `json:"chunks"`
+	Candle *struct {
+		Versions []struct {
+			RunID  string `json:"run_id"`
+			Served bool   `json:"served"`
+			Why    string `json:"why"`
+		} `json:"versions"`
+		Rejections []struct {
+			Rule string `json:"rule"`
+		} `json:"rejections"`
+	} `json:"candle"`
+}
+
+func TestTokenPage(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	d := fillDesk(t, w)
+	path := tokenPath(d.tokens[0])
+	day := "?from=" + candle.FormatTime(d.day(2).From) + "&to=" + candle.FormatTime(d.day(2).To)
+
+	whole := readJSON[tokenAnswer](t, w, "/api"+path+day)
+	require.EqualValues(t, 300, whole.Bucket, "a day of minutes does not fit a screen")
+	require.Equal(t, d.day(2), whole.Range)
+	require.Len(t, whole.Candles, 288-23, "five-minute buckets but for two hours, one minute less at either end")
+	require.Len(t, whole.Coverage, 288)
+	require.Equal(t, backfill.ConfirmedEmpty, whole.Coverage[130].Most())
+	revised := int64(0)
+	for _, c := range whole.Candles {
+		revised += c.Revised
+	}
+	require.EqualValues(t, 60, revised, "an hour has several versions")
+	page := w.get(t, path+day).body
+	require.Contains(t, page, `class="gap v-empty"`)
+	require.Contains(t, page, "119 confirmed empty")
+	require.Contains(t, page, "/runs/"+d.undone.ID().String(), "runs that asked, also those that are rolled back")
+
+	at := candle.FormatTime(d.revised + 60)
+	close := "?from=" + candle.FormatTime(d.revised) + "&to=" + candle.FormatTime(d.revised+3600) + "&at=" + at
+	near := readJSON[tokenAnswer](t, w, "/api"+path+close)
+	require.EqualValues(t, 60, near.Bucket)
+	require.NotNil(t, near.Candle)
+	var runs, whys []string
+	for _, v := range near.Candle.Versions {
+		runs, whys = append(runs, v.RunID), append(whys, v.Why)
+		require.Equal(t, v.RunID == d.second.ID().String(), v.Served)
+	}
+	require.Equal(t, []string{d.undone.ID().String(), d.second.ID().String(), d.first.ID().String(), d.hollow.ID().String()}, runs)
+	require.Equal(t, "not served: its run is rolled back", whys[0])
+	require.Equal(t, "served: of the highest quality, from the newest run", whys[1])
+	require.Contains(t, whys[3], "is below 122")
+	html := w.get(t, path+close).body
+	require.Contains(t, html, "served: of the highest quality, from the newest run")
+	require.Contains(t, html, `class="selected"`)
+
+	hour := readJSON[tokenAnswer](t, w, "/api"+path+day+"&bucket=1h")
+	require.EqualValues(t, 3600, hour.Bucket)
+	require.EqualValues(t, 60, hour.Candles[0].Candles)
+	tooShort := readJSON[tokenAnswer](t, w, "/api"+path+day+"&bucket=1m")
+	require.EqualValues(t, 300, tooShort.Bucket)
+	require.Contains(t, tooShort.Bounded, "Shown in buckets of 5m")
+	long := readJSON[tokenAnswer](t, w, "/api"+path+"?from=2020-01-01")
+	require.Contains(t, long.Bounded, "Only the last 150\u202f000 candles")
+	require.EqualValues(t, 150_000*60, long.Range.To-long.Range.From)
+}
+
+func TestTokensWithoutCandles(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	d := fillDesk(t, w)
+	silent := w.get(t, tokenPath(d.tokens[4]))
+	require.Equal(t, 200, silent.StatusCode)
+	require.Contains(t, silent.body, "No candle in this range.")
+	require.Contains(t, silent.body, `class="gap v-unconfirmed"`)
+	other := w.get(t, tokenPath(d.tokens[0])+"?interval=1h")
+	require.Equal(t, 200, other.StatusCode)
+	require.Contains(t, other.body, "Nothing is known of this token at 1h; there is 1m.")
+	future := w.get(t, tokenPath(d.tokens[0])+"?from=2100-01-01&to=2101-01-01")
+	require.Equal(t, 200, future.StatusCode)
+	unknown := w.get(t, "/tokens/base/0x0000000000000000000000000000000000000001")
+	require.Equal(t, 404, unknown.StatusCode)
+	require.Contains(t, unknown.body, "No run has asked for base:0x0000000000000000000000000000000000000001 yet.")
+	corrupt := readJSON[tokenAnswer](t, w, "/api"+tokenPath(d.tokens[6])+"?at="+candle.FormatTime(d.corrupt))
+	require.Empty(t, corrupt.Candle.Versions)
+	require.Len(t, corrupt.Candle.Rejections, 1)
+	require.Equal(t, "INVALID_RANGE", corrupt.Candle.Rejections[0].Rule)
+	require.Contains(t, w.get(t, tokenPath(d.tokens[6])+"?at="+candle.FormatTime(d.corrupt)).body, "what runs rejected stands below")
+}
+
+type qualityAnswer struct {
+	Periods []struct {
+		Runs   int64 `json:"runs"`
+		Failed int64 `json:"failed_runs"`
+	} `json:"periods"`
+	Total struct {
+		Runs       int64 `json:"runs"`
+		RolledBack int64 `json:"rolled_back_runs"`
+		Fetched    int64 `json:"candles_fetched"`
+	} `json:"total"`
+	Faulty     []backfill.Fault `json:"faulty_runs"`
+	FaultyRuns int              `json:"faulty_runs_total"`
+}
+
+func TestQualityPage(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	require.Contains(t, w.get(t, "/quality").body, "No run started in this range.")
+	d := fillDesk(t, w)
+	q := readJSON[qualityAnswer](t, w, "/api/quality")
+	require.EqualValues(t, 4, q.Total.Runs)
+	require.EqualValues(t, 1, q.Total.RolledBack)
+	require.EqualValues(t, 4000+11*60+50, q.Total.Fetched)
+	require.Equal(t, 2, q.FaultyRuns)
+	require.Equal(t, d.broken.ID(), q.Faulty[0].RunID)
+	require.Equal(t, backfill.RecommendRevalidate, q.Faulty[0].Recommendation)
+	require.Equal(t, d.hollow.ID(), q.Faulty[1].RunID)
+	require.Equal(t, backfill.RecommendRollback, q.Faulty[1].Recommendation)
+	page := w.get(t, "/quality").body
+	require.Contains(t, page, "runs-retry "+d.broken.ID().String())
+	require.Contains(t, page, "100% of the candles without volume")
+	runs := readJSON[qualityAnswer](t, w, "/api/quality?by=run&min_rejection_rate=0.03")
+	require.Len(t, runs.Periods, 4, "the one that is rolled back is left out")
+	require.Equal(t, 3, runs.FaultyRuns)
+	none := readJSON[qualityAnswer](t, w, "/api/quality?source=binance")
+	require.Zero(t, none.Total.Runs)
+}
+
+// Whatever stands in an address, it is answered with a proper status and one sentence, and nothing is rendered unescaped.
+func TestBadAddressesOfDeskPages(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	d := fillDesk(t, w)
+	token := tokenPath(d.tokens[0])
+	for address, says := range map[string]string{
+		"/coverage?interval=2m":                       "interval must be one of 1s, 15s, 1m, 5m, 15m, 1h, 4h, 1d.",
+		"/coverage?validation=loose":                  "validation must be one of lenient, strict.",
+		"/coverage?page=0":                            "page must be a whole number",
+		"/coverage?page=99999999999999999999":         "page must be a whole number",
+		"/coverage?from=yesterday":                    "from must be a time such as",
+		"/coverage?from=2025-02-01&to=2025-01-01":     "from must be before to.",
+		"/coverage?from=1960-01-01":                   "from must be a time such as",
+		"/coverage?token=" + strings.Repeat("x", 500): "token must be a text of at most",
+		"/coverage?token=%00":                         "token must be a text",
+		"/coverage?interval=2m&validation=x":          "; ",
+		"/tokens/narnia/abc":                          "There is no chain",
+		"/tokens/solana/abc":                          "is no Solana mint",
+		"/tokens/base/0xzz":                           "is no EVM address",
+		token + "?bucket=7m":                          "bucket must be a length such as",
+		token + "?at=noon":                            "at must be a time such as",
+		token + "?from=2025-02-01&to=2025-02-01":      "from must be before to.",
+		"/quality?by=week":                            "by must be one of day, run.",
+		"/quality?min_error_rate=0":                   "min_error_rate must be a number above 0 and up to 1.",
+		"/quality?min_rejection_rate=NaN":             "min_rejection_rate must be a number above 0 and up to 1.",
+		"/quality?min_zero_volume_rate=2":             "min_zero_volume_rate must be",
+		"/quality?from=2025-02-01&to=2025-02-01":      "from must be before to.",
+	} {
+		a := w.get(t, address)
+		require.Equal(t, 400, a.StatusCode, address)
+		require.Contains(t, a.body, says, address)
+		require.NotContains(t, a.body, "goroutine", address)
+		api := w.get(t, "/api"+address)
+		require.Equal(t, 400, api.StatusCode, address)
+		require.Contains(t, api.body, `"error"`, address)
+	}
+	script := url.QueryEscape(`"><script>alert(1)</script>`)
+	for _, address := range []string{
+		"/coverage?token=" + script, "/coverage?source=" + script, "/coverage?interval=" + script, "/coverage?validation=" + script,
+		token + "?source=" + script, token + "?bucket=" + script, "/quality?source=" + script, "/quality?by=" + script,
+		"/tokens/" + script + "/x", "/tokens/solana/" + script, "/quality", token, tokenPath(d.tokens[2]),
+	} {
+		a := w.get(t, address)
+		require.Contains(t, []int{200, 400}, a.StatusCode, address)
+		require.NotContains(t, a.body, "<script>alert", address)
+		require.NotContains(t, a.body, "<img src=x", address)
+	}
+	for _, address := range []string{"/coverage", token, "/quality"} {
+		require.Equal(t, 405, w.send(t, "POST", address, strings.NewReader("x="+strconv.Itoa(1))).StatusCode, address)
+	}
+}
