@@ -56,6 +56,7 @@ func TestInABrowser(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *browser){
 		"pages": testPages, "live progress": testLiveProgress, "progress without scripts": testProgressWithoutScripts,
 		"actions": testActions, "refusal": testRefusal, "keyboard": testKeyboard,
+		"desk pages": testDeskPages, "versions": testVersions, "heat map": testHeatMap,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

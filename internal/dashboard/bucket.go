@@ -27,7 +27,8 @@ func (b bucket) String() string {
 
 // count is how many buckets touch the range.
 func (b bucket) count(r candle.Range) int64 {
-	return (r.To - r.From + 2*int64(b) - 2) / int64(b)
+	step := int64(b)
+	return (r.To+step-1)/step - r.From/step
 }
 
 // bucketsFor are the buckets that a chart of the range can be resampled to: whole candles, and no more than can be told

@@ -312,3 +312,15 @@ func TestBadAddressesOfDeskPages(t *testing.T) {
 		require.Equal(t, 405, w.send(t, "POST", address, strings.NewReader("x="+strconv.Itoa(1))).StatusCode, address)
 	}
 }
+
+// queryTime is a moment as it stands in the pages' addresses.
+func queryTime(unix int64) string { return url.QueryEscape(candle.FormatTime(unix)) }
+
+// quoted is a text as a script has it.
+func quoted(text string) string {
+	encoded, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return string(encoded)
+}

@@ -25,13 +25,14 @@ var templateFunctions = template.FuncMap{
 		return formatCount(n) + " " + many
 	},
 	"at":       formatTime,
-	"minute":   func(unix int64) string { return time.Unix(unix, 0).UTC().Format("2006-01-02 15:04") },
+	"minute":   formatMinute,
 	"date":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"duration": formatDuration,
 	"worktree": worktree,
 	"reason":   func(o *backfill.Outcome) string { return backfill.FailureReason(*o) },
 	"percent":  formatPercent,
+	"path":     tokenPath,
 	"unix":     func(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() },
 	"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"clip":     clip,
@@ -54,8 +55,7 @@ var templateFunctions = template.FuncMap{
 		}
 		return total
 	},
-	"minute": formatMinute,
-	"price":  formatPrice,
+	"price": formatPrice,
 	"deref": func(t *time.Time) time.Time {
 		if t == nil {
 			return time.Time{}
