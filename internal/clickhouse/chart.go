@@ -3,6 +3,8 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -12,38 +14,49 @@ import (
 // TokenScope is what is known of a token at an interval.
 type TokenScope struct {
 	Interval candle.Interval `json:"interval"`
-	// Range reaches from the first to the end of the last candle; where nothing is stored, over what was asked for.
-	Range candle.Range `json:"range"`
-	// Stored: there is a candle, if only of a run that is rolled back.
-	Stored bool `json:"stored"`
+	// Asked reaches from the first to the last moment that any run asked for; empty for none.
+	Asked candle.Range `json:"asked"`
+	// Stored reaches from the first to the end of the last candle, also of runs that are rolled back; empty for none.
+	Stored candle.Range `json:"stored"`
 }
 
-// TokenScopes lists the intervals of which the token has candles, the shortest first; where it has none, those at which it was
-// asked for. It is empty for a token that nobody asked for.
+// TokenScopes lists the intervals at which the token was asked for, the shortest first. It is empty for a token that nobody
+// asked for.
 func (db *DB) TokenScopes(ctx context.Context, token candle.Token) ([]TokenScope, error) {
-	scopes, err := db.tokenScopes(ctx, tokenScopesSQL, token, true)
-	if err != nil || len(scopes) > 0 {
-		return scopes, err
+	known := make(map[candle.Interval]*TokenScope)
+	scope := func(interval candle.Interval) *TokenScope {
+		if known[interval] == nil {
+			known[interval] = &TokenScope{Interval: interval}
+		}
+		return known[interval]
 	}
-	return db.tokenScopes(ctx, tokenAskedScopesSQL, token, false)
+	err := db.tokenSpans(ctx, tokenScopesSQL, token, func(interval candle.Interval, first, last uint32) {
+		scope(interval).Stored = stretch(first, last, interval)
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = db.tokenSpans(ctx, tokenAskedScopesSQL, token, func(interval candle.Interval, first, last uint32) {
+		scope(interval).Asked = candle.Range{From: int64(first), To: int64(last)}
+	})
+	var scopes []TokenScope
+	for _, interval := range slices.Sorted(maps.Keys(known)) {
+		scopes = append(scopes, *known[interval])
+	}
+	return scopes, err
 }
 
-func (db *DB) tokenScopes(ctx context.Context, query string, token candle.Token, stored bool) ([]TokenScope, error) {
-	var scopes []TokenScope
+func (db *DB) tokenSpans(ctx context.Context, query string, token candle.Token, yield func(interval candle.Interval, first, last uint32)) error {
+	var interval, first, last uint32
 	params := []any{named("chain", string(token.Chain)), named("token", token.Address)}
 	err := db.rows(ctx, queryTimeout, query, params, func(rows chdriver.Rows) error {
-		var interval, first, last uint32
 		if err := rows.Scan(&interval, &first, &last); err != nil {
 			return err
 		}
-		scope := TokenScope{Interval: candle.Interval(interval), Range: candle.Range{From: int64(first), To: int64(last)}, Stored: stored}
-		if stored {
-			scope.Range = stretch(first, last, scope.Interval)
-		}
-		scopes = append(scopes, scope)
+		yield(candle.Interval(interval), first, last)
 		return nil
 	})
-	return scopes, db.storeError(fmt.Sprintf("read what is there of %s", token), err)
+	return db.storeError(fmt.Sprintf("read what is there of %s", token), err)
 }
 
 // ChartQuery asks for the candles of a token in buckets.

@@ -21,11 +21,11 @@ func TestTokenScopes(t *testing.T) {
 	require.NoError(t, db.Planned(t.Context(), run, []backfill.Chunk{newChunk(run, 1)}))
 	scopes, err = db.TokenScopes(t.Context(), token)
 	require.NoError(t, err)
-	require.Equal(t, []TokenScope{{Interval: candle.Interval1m, Range: candle.Range{From: day0 + 86400, To: day0 + 2*86400}}}, scopes)
+	require.Equal(t, []TokenScope{{Interval: candle.Interval1m, Asked: candle.Range{From: day0 + 86400, To: day0 + 2*86400}}}, scopes)
 	mustWrite(t, db, newWrite(run, minutes(3, 1)))
 	scopes, err = db.TokenScopes(t.Context(), token)
 	require.NoError(t, err)
-	require.Equal(t, []TokenScope{{Interval: candle.Interval1m, Range: candle.Range{From: day0, To: day0 + 180}, Stored: true}}, scopes)
+	require.Equal(t, []TokenScope{{Interval: candle.Interval1m, Asked: candle.Range{From: day0, To: day0 + 2*86400}, Stored: candle.Range{From: day0, To: day0 + 180}}}, scopes)
 }
 
 func TestChartInBuckets(t *testing.T) {

@@ -31,7 +31,7 @@ func testDeskPages(t *testing.T, b *browser) {
 			{"token", tokenPath(d.tokens[1]), "in buckets of 5m"},
 			{"token-gap", tokenPath(d.tokens[0]) + "?from=" + candle.FormatTime(d.day(2).From) + "&to=" + candle.FormatTime(d.day(2).To), "Runs that asked"},
 			{"token-versions", d.hourOf(d.tokens[0]) + at, "served: of the highest quality, from the newest run"},
-			{"token-failed", tokenPath(d.tokens[2]) + "?from=" + candle.FormatTime(d.day(1).From), "failed"},
+			{"token-failed", tokenPath(d.tokens[2]) + "?from=" + candle.FormatTime(d.day(1).From) + "&to=now", "HTTP 503"},
 			{"token-silent", tokenPath(d.tokens[4]), "No candle in this range."},
 			{"quality", "/quality", "runs-retry"},
 			{"quality-runs", "/quality?by=run", "100% of the candles without volume"},
@@ -92,7 +92,7 @@ func testHeatMap(t *testing.T, b *browser) {
 	require.Equal(t, 1, value[int](t, tab, `document.querySelectorAll('a.cell[tabindex="0"]').length`), "one stop for Tab")
 	value[bool](t, tab, `document.querySelector('a.cell[tabindex="0"]').focus() === undefined`)
 	tab.run(t, chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowLeft), chromedp.KeyEvent(kb.End))
-	at := value[[]int](t, tab, `[document.activeElement.closest('tr').rowIndex - 2, document.activeElement.closest('td').cellIndex - 1]`)
+	at := value[[]int](t, tab, `[document.activeElement.closest('tr').rowIndex - 2, document.activeElement.closest('td').cellIndex - 3]`)
 	require.Equal(t, []int{1, deskDays - 1}, at)
 	tab.run(t, chromedp.KeyEvent(kb.Enter))
 	tab.sees(t, "Runs that asked for this range")

@@ -122,7 +122,11 @@ func (t *tokenData) read(q *query, now time.Time) {
 		return
 	}
 	t.at = t.Interval.Truncate(q.seconds("at"))
-	known := t.scope().Range
+	scope := t.scope()
+	known := scope.Stored // what was asked for may reach far beyond the life of the token
+	if known.Empty() {
+		known = scope.Asked
+	}
 	t.Range.To = min(t.Interval.Ceil(known.To), closed)
 	if to != 0 {
 		t.Range.To = min(to, closed)
@@ -137,7 +141,18 @@ func (t *tokenData) read(q *query, now time.Time) {
 	}
 	t.Buckets = bucketsFor(t.Interval, t.Range)
 	t.readBucket(q)
-	t.presets(known)
+	t.presets(union(scope.Stored, scope.Asked))
+}
+
+// union reaches over both, of which either may be empty.
+func union(a, b candle.Range) candle.Range {
+	switch {
+	case a.Empty():
+		return b
+	case b.Empty():
+		return a
+	}
+	return candle.Range{From: min(a.From, b.From), To: max(a.To, b.To)}
 }
 
 // Intervals are those that are known of the token.

@@ -13,6 +13,8 @@ if (grid) {
     target.focus();
   };
   if (rows[0]?.[0]) rows[0][0].tabIndex = 0;
+  const box = grid.closest(".scroll");
+  box.scrollLeft = box.scrollWidth; // the latest days first
   grid.addEventListener("focusin", (event) => {
     rows.forEach((cells, r) => {
       const c = cells.indexOf(event.target);
