@@ -2,7 +2,7 @@ package clickhouse
 
 import (
 	"context"
-	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,12 +19,10 @@ import (
 // 20 M candles.
 func BenchmarkPages(b *testing.B) {
 	db, _ := openMigrated(b)
-	began := time.Now()
-	clickhousetest.FromEnvironment().Fill(b, func(statement string) {
+	clickhousetest.Sized(os.Getenv("QUANTBOT_BENCH_FULL")).Fill(func(statement string) {
 		b.Helper()
 		require.NoError(b, db.exec(b.Context(), streamTimeout, statement))
 	})
-	fmt.Println("filled in", time.Since(began))
 	everything := candle.Range{From: clickhousetest.Start.Unix(), To: clickhousetest.End.Unix()}
 	month := candle.Range{From: everything.From, To: everything.From + 31*86400}
 	tokens, total, err := db.AskedTokensPage(b.Context(), candle.Interval1m, month, "", 50, 0)

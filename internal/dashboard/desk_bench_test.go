@@ -3,6 +3,7 @@ package dashboard_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -33,8 +34,8 @@ var deskBenchPages = []struct{ name, path string }{
 // QUANTBOT_BENCH_FULL=1 makes it 10,000 runs, 1,000,000 chunks, 20 M candles and 100,000 tokens.
 func BenchmarkDeskPages(b *testing.B) {
 	w := setup(b, func(_ map[string]string, o *board.Options) { o.Now = func() time.Time { return clickhousetest.End } })
-	h := clickhousetest.FromEnvironment()
-	h.Fill(b, func(statement string) { w.env.ClickHouse(b, qualified(statement, w.env.Database)) })
+	h := clickhousetest.Sized(os.Getenv("QUANTBOT_BENCH_FULL"))
+	h.Fill(func(statement string) { w.env.ClickHouse(b, qualified(statement, w.env.Database)) })
 	address := func(offset int) string {
 		return strings.TrimSpace(w.env.ClickHouse(b, fmt.Sprintf("SELECT DISTINCT token_address FROM %s.ohlcv_ingestion_tasks ORDER BY token_address LIMIT 1 OFFSET %d", w.env.Database, offset)))
 	}

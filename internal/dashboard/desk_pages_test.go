@@ -171,12 +171,12 @@ func TestTokenPage(t *testing.T) {
 	require.Contains(t, page, "/runs/"+d.undone.ID().String(), "runs that asked, also those that are rolled back")
 
 	at := candle.FormatTime(d.revised + 60)
-	close := "?from=" + candle.FormatTime(d.revised) + "&to=" + candle.FormatTime(d.revised+3600) + "&at=" + at
-	near := readJSON[tokenAnswer](t, w, "/api"+path+close)
-	require.EqualValues(t, 60, near.Bucket)
-	require.NotNil(t, near.Candle)
+	near := "?from=" + candle.FormatTime(d.revised) + "&to=" + candle.FormatTime(d.revised+3600) + "&at=" + at
+	closer := readJSON[tokenAnswer](t, w, "/api"+path+near)
+	require.EqualValues(t, 60, closer.Bucket)
+	require.NotNil(t, closer.Candle)
 	var runs, whys []string
-	for _, v := range near.Candle.Versions {
+	for _, v := range closer.Candle.Versions {
 		runs, whys = append(runs, v.RunID), append(whys, v.Why)
 		require.Equal(t, v.RunID == d.second.ID().String(), v.Served)
 	}
@@ -184,7 +184,7 @@ func TestTokenPage(t *testing.T) {
 	require.Equal(t, "not served: its run is rolled back", whys[0])
 	require.Equal(t, "served: of the highest quality, from the newest run", whys[1])
 	require.Contains(t, whys[3], "is below 122")
-	html := w.get(t, path+close).body
+	html := w.get(t, path+near).body
 	require.Contains(t, html, "served: of the highest quality, from the newest run")
 	require.Contains(t, html, `class="selected"`)
 

@@ -4,10 +4,8 @@ package clickhousetest
 
 import (
 	_ "embed"
-	"os"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -34,9 +32,9 @@ var Full = History{Runs: 10_000, Chunks: 1_000_000, Candles: 20_000_000, Tokens:
 // small is a thousandth of it.
 var small = History{Runs: 100, Chunks: 1_000, Candles: 20_000, Tokens: 100}
 
-// FromEnvironment is the full history where QUANTBOT_BENCH_FULL is set, else a small one.
-func FromEnvironment() History {
-	if full, err := strconv.ParseBool(os.Getenv("QUANTBOT_BENCH_FULL")); err == nil && full {
+// Sized is the full history where full is a true value (QUANTBOT_BENCH_FULL=1), else a small one.
+func Sized(full string) History {
+	if yes, err := strconv.ParseBool(full); err == nil && yes {
 		return Full
 	}
 	return small
@@ -54,8 +52,7 @@ var (
 // of a chunk was rejected, and every 25th chunk failed.
 //
 // exec runs a statement on the database.
-func (h History) Fill(t testing.TB, exec func(statement string)) {
-	t.Helper()
+func (h History) Fill(exec func(statement string)) {
 	numbers := strings.NewReplacer(
 		"{runs}", strconv.Itoa(h.Runs),
 		"{chunks}", strconv.Itoa(h.Chunks),
