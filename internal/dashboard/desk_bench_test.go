@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -39,7 +40,7 @@ var deskBenchPages = []struct{ name, path string }{
 func BenchmarkDeskPages(b *testing.B) {
 	w := setup(b, func(_ map[string]string, o *board.Options) { o.Now = func() time.Time { return clickhousetest.End } })
 	h := clickhousetest.Sized(os.Getenv("QUANTBOT_BENCH_FULL"))
-	h.Fill(func(statement string) { w.env.ClickHouse(b, qualified(statement, w.env.Database)) })
+	h.Fill(func(statement string) { execute(b, w, statement) })
 	address := func(offset int) string {
 		return strings.TrimSpace(w.env.ClickHouse(b, fmt.Sprintf("SELECT DISTINCT token_address FROM %s.ohlcv_ingestion_tasks ORDER BY token_address LIMIT 1 OFFSET %d", w.env.Database, offset)))
 	}
@@ -72,7 +73,17 @@ func engineCPU(b *testing.B, w *world) float64 {
 	return millis
 }
 
-// qualified names the database in a statement that writes: this way in has no current one.
-func qualified(statement, database string) string {
-	return strings.Replace(statement, "INSERT INTO ", "INSERT INTO "+database+".", 1)
+// execute runs a statement that may take minutes.
+func execute(b *testing.B, w *world, statement string) {
+	b.Helper()
+	address := fmt.Sprintf("http://%s:%d/?database=%s", w.env.Host, w.env.HTTPPort, w.env.Database)
+	request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, address, strings.NewReader(statement))
+	require.NoError(b, err)
+	request.SetBasicAuth(w.env.User, w.env.Password)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(b, err)
+	defer response.Body.Close()
+	said, err := io.ReadAll(response.Body)
+	require.NoError(b, err)
+	require.Equal(b, http.StatusOK, response.StatusCode, string(said))
 }

@@ -188,6 +188,9 @@ func TestTokenPage(t *testing.T) {
 	require.Contains(t, html, "served: of the highest quality, from the newest run")
 	require.Contains(t, html, `class="selected"`)
 
+	alone := readJSON[tokenAnswer](t, w, "/api"+path+"?at="+at)
+	require.Equal(t, candle.Range{From: d.revised + 60 - 150*60, To: d.revised + 60 + 150*60}, alone.Range, "the candle is in the middle")
+
 	hour := readJSON[tokenAnswer](t, w, "/api"+path+day+"&bucket=1h")
 	require.EqualValues(t, 3600, hour.Bucket)
 	require.EqualValues(t, 60, hour.Candles[0].Candles)

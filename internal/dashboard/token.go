@@ -121,7 +121,10 @@ func (t *tokenData) read(q *query, now time.Time) {
 		q.problem("from must be before to")
 		return
 	}
-	t.at = t.Interval.Truncate(q.seconds("at"))
+	if t.at = t.Interval.Truncate(q.seconds("at")); t.at != 0 && from == 0 && to == 0 {
+		half := usualBuckets / 2 * t.Interval.Seconds()
+		from, to = max(t.at-half, 1), t.at+half
+	}
 	scope := t.scope()
 	known := scope.Stored // what was asked for may reach far beyond the life of the token
 	if known.Empty() {

@@ -12,8 +12,11 @@ function show(link) {
   readout.textContent = link.querySelector("title").textContent;
 }
 
-// open replaces the table of versions with that of another candle, and marks the candle.
+let latest = null;
+
+// open replaces the table of versions with that of another candle, and marks the candle. Of several the last one counts.
 async function open(link) {
+  latest = link;
   const place = document.getElementById("candle");
   place.setAttribute("aria-busy", "true");
   try {
@@ -21,12 +24,14 @@ async function open(link) {
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const found = page.getElementById("candle");
     if (!response.ok || !found) throw new Error("no versions in the answer");
+    if (latest !== link) return;
     place.replaceChildren(...found.childNodes);
     chart.querySelector(".selected")?.remove();
     const hit = link.querySelector(".hit").cloneNode();
     hit.setAttribute("class", "selected");
     link.prepend(hit);
     history.replaceState(null, "", link.href.baseVal);
+    place.scrollIntoView({ block: "nearest" });
   } catch {
     location.assign(link.href.baseVal); // the whole page says what is wrong
   } finally {
@@ -35,6 +40,9 @@ async function open(link) {
 }
 
 if (chart && readout) {
+  const box = chart.closest(".scroll");
+  const selected = chart.querySelector(".selected");
+  box.scrollLeft = selected ? selected.getBoundingClientRect().left - box.clientWidth / 2 : box.scrollWidth; // else the latest first
   const all = candles();
   const last = all.at(-1);
   if (last) last.tabIndex = 0;
