@@ -87,7 +87,10 @@ func drawChart(t *tokenData) chart {
 		c.Gaps[i].Y, c.Gaps[i].Height = priceTop, priceHeight
 		c.Gaps[i].Title = "Gap " + c.Gaps[i].Title
 	}
-	c.Prices, c.Times = s.priceTicks(), s.timeTicks(t.Range)
+	c.Times = s.timeTicks(t.Range)
+	if len(t.Candles) > 0 {
+		c.Prices = s.priceTicks()
+	}
 	c.Summary = summary(t, len(c.Gaps))
 	return c
 }
