@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,8 +33,8 @@ var deskBenchPages = []struct{ name, path string }{
 	{"quality by run", "/quality?from=2025-01-01&by=run"},
 }
 
-// BenchmarkDeskPages measures what coverage, tokens and quality take at the server: median-ms is of all answers, engine-cpu-ms what
-// ClickHouse worked for one, which a busy machine does not change.
+// BenchmarkDeskPages measures what coverage, tokens and quality take at the server: median-ms is of all answers, cpu-ms/op what
+// ClickHouse and the dashboard compute for one.
 // QUANTBOT_BENCH_FULL=1 makes it 10,000 runs, 1,000,000 chunks, 20 M candles and 100,000 tokens.
 func BenchmarkDeskPages(b *testing.B) {
 	w := setup(b, func(_ map[string]string, o *board.Options) { o.Now = func() time.Time { return clickhousetest.End } })
@@ -49,7 +48,7 @@ func BenchmarkDeskPages(b *testing.B) {
 		path := places.Replace(page.path)
 		b.Run(page.name, func(b *testing.B) {
 			var took []float64
-			before := engineCPU(b, w)
+			before := w.cpuMillis(b)
 			for b.Loop() {
 				began := time.Now()
 				if a := w.get(b, path); a.StatusCode != http.StatusOK {
@@ -59,18 +58,9 @@ func BenchmarkDeskPages(b *testing.B) {
 			}
 			slices.Sort(took)
 			b.ReportMetric(took[len(took)/2], "median-ms")
-			b.ReportMetric((engineCPU(b, w)-before)/float64(b.N), "engine-cpu-ms")
+			b.ReportMetric((w.cpuMillis(b)-before)/float64(b.N), "cpu-ms/op")
 		})
 	}
-}
-
-// engineCPU is the processor time that ClickHouse's queries have taken, in milliseconds.
-func engineCPU(b *testing.B, w *world) float64 {
-	b.Helper()
-	text := w.env.ClickHouse(b, "SELECT sum(value) / 1e3 FROM system.events WHERE event = 'OSCPUVirtualTimeMicroseconds'")
-	millis, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	require.NoError(b, err)
-	return millis
 }
 
 // execute runs a statement that may take minutes.
