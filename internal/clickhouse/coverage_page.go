@@ -9,12 +9,12 @@ import (
 	"quantbot/internal/candle"
 )
 
-// CoverageScope is what was asked for at an interval.
+// CoverageScope is what runs asked for at an interval.
 type CoverageScope struct {
 	Interval candle.Interval `json:"interval"`
-	// Sources are the services that answered, in order.
+	// Sources are the services that runs asked, also as fallbacks, in order.
 	Sources []string `json:"sources"`
-	// Range reaches from the first to the last moment that was asked for.
+	// Range reaches over the ranges of all runs.
 	Range candle.Range `json:"range"`
 }
 

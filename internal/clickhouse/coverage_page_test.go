@@ -23,6 +23,9 @@ func TestCoverageScopesAndPages(t *testing.T) {
 	require.Zero(t, total)
 
 	run := newRun(0)
+	run.Manifest.Range.To, run.Manifest.Fallbacks = day0+2*86400, []string{"binance"}
+	require.NoError(t, db.Started(t.Context(), run))
+	require.NoError(t, db.Started(t.Context(), newRun(1)))
 	var tokens []candle.Token
 	var chunks []backfill.Chunk
 	for i := range 5 {
@@ -37,7 +40,7 @@ func TestCoverageScopesAndPages(t *testing.T) {
 
 	scopes, err = db.CoverageScopes(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []CoverageScope{{Interval: candle.Interval1m, Sources: []string{"birdeye"}, Range: candle.Range{From: day0, To: day0 + 2*86400}}}, scopes)
+	require.Equal(t, []CoverageScope{{Interval: candle.Interval1m, Sources: []string{"binance", "birdeye"}, Range: candle.Range{From: day0, To: day0 + 2*86400}}}, scopes)
 	for _, c := range []struct {
 		text          string
 		offset, total int

@@ -145,7 +145,7 @@ func (c *coverageData) scope() clickhouse.CoverageScope {
 	return clickhouse.CoverageScope{Interval: c.Interval}
 }
 
-// sourcesAt are those that answered at the interval, and the chosen one.
+// sourcesAt are those that were asked at the interval, and the chosen one.
 func sourcesAt(scopes []clickhouse.CoverageScope, interval candle.Interval, chosen string) (sources []string) {
 	for _, s := range scopes {
 		if s.Interval == interval {

@@ -40,6 +40,7 @@ func fillDesk(t testing.TB, w *world) *desk {
 	d := &desk{now: time.Now().UTC().Truncate(time.Minute)}
 	d.first, d.second, d.undone = d.run(-72*time.Hour), d.run(-48*time.Hour), d.run(-24*time.Hour)
 	d.hollow, d.broken = d.run(-12*time.Hour), d.run(-6*time.Hour)
+	d.hollow.Manifest.Fallbacks = []string{"geckoterminal"}
 	market := simmarket.NewMarket(1)
 	d.tokens = d.busiest(market, 8)
 	for i, token := range d.tokens {

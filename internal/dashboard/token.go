@@ -49,7 +49,7 @@ type tokenData struct {
 	Buckets []bucket      `json:"-"` // to choose from
 	Presets []preset      `json:"-"`
 	Chart   chart         `json:"-"`
-	Sources []string      `json:"-"` // that answered at this interval
+	Sources []string      `json:"-"` // that were asked at this interval
 	Legend  []verdictLook `json:"-"`
 	// ChosenBucket is the one of the address; empty = what fits.
 	ChosenBucket string `json:"-"`
