@@ -22,8 +22,8 @@ type coverageHistory interface {
 
 // What one page of coverage may cost: about so many candles are judged, for no more tokens and days than a screen takes.
 const (
-	mostJudgedCandles = 1_000_000
-	mostTokens        = 50
+	mostJudgedCandles = 800_000
+	mostTokens        = 40
 	leastTokens       = 5
 	mostDays          = 92
 	usualDays         = 31
@@ -116,7 +116,7 @@ func (d *Dashboard) loadCoverage(r *http.Request) (content, error) {
 func (c *coverageData) read(q *query, now time.Time) {
 	c.Source, c.Text = q.text("source"), q.text("token")
 	c.Validation = q.validation("validation")
-	c.Page = q.number("page", 1, 1, mostTokenPages)
+	c.Page = q.number("page", 1, mostTokenPages)
 	c.Interval = q.interval("interval")
 	if c.Interval == 0 {
 		c.Interval = usualInterval(c.Intervals())

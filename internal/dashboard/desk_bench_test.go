@@ -3,9 +3,11 @@ package dashboard_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +68,7 @@ func BenchmarkDeskPages(b *testing.B) {
 // execute runs a statement that may take minutes.
 func execute(b *testing.B, w *world, statement string) {
 	b.Helper()
-	address := fmt.Sprintf("http://%s:%d/?database=%s", w.env.Host, w.env.HTTPPort, w.env.Database)
+	address := "http://" + net.JoinHostPort(w.env.Host, strconv.Itoa(w.env.HTTPPort)) + "/?database=" + w.env.Database
 	request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, address, strings.NewReader(statement))
 	require.NoError(b, err)
 	request.SetBasicAuth(w.env.User, w.env.Password)

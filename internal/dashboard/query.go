@@ -64,15 +64,15 @@ func (q *query) oneOf(name string, known ...string) string {
 	return value
 }
 
-// number reads a whole number within [least, most].
-func (q *query) number(name string, missing, least, most int) int {
+// number reads a whole number within [1, most].
+func (q *query) number(name string, missing, most int) int {
 	text := q.text(name)
 	if text == "" {
 		return missing
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < least || n > most {
-		q.problem("%s must be a whole number between %d and %d", name, least, most)
+	if err != nil || n < 1 || n > most {
+		q.problem("%s must be a whole number between 1 and %d", name, most)
 		return missing
 	}
 	return n

@@ -111,9 +111,9 @@ func (d *Dashboard) loadRun(r *http.Request) (content, error) {
 	q := readQuery(r, d.cfg.Now)
 	chunks := clickhouse.ChunkPage{
 		Status: q.oneOf("chunk_status", chunkStatuses...), Token: q.text("chunk_token"), Order: q.oneOf("order", chunkOrders...),
-		Limit: q.number("limit", chunksPerPage, 1, mostChunksInPage),
+		Limit: q.number("limit", chunksPerPage, mostChunksInPage),
 	}
-	pageNumber := q.number("page", 1, 1, mostChunkPages)
+	pageNumber := q.number("page", 1, mostChunkPages)
 	done := q.oneOf("did", actionNames...)
 	if err := q.err(); err != nil {
 		return content{}, err

@@ -88,7 +88,7 @@ func (d *Dashboard) loadRuns(r *http.Request) (content, error) {
 	}
 	search := clickhouse.RunSearch{
 		Status: filter.Status, Source: filter.Source, Token: filter.Token, Since: q.time("since"), Until: q.time("until"),
-		Text: filter.Search, After: q.position("after"), Limit: q.number("limit", runsPerPage, 1, mostRunsInPage),
+		Text: filter.Search, After: q.position("after"), Limit: q.number("limit", runsPerPage, mostRunsInPage),
 	}
 	if err := q.err(); err != nil {
 		return content{}, err
