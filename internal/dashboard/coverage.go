@@ -24,7 +24,7 @@ type coverageHistory interface {
 const (
 	mostJudgedCandles = 800_000
 	mostTokens        = 40
-	leastTokens       = 5
+	leastTokens       = 4
 	mostDays          = 92
 	usualDays         = 31
 	daySeconds        = 86_400
