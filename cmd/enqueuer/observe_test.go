@@ -193,5 +193,6 @@ func TestAWorkerKilledWhileItDelivers(t *testing.T) {
 		return b.env.ClickHouse(t, "SELECT count() FROM "+b.env.Database+".ohlcv_alerts") == "1\n"
 	}, time.Minute, 20*time.Millisecond)
 	require.Len(t, delivering, 2)
-	require.Equal(t, <-delivering, <-delivering)
+	once := <-delivering
+	require.Equal(t, once, <-delivering)
 }

@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -131,5 +130,5 @@ func TestInsertsAreObserved(t *testing.T) {
 	_, err := db.WriteChunk(t.Context(), newWrite(run, minutes(3, 1)))
 	require.Error(t, err)
 	require.Equal(t, []int{7, 3}, rows)
-	require.True(t, errors.Is(err, errs[1]), "the one that the caller hears")
+	require.ErrorIs(t, err, errs[1], "the one that the caller hears")
 }

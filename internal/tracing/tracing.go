@@ -77,8 +77,8 @@ func (c *complaints) Handle(error) {
 
 // Span begins a span; end it with what became of the work.
 func Span(ctx context.Context, name string, kind trace.SpanKind, attributes ...attribute.KeyValue) (spanned context.Context, end func(error)) {
-	spanned, span := otel.Tracer(scope).Start(ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(attributes...))
-	return spanned, func(err error) { finish(span, err) } //nolint:spancheck // whoever has this function ends it
+	spanned, span := otel.Tracer(scope).Start(ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(attributes...)) //nolint:spancheck // ended by the returned function
+	return spanned, func(err error) { finish(span, err) }                                                               //nolint:spancheck // whoever has this function ends it
 }
 
 func finish(span trace.Span, err error) {
