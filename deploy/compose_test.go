@@ -36,7 +36,7 @@ func TestComposeStartsInOrder(t *testing.T) {
 		require.NotEmpty(t, project.Services[name].Volumes, name)
 	}
 	require.Equal(t, types.ServiceConditionHealthy, project.Services["migrate"].DependsOn["clickhouse"].Condition)
-	for _, name := range []string{"worker", "enqueuer"} {
+	for _, name := range []string{"worker", "enqueuer", "dashboard"} {
 		require.Equal(t, types.ServiceConditionHealthy, project.Services[name].DependsOn["redis"].Condition, name)
 		require.Equal(t, types.ServiceConditionCompletedSuccessfully, project.Services[name].DependsOn["migrate"].Condition, name)
 	}
