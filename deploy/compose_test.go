@@ -14,7 +14,7 @@ import (
 func load(t *testing.T) *types.Project {
 	t.Helper()
 	options, err := cli.NewProjectOptions([]string{"../docker-compose.yml"},
-		cli.WithEnv([]string{"CLICKHOUSE_PASSWORD=secret"}), cli.WithProfiles([]string{"cli", "monitoring"}))
+		cli.WithEnv([]string{"CLICKHOUSE_PASSWORD=secret"}), cli.WithProfiles([]string{"cli", "dashboard", "monitoring"}))
 	require.NoError(t, err)
 	project, err := options.LoadProject(t.Context())
 	require.NoError(t, err)
