@@ -102,12 +102,12 @@ func (w *world) cycle(t *testing.T, plan backfill.Plan) (c cycle) {
 	return c
 }
 
-// each does it n times, as many at once as several workers do.
+// each does it n times, as many at once as a worker does.
 func each(t *testing.T, n int, do func(i int) error) {
 	t.Helper()
 	var next atomic.Int64
 	var group errgroup.Group
-	for range 64 {
+	for range 32 {
 		group.Go(func() error {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				if err := do(i); err != nil {
