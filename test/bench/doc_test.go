@@ -64,6 +64,7 @@ func TestFigures(t *testing.T) {
 		t.Skip("figures are measured by make bench")
 	}
 	only := regexp.MustCompile(*onlyFlag)
+	t.Cleanup(func() { _ = os.RemoveAll(built.dir) })
 	b := &bench{size: fullSize, began: time.Now()}
 	if *shortFlag {
 		b.size = shortSize

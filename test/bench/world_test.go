@@ -40,7 +40,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	w.Stores = stores
 	t.Cleanup(func() {
-		require.NoError(t, stores.Redis.FlushDB(context.Background()).Err())
+		require.NoError(t, stores.Redis.FlushDBAsync(context.Background()).Err())
 		require.NoError(t, stores.Close())
 	})
 	return w
@@ -131,14 +131,22 @@ func (w *world) fill(t *testing.T, plan backfill.Plan) (run backfill.Run, took t
 	return run, took
 }
 
+// stalled is how long a run may stand still before measuring it is given up.
+const stalled = 2 * time.Minute
+
 func (w *world) await(t *testing.T, run backfill.Run) *backfill.RunRecord {
 	t.Helper()
+	moved, pending := time.Now(), -1
 	for ticker := time.Tick(10 * time.Millisecond); ; <-ticker {
 		state, err := w.Ledger.State(t.Context(), run.ID())
 		require.NoError(t, err)
 		if state.Result != nil {
 			return state.Result
 		}
+		if state.Pending != pending {
+			moved, pending = time.Now(), state.Pending
+		}
+		require.Less(t, time.Since(moved), stalled, "the run stands still with %d chunks pending", pending)
 	}
 }
 
