@@ -8,7 +8,7 @@ import (
 	"github.com/go-faster/jx"
 )
 
-// The answers' candles are decoded value by value, without a struct of pointers in between: see docs/adr/0018.
+// The answers' candles are decoded value by value, without a struct of pointers in between: see docs/adr/0013.
 
 var (
 	errTrailing  = errors.New("something follows the JSON")
