@@ -62,6 +62,7 @@ type world struct {
 	inspector  *asynq.Inspector
 	conn       asynq.RedisConnOpt
 	source     *oneCandle
+	writer     *clickhouse.Writer
 	logger     *slog.Logger
 }
 
@@ -82,7 +83,8 @@ func setupOn(t *testing.T, env *localtest.Env) *world {
 	conn, err := asynq.ParseRedisURI(env.RedisURL)
 	require.NoError(t, err)
 	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn,
-		source: &oneCandle{asked: make(map[candle.Range]int)}, logger: logger}
+		source: &oneCandle{asked: make(map[candle.Range]int)}, writer: clickhouse.NewWriter(stores.History), logger: logger}
+	t.Cleanup(w.writer.Close)
 	t.Cleanup(func() { require.NoError(t, w.inspector.Close()) })
 	w.reconciler = stores.Reconciler("test", logger, time.Now)
 	return w
@@ -120,7 +122,7 @@ func (w *world) handler() *tasks.Handler {
 	return &tasks.Handler{
 		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: w.logger, Finisher: w.Finisher(w.logger, time.Now),
 		Leases: &backfill.Leases{Ledger: w.Ledger, Logger: w.logger},
-		Filler: &backfill.Filler{Source: only(w.source), Store: w.History, Worker: "w", Version: "v", Now: time.Now},
+		Filler: &backfill.Filler{Source: only(w.source), Store: w.writer, Worker: "w", Version: "v", Now: time.Now},
 	}
 }
 
@@ -145,7 +147,7 @@ func (w *world) ended(t *testing.T, run backfill.Run) (record backfill.RunRecord
 		var err error
 		record, err = w.History.Run(t.Context(), run.ID())
 		return err == nil && record.Status != backfill.StatusRunning
-	}, 30*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	return record
 }
 
