@@ -35,6 +35,12 @@ const benchTokens = 5_000
 // runIDSQL is the id of the nth generated run in SQL: its start, as UUIDv7 has it, and a hash.
 const runIDSQL = `toUUID(concat(substring(h, 1, 8), '-', substring(h, 9, 4), '-7', substring(h, 14, 3), '-8', substring(h, 18, 3), '-', substring(h, 21, 12)))`
 
+// runColumns are in the order of the statement below.
+const runColumns = `run_id, attempt, phase, recorded_at, started_at, completed_at, status, script_version, git_commit_hash, git_branch, git_dirty,
+	cli_args, env_info, input_hash, source_tier, candles_fetched, candles_inserted, candles_rejected, candles_deduplicated, tokens_processed,
+	errors_count, error_message, zero_volume_count, dedup_mode, dedup_completed_at, planned_chunks, retried_chunks, cancelled_chunks,
+	candles_dropped, api_calls, credits, source, interval_seconds, range_from, range_to, validation, started_by, halt_rejection_rate, fallbacks, max_credits`
+
 // fill generates runs (one of ten failed, one of fifty cancelled; the first has a tenth of all chunks), chunks and candles
 // on the server.
 func (s size) fill(t testing.TB, w *world) {
@@ -46,7 +52,7 @@ func (s size) fill(t testing.TB, w *world) {
 	big := s.chunks / 10
 	each := max((s.chunks-big)/max(s.runs-1, 1), 1)
 	for _, phase := range []string{"running", "ended"} {
-		w.env.ClickHouse(t, fmt.Sprintf(`INSERT INTO %s.ohlcv_run_lifecycle SELECT %s AS run_id, 1 AS attempt, '%s' AS phase, now64(6) AS recorded_at,
+		w.env.ClickHouse(t, fmt.Sprintf(`INSERT INTO %s.ohlcv_run_lifecycle (%s) SELECT %s AS run_id, 1 AS attempt, '%s' AS phase, now64(6) AS recorded_at,
 			fromUnixTimestamp64Milli(toInt64(1700000000000 + n * 600000), 'UTC') AS started_at,
 			if(phase = 'ended', started_at + toIntervalSecond(90 + n %% 400), NULL) AS completed_at,
 			multiIf(phase = 'running', 'running', n %% 10 = 3, 'failed', n %% 50 = 7, 'cancelled', 'completed') AS status, 'v1.4.2' AS script_version,
@@ -60,7 +66,7 @@ func (s size) fill(t testing.TB, w *world) {
 			if(n %% 4 = 0, 'geckoterminal', 'birdeye') AS source, 60 AS interval_seconds, toDateTime('2025-01-01 00:00:00', 'UTC') AS range_from,
 			toDateTime('2025-01-04 00:00:00', 'UTC') AS range_to, 'lenient' AS validation, concat(['ana', 'ben', 'cho'][n %% 3 + 1], '@desk') AS started_by,
 			0 AS halt_rejection_rate, [] AS fallbacks, 0 AS max_credits
-			FROM (SELECT number AS n, %s AS h FROM numbers(%d))`, db, runIDSQL, phase, big, each, h("number"), s.runs))
+			FROM (SELECT number AS n, %s AS h FROM numbers(%d))`, db, runColumns, runIDSQL, phase, big, each, h("number"), s.runs))
 	}
 	columns := "run_id, attempt, chunk_id, chain, token_address, interval_seconds, range_from, range_to, status, candles_fetched, candles_inserted, candles_rejected, candles_deduplicated, zero_volume_count, candles_dropped, api_calls, credits, error_message, error_class, source, executions, worker, script_version, started_at, ended_at"
 	w.env.ClickHouse(t, fmt.Sprintf(`INSERT INTO %s.ohlcv_ingestion_tasks (%s) SELECT %s AS run_id, 1, substring(lower(hex(SHA256(toString(c)))), 1, 24), 'solana',
