@@ -63,7 +63,8 @@ func TestFigures(t *testing.T) {
 	if !*figuresFlag {
 		t.Skip("figures are measured by make bench")
 	}
-	only := regexp.MustCompile(*onlyFlag)
+	only, err := regexp.Compile(*onlyFlag)
+	require.NoError(t, err, "-figures.only")
 	t.Cleanup(func() { _ = os.RemoveAll(built.dir) })
 	b := &bench{size: fullSize, began: time.Now()}
 	if *shortFlag {
@@ -90,10 +91,12 @@ func TestFigures(t *testing.T) {
 		if group.name == "run" && *runFlag == 0 || !only.MatchString(group.name) {
 			continue
 		}
+		b.measured = true
 		if !t.Run(group.name, func(t *testing.T) { group.measure(t, b) }) {
 			b.broken = append(b.broken, group.name)
 		}
 	}
+	require.True(t, b.measured, "no group matches -figures.only=%s", *onlyFlag)
 	b.print()
 	if *outFlag != "" {
 		require.NoError(t, b.write(*outFlag))

@@ -19,10 +19,11 @@ import (
 
 // bench gathers figures.
 type bench struct {
-	size    size
-	began   time.Time
-	figures []*figure
-	broken  []string
+	size     size
+	began    time.Time
+	figures  []*figure
+	broken   []string
+	measured bool // whether anything was asked for
 }
 
 // figure is something measured in several rounds.
