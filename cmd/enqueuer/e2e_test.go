@@ -351,6 +351,7 @@ func TestBadInputGetsOneClearSentence(t *testing.T) {
 		"two worklists":      {ingest("--token", token, "--tokens", "x"), "one worklist only"},
 		"halt rate too high": {ingest("--token", token, "--halt-rejection-rate", "50"), "--halt-rejection-rate"},
 		"unknown flag":       {ingest("--no-such-flag"), "unknown flag"},
+		"misspelt command":   {[]string{"ohlcv", "runs-lists"}, `unknown command "runs-lists" for "quantbot ohlcv"`},
 		"unknown status":     {[]string{"ohlcv", "runs-list", "--status", "great"}, "--status"},
 		"details without id": {[]string{"ohlcv", "runs-details"}, "accepts 1 arg"},
 		"unknown dedup mode": {ingest("--token", token, "--dedup-mode", "magic"), "--dedup-mode"},
