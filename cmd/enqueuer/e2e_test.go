@@ -351,6 +351,8 @@ func TestBadInputGetsOneClearSentence(t *testing.T) {
 		"two worklists":      {ingest("--token", token, "--tokens", "x"), "one worklist only"},
 		"halt rate too high": {ingest("--token", token, "--halt-rejection-rate", "50"), "--halt-rejection-rate"},
 		"unknown flag":       {ingest("--no-such-flag"), "unknown flag"},
+		"negative window":    {[]string{"ohlcv", "dedup-sweep", "--older-than", "-1d", "--yes"}, "--older-than must not be negative"},
+		"negative patience":  {[]string{"ohlcv", "validate-duplicates", "--stuck-after", "-1d"}, "--stuck-after must not be negative"},
 		"misspelt command":   {[]string{"ohlcv", "runs-lists"}, `unknown command "runs-lists" for "quantbot ohlcv"`},
 		"unknown status":     {[]string{"ohlcv", "runs-list", "--status", "great"}, "--status"},
 		"details without id": {[]string{"ohlcv", "runs-details"}, "accepts 1 arg"},
