@@ -151,7 +151,11 @@ func TestDiffAsOfAndExport(t *testing.T) {
 	query := []string{"ohlcv", "query", "--token", tokens[0].Address, "--from", "2025-03-01", "--to", "2025-03-02", "--limit", "9999", "--format", "json"}
 	then := b.ok(t, query...).stdout
 	second := fmt.Sprint(b.backfill(t, 2, day...)["run_id"])
-	require.NotEqual(t, then, b.ok(t, query...).stdout)
+	whole := b.ok(t, query...)
+	require.NotEqual(t, then, whole.stdout)
+	require.Empty(t, whole.stderr)
+	require.Contains(t, b.ok(t, append(query, "--limit", "5")...).stderr, "only the first 5 are shown")
+	require.Contains(t, b.ok(t, append(query, "--limit", "5", "--resample", "1h")...).stderr, "only the first 5 are shown")
 	require.Equal(t, then, b.ok(t, append(query, "--as-of", first)...).stdout, "what a backtest saw")
 	require.Equal(t, exitUsage, b.run(t, append(query, "--as-of", "yesteryear")...).code)
 

@@ -160,7 +160,15 @@ func (a *app) query(ctx context.Context, history *clickhouse.DB, s clickhouse.Se
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
+	a.noteLimit(err, limit)
 	return a.printCandles(candles, format)
+}
+
+// noteLimit says that there is more than what is printed: a result that was cut must not pass for a whole one.
+func (a *app) noteLimit(err error, limit int) {
+	if errors.Is(err, errEnough) {
+		fmt.Fprintf(a.stderr, "only the first %d are shown: there are more, see --limit and %s ohlcv export\n", limit, programName())
+	}
 }
 
 func (a *app) printCandles(candles []printedCandle, format string) error {
