@@ -199,6 +199,10 @@ func TestCallsBecomeCandlesAndARunRow(t *testing.T) {
 	require.Equal(t, 0, details.code, details.stderr)
 	require.Contains(t, details.stdout, "identity holds")
 	require.Contains(t, details.stdout, `"BIRDEYE_API_KEY":"***"`)
+	clean := row(t, b.run(t, "ohlcv", "runs-details", id, "--failed", "--format", "json").stdout)
+	for _, list := range []string{"failures", "rejected_by_rule", "tasks"} {
+		require.Equal(t, []any{}, clean[list], list)
+	}
 	list := b.run(t, "ohlcv", "runs-list", "--format", "json", "--limit", "1")
 	require.Contains(t, list.stdout, id)
 	require.Equal(t, 0, b.run(t, "ohlcv", "runs-watch", id).code)

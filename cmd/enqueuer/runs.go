@@ -130,7 +130,7 @@ type runDetails struct {
 	IdentityHolds bool                       `json:"identity_holds"`
 	Failures      []clickhouse.FailedGroup   `json:"failures"`
 	Rejected      []clickhouse.RejectedCount `json:"rejected_by_rule"`
-	Tasks         []clickhouse.Task          `json:"tasks,omitempty"`
+	Tasks         []clickhouse.Task          `json:"tasks,omitzero"`
 	// Repairs is what reconcilers did for the run, as long as Redis has it.
 	Repairs map[backfill.RepairAction]int64 `json:"repairs,omitempty"`
 }

@@ -45,6 +45,12 @@ func TestARollbackUncoversWhatWasThereBefore(t *testing.T) {
 	require.EqualValues(t, 3, preview.Disappearing)
 	require.Equal(t, []FallBack{{RunID: old.ID(), Candles: 3}}, preview.FallBacks, "the first two are served by the later run")
 	require.Empty(t, preview.Removed)
+	nobodys, err := db.PreviewRollback(t.Context(), old.ID())
+	require.NoError(t, err)
+	require.Empty(t, nobodys.FallBacks)
+	for _, list := range []any{nobodys.Removed, nobodys.Relying, nobodys.FallBacks} {
+		require.NotNil(t, list, "JSON has empty lists, not null")
+	}
 
 	require.NoError(t, db.RollBack(t.Context(), bad.ID(), someone, false))
 	require.Equal(t, append(minutes(2, 3), minutes(5, 1)[2:]...), served(t, db))
