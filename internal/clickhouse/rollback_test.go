@@ -111,6 +111,33 @@ func TestASweepRemovesOnlyWhatIsRedundant(t *testing.T) {
 	require.Equal(t, minutes(2, 3), served(t, db))
 }
 
+// A rollback is refused for what it would need, and for nothing else.
+func TestARollbackNeedsNeitherTheRunsOwnVersionsNorPurgedOnes(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	purged := ranAndEnded(t, db, 0, minutes(5, 1))
+	run := newRun(1)
+	silent := minutes(5, 2)
+	for i := range silent {
+		silent[i].Volume = 0
+	}
+	mustWrite(t, db, newWrite(run, silent)) // the chunk is answered again, and better
+	mustWrite(t, db, newWrite(run, minutes(5, 2)))
+	end(t, db, run)
+	swept, err := db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.EqualValues(t, 10, swept[0].Redundant)
+	preview, err := db.PreviewRollback(t.Context(), run.ID())
+	require.NoError(t, err)
+	require.Equal(t, []RemovedMonth{{Month: 202401, Versions: 5}}, preview.Removed, "the other run's")
+
+	require.NoError(t, db.RollBack(t.Context(), purged.ID(), someone, false))
+	require.ErrorContains(t, db.RollBack(t.Context(), run.ID(), someone, false), "5 of 2024-01", "the other may be restored")
+	_, err = db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
+}
+
 func TestAPurgeEndsTheTimeForRestoring(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
