@@ -99,7 +99,7 @@ func (o *selectionFlags) moment(ctx context.Context, history *clickhouse.DB, now
 	if run.CompletedAt == nil {
 		return time.Time{}, &exitError{exitRefused, fmt.Errorf("--as-of: run %s has not ended yet", runID)}
 	}
-	return *run.CompletedAt, nil
+	return history.EndMoment(ctx, runID)
 }
 
 func (a *app) queryCommand() *cobra.Command {

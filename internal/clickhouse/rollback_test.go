@@ -187,6 +187,42 @@ func TestAMomentWithoutItsVersionsIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "have been removed", "whatever is read: what is missing is not known per token")
 }
 
+// The clock of the worker that ends a run may be behind the server's: what was served when it had ended has its candles, and
+// the moment between the two clocks is refused once the candles of before are gone.
+func TestAMomentOfARunWhoseClockIsBehind(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	old := ranAndEnded(t, db, 0, minutes(5, 1))
+	before, err := db.EndMoment(t.Context(), old.ID())
+	require.NoError(t, err)
+	run := newRun(1)
+	write := newWrite(run, minutes(5, 2))
+	mustWrite(t, db, write)
+	require.NoError(t, db.Started(t.Context(), run))
+	require.NoError(t, db.Finished(t.Context(), backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: before.Add(-time.Minute)}))
+	read := func(moment time.Time) (got []candle.Candle, err error) {
+		err = db.CandlesAsOf(t.Context(), moment, token, candle.Interval1m, candle.Range{From: 0, To: 1 << 32}, func(batch []candle.Candle) error {
+			got = append(got, batch...)
+			return nil
+		})
+		return got, err
+	}
+	end, err := db.EndMoment(t.Context(), run.ID())
+	require.NoError(t, err)
+	got, err := read(end)
+	require.NoError(t, err)
+	require.Equal(t, minutes(5, 2), got)
+	got, err = read(before)
+	require.NoError(t, err)
+	require.Equal(t, minutes(5, 1), got)
+
+	swept, err := db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.EqualValues(t, 5, swept[0].Redundant)
+	_, err = read(before)
+	require.ErrorContains(t, err, "have been removed")
+}
+
 // Runs are written, ended and written again while one sweep after another goes through their month: each candle stays
 // served by the newest run that has it.
 func TestSweepsBesideInsertsLoseNothing(t *testing.T) {
