@@ -103,7 +103,7 @@ the runs that the candles come from. Without --token it is all tokens. Rows are 
 				if selection.AsOf, err = o.moment(cmd.Context(), history, a.now()); err != nil {
 					return err
 				}
-				return a.export(cmd.Context(), history, selection, length, out, format)
+				return momentRefused(a.export(cmd.Context(), history, selection, length, out, format))
 			})
 		},
 	}

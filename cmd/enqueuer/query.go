@@ -102,6 +102,14 @@ func (o *selectionFlags) moment(ctx context.Context, history *clickhouse.DB, now
 	return history.EndMoment(ctx, runID)
 }
 
+// momentRefused turns a moment that cannot be read any more into exit code 3.
+func momentRefused(err error) error {
+	if errors.Is(err, clickhouse.ErrMomentGone) {
+		return &exitError{exitRefused, fmt.Errorf("--as-of: %w", clickhouse.ErrMomentGone)}
+	}
+	return err
+}
+
 func (a *app) queryCommand() *cobra.Command {
 	var o selectionFlags
 	var format string
@@ -133,9 +141,9 @@ func (a *app) queryCommand() *cobra.Command {
 					return err
 				}
 				if length > 0 {
-					return a.queryBuckets(cmd.Context(), history, selection, length, limit, format)
+					return momentRefused(a.queryBuckets(cmd.Context(), history, selection, length, limit, format))
 				}
-				return a.query(cmd.Context(), history, selection, limit, format)
+				return momentRefused(a.query(cmd.Context(), history, selection, limit, format))
 			})
 		},
 	}

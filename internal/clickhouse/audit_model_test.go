@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -329,7 +328,7 @@ func (m *auditModel) lookBack() {
 		got = append(got, batch...)
 		return nil
 	})
-	if err != nil && n < m.swept && strings.Contains(err.Error(), "have been removed") {
+	if n < m.swept && errors.Is(err, ErrMomentGone) {
 		return
 	}
 	m.must(err)
