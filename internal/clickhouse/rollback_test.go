@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -155,6 +156,19 @@ func TestAPurgeEndsTheTimeForRestoring(t *testing.T) {
 	require.ErrorIs(t, db.RollBack(t.Context(), run.ID(), someone, false), ErrPurging)
 	require.EqualValues(t, 2, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
 	require.NoError(t, db.RollBack(t.Context(), other.ID(), someone, false))
+}
+
+// The purge of a large run counts its versions in bounded memory: a set of them would take three times what is allowed here.
+func TestAPurgeCountsInBoundedMemory(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	run := newRun(0)
+	fill(t, db, run, 3_000_000)
+	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
+	ctx := driver.Context(t.Context(), driver.WithSettings(driver.Settings{"max_memory_usage": 150_000_000, "max_threads": 2}))
+	found, err := db.Sweep(ctx, Sweep{DryRun: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 3_000_000, found[0].Purged)
 }
 
 // A moment whose versions are gone is refused, also where the purge has left nothing at all to read.
