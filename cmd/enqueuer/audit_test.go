@@ -151,7 +151,11 @@ func TestDiffAsOfAndExport(t *testing.T) {
 	query := []string{"ohlcv", "query", "--token", tokens[0].Address, "--from", "2025-03-01", "--to", "2025-03-02", "--limit", "9999", "--format", "json"}
 	then := b.ok(t, query...).stdout
 	second := fmt.Sprint(b.backfill(t, 2, day...)["run_id"])
-	require.NotEqual(t, then, b.ok(t, query...).stdout)
+	whole := b.ok(t, query...)
+	require.NotEqual(t, then, whole.stdout)
+	require.Empty(t, whole.stderr)
+	require.Contains(t, b.ok(t, append(query, "--limit", "5")...).stderr, "only the first 5 are shown")
+	require.Contains(t, b.ok(t, append(query, "--limit", "5", "--resample", "1h")...).stderr, "only the first 5 are shown")
 	require.Equal(t, then, b.ok(t, append(query, "--as-of", first)...).stdout, "what a backtest saw")
 	require.Equal(t, exitUsage, b.run(t, append(query, "--as-of", "yesteryear")...).code)
 
@@ -179,6 +183,13 @@ func TestDiffAsOfAndExport(t *testing.T) {
 	require.Equal(t, []string{first}, m.RunIDs)
 	digest := sha256.Sum256(text)
 	require.Equal(t, hex.EncodeToString(digest[:]), m.SHA256)
+
+	b.ok(t, "ohlcv", "dedup-sweep", "--older-than", "0", "--yes")
+	gone := b.run(t, append(query, "--as-of", first)...)
+	require.Equal(t, exitRefused, gone.code)
+	require.Regexp(t, `^quantbot: --as-of: versions .* have been removed by a sweep or purge: only later moments can be read\n$`, gone.stderr)
+	require.Equal(t, exitRefused, b.run(t, append(span, "--out", filepath.Join(dir, "gone.csv"), "--as-of", first)...).code)
+	require.NoFileExists(t, filepath.Join(dir, "gone.csv"))
 	require.Equal(t, truth(simmarket.NewMarket(1), tokens, candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}), m.Rows)
 }
 

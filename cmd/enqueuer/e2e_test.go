@@ -199,6 +199,10 @@ func TestCallsBecomeCandlesAndARunRow(t *testing.T) {
 	require.Equal(t, 0, details.code, details.stderr)
 	require.Contains(t, details.stdout, "identity holds")
 	require.Contains(t, details.stdout, `"BIRDEYE_API_KEY":"***"`)
+	clean := row(t, b.run(t, "ohlcv", "runs-details", id, "--failed", "--format", "json").stdout)
+	for _, list := range []string{"failures", "rejected_by_rule", "tasks"} {
+		require.Equal(t, []any{}, clean[list], list)
+	}
 	list := b.run(t, "ohlcv", "runs-list", "--format", "json", "--limit", "1")
 	require.Contains(t, list.stdout, id)
 	require.Equal(t, 0, b.run(t, "ohlcv", "runs-watch", id).code)
@@ -351,6 +355,10 @@ func TestBadInputGetsOneClearSentence(t *testing.T) {
 		"two worklists":      {ingest("--token", token, "--tokens", "x"), "one worklist only"},
 		"halt rate too high": {ingest("--token", token, "--halt-rejection-rate", "50"), "--halt-rejection-rate"},
 		"unknown flag":       {ingest("--no-such-flag"), "unknown flag"},
+		"negative window":    {[]string{"ohlcv", "dedup-sweep", "--older-than", "-1d", "--yes"}, "--older-than must not be negative"},
+		"negative patience":  {[]string{"ohlcv", "validate-duplicates", "--stuck-after", "-1d"}, "--stuck-after must not be negative"},
+		"export to stdout":   {[]string{"ohlcv", "export", "--from", "2024-01-01", "--to", "2024-01-02", "--out", "-"}, "--out - is not possible"},
+		"misspelt command":   {[]string{"ohlcv", "runs-lists"}, `unknown command "runs-lists" for "quantbot ohlcv"`},
 		"unknown status":     {[]string{"ohlcv", "runs-list", "--status", "great"}, "--status"},
 		"details without id": {[]string{"ohlcv", "runs-details"}, "accepts 1 arg"},
 		"unknown dedup mode": {ingest("--token", token, "--dedup-mode", "magic"), "--dedup-mode"},

@@ -87,6 +87,9 @@ the runs that the candles come from. Without --token it is all tokens. Rows are 
 			if out == "" {
 				return errors.New("--out FILE is required")
 			}
+			if out == "-" {
+				return errors.New("--out - is not possible: the manifest is written beside a file")
+			}
 			if format == "" {
 				format = map[string]string{".csv": "csv"}[filepath.Ext(out)]
 				if format == "" {
@@ -100,7 +103,7 @@ the runs that the candles come from. Without --token it is all tokens. Rows are 
 				if selection.AsOf, err = o.moment(cmd.Context(), history, a.now()); err != nil {
 					return err
 				}
-				return a.export(cmd.Context(), history, selection, length, out, format)
+				return momentRefused(a.export(cmd.Context(), history, selection, length, out, format))
 			})
 		},
 	}

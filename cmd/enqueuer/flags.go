@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/config"
 )
 
 // effectiveFlags records every flag with the value that counted: relative times are resolved.
@@ -30,6 +32,18 @@ func effectiveFlags(cmd *cobra.Command, in ingestion) map[string]any {
 		args["duckdb"] = in.options.duckdb
 	}
 	return args
+}
+
+// parseLength reads the duration that a flag gives, which is a length of time and never negative.
+func parseLength(flag, text string) (time.Duration, error) {
+	d, err := config.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("--%s: %w", flag, err)
+	}
+	if d < 0 {
+		return 0, fmt.Errorf("--%s must not be negative, as %s is", flag, text)
+	}
+	return d, nil
 }
 
 // formatTime writes a time for people: UTC, to the second.

@@ -55,7 +55,7 @@ type ingestOptions struct {
 const defaultHaltRate = 0.5
 
 func (a *app) ingestionCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "ingestion", Short: "Fetch and store market data"}
+	cmd := groupCommand("ingestion", "Fetch and store market data")
 	cmd.AddCommand(a.ingestOHLCVCommand())
 	return cmd
 }

@@ -128,6 +128,15 @@ machine for as long as they are needed.`,
 	return root
 }
 
+// groupCommand only holds others. It runs, because cobra answers a misspelt command below one that does not with its help
+// and exit code 0.
+func groupCommand(use, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs, DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+}
+
 func (a *app) logger() *slog.Logger {
 	return slog.New(manifest.LogHandler(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: a.logLevel})))
 }

@@ -99,7 +99,15 @@ func (o *selectionFlags) moment(ctx context.Context, history *clickhouse.DB, now
 	if run.CompletedAt == nil {
 		return time.Time{}, &exitError{exitRefused, fmt.Errorf("--as-of: run %s has not ended yet", runID)}
 	}
-	return *run.CompletedAt, nil
+	return history.EndMoment(ctx, runID)
+}
+
+// momentRefused turns a moment that cannot be read any more into exit code 3.
+func momentRefused(err error) error {
+	if errors.Is(err, clickhouse.ErrMomentGone) {
+		return &exitError{exitRefused, fmt.Errorf("--as-of: %w", clickhouse.ErrMomentGone)}
+	}
+	return err
 }
 
 func (a *app) queryCommand() *cobra.Command {
@@ -133,9 +141,9 @@ func (a *app) queryCommand() *cobra.Command {
 					return err
 				}
 				if length > 0 {
-					return a.queryBuckets(cmd.Context(), history, selection, length, limit, format)
+					return momentRefused(a.queryBuckets(cmd.Context(), history, selection, length, limit, format))
 				}
-				return a.query(cmd.Context(), history, selection, limit, format)
+				return momentRefused(a.query(cmd.Context(), history, selection, limit, format))
 			})
 		},
 	}
@@ -160,7 +168,15 @@ func (a *app) query(ctx context.Context, history *clickhouse.DB, s clickhouse.Se
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
+	a.noteLimit(err, limit)
 	return a.printCandles(candles, format)
+}
+
+// noteLimit says that there is more than what is printed: a result that was cut must not pass for a whole one.
+func (a *app) noteLimit(err error, limit int) {
+	if errors.Is(err, errEnough) {
+		fmt.Fprintf(a.stderr, "only the first %d are shown: there are more, see --limit and %s ohlcv export\n", limit, programName())
+	}
 }
 
 func (a *app) printCandles(candles []printedCandle, format string) error {

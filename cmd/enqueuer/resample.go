@@ -46,6 +46,7 @@ func (a *app) queryBuckets(ctx context.Context, history *clickhouse.DB, s clickh
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
+	a.noteLimit(err, limit)
 	if err := a.printBuckets(buckets, format); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) ohlcvCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "ohlcv", Short: "Look at runs and candles"}
+	cmd := groupCommand("ohlcv", "Look at runs and candles")
 	cmd.AddCommand(a.runsListCommand(), a.runsDetailsCommand(), a.runsWatchCommand(), a.runsCancelCommand(),
 		a.runsRetryCommand(), a.runsResumeCommand(), a.runsRollbackCommand(), a.runsRestoreCommand(), a.dedupSweepCommand(),
 		a.runsDiffCommand(), a.validateDuplicatesCommand(), a.coverageCommand(), a.gapsCommand(), a.queryCommand(), a.exportCommand(),
@@ -130,7 +130,7 @@ type runDetails struct {
 	IdentityHolds bool                       `json:"identity_holds"`
 	Failures      []clickhouse.FailedGroup   `json:"failures"`
 	Rejected      []clickhouse.RejectedCount `json:"rejected_by_rule"`
-	Tasks         []clickhouse.Task          `json:"tasks,omitempty"`
+	Tasks         []clickhouse.Task          `json:"tasks,omitzero"`
 	// Repairs is what reconcilers did for the run, as long as Redis has it.
 	Repairs map[backfill.RepairAction]int64 `json:"repairs,omitempty"`
 }

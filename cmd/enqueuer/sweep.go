@@ -40,8 +40,8 @@ be broken off and started again at any time.`,
 			window := time.Duration(-1)
 			if olderThan != "" {
 				var err error
-				if window, err = config.ParseDuration(olderThan); err != nil {
-					return fmt.Errorf("--older-than: %w", err)
+				if window, err = parseLength("older-than", olderThan); err != nil {
+					return err
 				}
 			}
 			if err := checkFormat(format); err != nil {

@@ -42,8 +42,8 @@ The exit code is 1 when a run is faulty, so that cron can tell somebody.`,
 			if err != nil {
 				return fmt.Errorf("--since: %w", err)
 			}
-			if limits.StuckAfter, err = config.ParseDuration(stuckAfter); err != nil {
-				return fmt.Errorf("--stuck-after: %w", err)
+			if limits.StuckAfter, err = parseLength("stuck-after", stuckAfter); err != nil {
+				return err
 			}
 			for name, rate := range map[string]float64{"min-error-rate": limits.ErrorRate, "min-zero-volume-rate": limits.ZeroVolumeRate, "min-rejection-rate": limits.RejectionRate} {
 				if !(rate > 0 && rate <= 1) {

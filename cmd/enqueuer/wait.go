@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,13 +41,14 @@ func (a *app) wait(ctx context.Context, stores *wiring.Stores, run backfill.Run,
 	if record.Status == backfill.StatusCompleted {
 		return nil
 	}
-	return &exitError{exitRunFailed, fmt.Errorf("run %s %s: %s", run.ID(), record.Status, record.ErrorMessage)}
+	return &exitError{exitRunFailed, errors.New(strings.TrimSuffix(fmt.Sprintf("run %s %s: %s", run.ID(), record.Status, record.ErrorMessage), ": "))}
 }
 
 // interrupted says what becomes of a run that nobody waits for any more.
 func (a *app) interrupted(runID uuid.UUID) error {
 	if a.localDir != "" {
-		return fmt.Errorf("interrupted; go on with: %s --local=%s ohlcv runs-watch %s", programName(), a.localDir, runID)
+		command := fmt.Sprintf("%s --local=%s ohlcv", programName(), a.localDir)
+		return fmt.Errorf("interrupted; go on with run %[1]s: %[2]s runs-watch %[1]s, or end it with %[2]s runs-cancel %[1]s", runID, command)
 	}
 	return fmt.Errorf("interrupted; run %s goes on: watch it with %s ohlcv runs-watch %s, or end it with runs-cancel", runID, programName(), runID)
 }

@@ -155,6 +155,8 @@ func (f *Finisher) deduplicate(ctx context.Context, record *RunRecord) {
 			f.Logger.WarnContext(ctx, "post-batch dedup not possible, the run ends without it", "run_id", record.ID(), "err", err)
 			return
 		}
+		// Stored are also the candles of executions whose outcome does not count: a chunk that was answered again, or failed.
+		shadowed = min(shadowed, record.Stats.Inserted)
 		record.Stats.Inserted -= shadowed
 		record.Stats.Deduplicated += shadowed
 	default:

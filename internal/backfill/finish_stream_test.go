@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // manyOutcomes is a ledger with two attempts of the same chunks, none of which the history has.
@@ -46,7 +47,9 @@ type countingHistory struct {
 	chunks   map[ChunkID]bool
 	finished int
 	// failAt is the call that fails, from 1.
-	failAt int
+	failAt   int
+	shadowed int64
+	ended    RunRecord
 }
 
 func (h *countingHistory) RecordOutcomes(_ context.Context, _ Run, outcomes []Outcome) error {
@@ -60,7 +63,13 @@ func (h *countingHistory) RecordOutcomes(_ context.Context, _ Run, outcomes []Ou
 	return nil
 }
 
-func (h *countingHistory) Finished(context.Context, RunRecord) error { h.finished++; return nil }
+func (h *countingHistory) Finished(_ context.Context, record RunRecord) error {
+	h.finished++
+	h.ended = record
+	return nil
+}
+
+func (h *countingHistory) Shadowed(context.Context, Run) (int64, error) { return h.shadowed, nil }
 
 func finishMany(t *testing.T, history *countingHistory) *manyOutcomes {
 	t.Helper()
@@ -89,4 +98,18 @@ func TestFinishStaysActiveWhenABatchWasNotWritten(t *testing.T) {
 	require.Len(t, history.batches, 2, "a history that is away is not asked again and again")
 	require.Zero(t, history.finished, "once the history says that the run is over, it has everything else")
 	require.False(t, ledger.archived)
+}
+
+// A worker that was killed after the insert leaves candles that its chunk's outcome does not count.
+func TestPostBatchDedupCountsNoMoreThanTheOutcomes(t *testing.T) {
+	t.Parallel()
+	for shadowed, want := range map[int64]Stats{3: {Fetched: 10, Inserted: 7, Deduplicated: 3}, 12: {Fetched: 10, Deduplicated: 10}} {
+		history := &countingHistory{chunks: map[ChunkID]bool{}, shadowed: shadowed}
+		run := Run{Attempt: 1, PlannedChunks: 10}
+		run.Manifest.DedupMode = manifest.DedupPostBatch
+		ledger := &manyOutcomes{state: LedgerState{Run: run}, chunks: run.PlannedChunks}
+		f := Finisher{Ledger: ledger, History: history, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
+		require.NoError(t, f.Finish(t.Context(), run.ID(), 1))
+		require.Equal(t, want, history.ended.Stats)
+	}
 }

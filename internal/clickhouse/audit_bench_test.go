@@ -31,7 +31,7 @@ func auditVersions(b *testing.B) int {
 }
 
 // fill stores versions of a run in one month: tokens of 40,000 candles each, made by the server.
-func fill(b *testing.B, db *DB, run backfill.Run, versions int) {
+func fill(b testing.TB, db *DB, run backfill.Run, versions int) {
 	b.Helper()
 	require.NoError(b, db.exec(b.Context(), streamTimeout, `INSERT INTO ohlcv_candle_versions
 		(chain, token_address, interval_seconds, timestamp, rank, ingestion_run_id, open, high, low, close, volume, volume_usd, quality_score, source, source_tier, script_version)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,7 +30,7 @@ func TestVersionsEqualModelAfterEveryStep(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &auditModel{
 			t: rt, db: db, token: candle.Token{Chain: candle.Solana, Address: fmt.Sprintf("audit%d", tokens.Add(1))},
-			versions: map[versionKey]candle.Candle{}, removed: map[uuid.UUID]int{},
+			versions: map[versionKey]candle.Candle{}, removed: map[removal]int{},
 		}
 		// What earlier sequences left must not be purged by this one.
 		mustExec(t, db, "TRUNCATE TABLE ohlcv_run_visibility")
@@ -49,9 +48,22 @@ type auditModel struct {
 	token    candle.Token
 	runs     []*modelRun
 	versions map[versionKey]candle.Candle
-	removed  map[uuid.UUID]int // versions removed or skipped for the sake of a run
+	removed  map[removal]int // versions removed or skipped
 	moments  []moment
 	swept    int // the number of moments when something was last removed
+}
+
+// removal is from one run for the sake of another, or of the same.
+type removal struct{ beneficiary, loser uuid.UUID }
+
+// needed counts what was removed for the sake of a run and would be needed without it.
+func (m *auditModel) needed(run *modelRun) (versions int) {
+	for r, n := range m.removed {
+		if r.beneficiary == run.ID() && r.loser != run.ID() && !m.run(r.loser).purged {
+			versions += n
+		}
+	}
+	return versions
 }
 
 type modelRun struct {
@@ -148,9 +160,9 @@ func (m *auditModel) inline(run *modelRun, candles []candle.Candle) (store []can
 		ended := slices.IndexFunc(others, func(k versionKey) bool { return m.run(k.run).ended && compareKeys(k, own) < 0 })
 		switch {
 		case same && m.run(best.run).ended:
-			m.removed[best.run]++
+			m.removed[removal{best.run, run.ID()}]++
 		case ended >= 0:
-			m.removed[others[ended].run]++
+			m.removed[removal{others[ended].run, run.ID()}]++
 		default:
 			store = append(store, c)
 		}
@@ -229,8 +241,8 @@ func (m *auditModel) rollBack() {
 		return
 	}
 	err := m.db.RollBack(context.Background(), run.ID(), someone, false)
-	if _, refused := errors.AsType[*UndoImpossibleError](err); refused != (m.removed[run.ID()] > 0) || (err != nil && !refused) {
-		m.t.Fatalf("roll back with %d removed: %v", m.removed[run.ID()], err)
+	if _, refused := errors.AsType[*UndoImpossibleError](err); refused != (m.needed(run) > 0) || (err != nil && !refused) {
+		m.t.Fatalf("roll back with %d removed: %v", m.needed(run), err)
 	}
 	run.hidden = err == nil
 	m.moments = append(m.moments, m.now())
@@ -267,7 +279,7 @@ func (m *auditModel) sweep() {
 			switch {
 			case beneficiary != uuid.Nil:
 				delete(m.versions, key)
-				m.removed[beneficiary]++
+				m.removed[removal{beneficiary, key.run}]++
 				want++
 			case m.run(key.run).ended:
 				beneficiary = key.run
@@ -316,7 +328,7 @@ func (m *auditModel) lookBack() {
 		got = append(got, batch...)
 		return nil
 	})
-	if err != nil && n < m.swept && strings.Contains(err.Error(), "have been removed") {
+	if n < m.swept && errors.Is(err, ErrMomentGone) {
 		return
 	}
 	m.must(err)

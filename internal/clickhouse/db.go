@@ -120,7 +120,7 @@ func selectLong[T any](ctx context.Context, db *DB, query string, params ...any)
 func selectWithin[T any](ctx context.Context, db *DB, limit time.Duration, query string, params ...any) ([]T, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var found []T
+	found := []T{} // no rows are an empty list in JSON, too
 	if err := db.conn.Select(ctx, &found, query, params...); err != nil {
 		return nil, err
 	}

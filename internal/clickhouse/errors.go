@@ -17,6 +17,9 @@ import (
 // ErrNoDatabase tells that the server is there, and our database or one of its tables is not.
 var ErrNoDatabase = errors.New("apply the migrations first: quantbot migrate")
 
+// ErrMomentGone tells that an as-of read would have gaps.
+var ErrMomentGone = errors.New("versions that were served at that moment have been removed by a sweep or purge: only later moments can be read")
+
 // AmbiguousRunError says that a prefix fits several runs.
 type AmbiguousRunError struct {
 	Prefix  string
@@ -36,6 +39,7 @@ func (e *AmbiguousRunError) Error() string {
 const (
 	codeUnknownTable         = 60
 	codeUnknownDatabase      = 81
+	codeThrown               = 395 // by throwIf, which only ohlcv_candles_as_of has
 	codeAuthenticationFailed = 516
 	codeAccessDenied         = 497
 )
@@ -76,6 +80,8 @@ func (db *DB) explainException(e *driver.Exception) error {
 		return fmt.Errorf("ClickHouse at %s has no database %q: %w", db.addr, db.database, ErrNoDatabase)
 	case codeUnknownTable:
 		return fmt.Errorf("%w: %w", e, ErrNoDatabase)
+	case codeThrown:
+		return ErrMomentGone
 	case codeAccessDenied:
 		return fmt.Errorf("user %q of ClickHouse at %s lacks a right: %w", db.user, db.addr, e)
 	}

@@ -72,6 +72,8 @@ var (
 	answersAsOfSQL string
 	//go:embed queries/rollbacks.sql
 	rollbacksSQL string
+	//go:embed queries/end_moment.sql
+	endMomentSQL string
 	//go:embed queries/diff_tokens.sql
 	diffTokensSQL string
 	//go:embed queries/diff_candles.sql

@@ -67,7 +67,7 @@ func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p RollbackP
 	if err != nil {
 		return p, err
 	}
-	p.RunID, p.Status = runID, run.Status
+	p.RunID, p.Status, p.FallBacks = runID, run.Status, []FallBack{}
 	record, err := run.Record()
 	if err != nil {
 		return p, err

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,6 +46,12 @@ func TestARollbackUncoversWhatWasThereBefore(t *testing.T) {
 	require.EqualValues(t, 3, preview.Disappearing)
 	require.Equal(t, []FallBack{{RunID: old.ID(), Candles: 3}}, preview.FallBacks, "the first two are served by the later run")
 	require.Empty(t, preview.Removed)
+	nobodys, err := db.PreviewRollback(t.Context(), old.ID())
+	require.NoError(t, err)
+	require.Empty(t, nobodys.FallBacks)
+	for _, list := range []any{nobodys.Removed, nobodys.Relying, nobodys.FallBacks} {
+		require.NotNil(t, list, "JSON has empty lists, not null")
+	}
 
 	require.NoError(t, db.RollBack(t.Context(), bad.ID(), someone, false))
 	require.Equal(t, append(minutes(2, 3), minutes(5, 1)[2:]...), served(t, db))
@@ -105,6 +112,33 @@ func TestASweepRemovesOnlyWhatIsRedundant(t *testing.T) {
 	require.Equal(t, minutes(2, 3), served(t, db))
 }
 
+// A rollback is refused for what it would need, and for nothing else.
+func TestARollbackNeedsNeitherTheRunsOwnVersionsNorPurgedOnes(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	purged := ranAndEnded(t, db, 0, minutes(5, 1))
+	run := newRun(1)
+	silent := minutes(5, 2)
+	for i := range silent {
+		silent[i].Volume = 0
+	}
+	mustWrite(t, db, newWrite(run, silent)) // the chunk is answered again, and better
+	mustWrite(t, db, newWrite(run, minutes(5, 2)))
+	end(t, db, run)
+	swept, err := db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.EqualValues(t, 10, swept[0].Redundant)
+	preview, err := db.PreviewRollback(t.Context(), run.ID())
+	require.NoError(t, err)
+	require.Equal(t, []RemovedMonth{{Month: 202401, Versions: 5}}, preview.Removed, "the other run's")
+
+	require.NoError(t, db.RollBack(t.Context(), purged.ID(), someone, false))
+	require.ErrorContains(t, db.RollBack(t.Context(), run.ID(), someone, false), "5 of 2024-01", "the other may be restored")
+	_, err = db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
+}
+
 func TestAPurgeEndsTheTimeForRestoring(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
@@ -122,6 +156,19 @@ func TestAPurgeEndsTheTimeForRestoring(t *testing.T) {
 	require.ErrorIs(t, db.RollBack(t.Context(), run.ID(), someone, false), ErrPurging)
 	require.EqualValues(t, 2, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
 	require.NoError(t, db.RollBack(t.Context(), other.ID(), someone, false))
+}
+
+// The purge of a large run counts its versions in bounded memory: a set of them would take three times what is allowed here.
+func TestAPurgeCountsInBoundedMemory(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	run := newRun(0)
+	fill(t, db, run, 3_000_000)
+	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
+	ctx := driver.Context(t.Context(), driver.WithSettings(driver.Settings{"max_memory_usage": 150_000_000, "max_threads": 2}))
+	found, err := db.Sweep(ctx, Sweep{DryRun: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 3_000_000, found[0].Purged)
 }
 
 // A moment whose versions are gone is refused, also where the purge has left nothing at all to read.
@@ -148,10 +195,46 @@ func TestAMomentWithoutItsVersionsIsRefused(t *testing.T) {
 	mustExec(t, db, "OPTIMIZE TABLE ohlcv_candle_versions FINAL")
 	require.Zero(t, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
 	_, err = asOf()
-	require.ErrorContains(t, err, "have been removed")
+	require.ErrorIs(t, err, ErrMomentGone)
 	token := candle.Token{Chain: candle.Base, Address: "0x0"}
 	err = db.CandlesAsOf(t.Context(), moment, token, candle.Interval1m, candle.Range{From: 0, To: 60}, func([]candle.Candle) error { return nil })
-	require.ErrorContains(t, err, "have been removed", "whatever is read: what is missing is not known per token")
+	require.ErrorIs(t, err, ErrMomentGone, "whatever is read: what is missing is not known per token")
+}
+
+// The clock of the worker that ends a run may be behind the server's: what was served when it had ended has its candles, and
+// the moment between the two clocks is refused once the candles of before are gone.
+func TestAMomentOfARunWhoseClockIsBehind(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	old := ranAndEnded(t, db, 0, minutes(5, 1))
+	before, err := db.EndMoment(t.Context(), old.ID())
+	require.NoError(t, err)
+	run := newRun(1)
+	write := newWrite(run, minutes(5, 2))
+	mustWrite(t, db, write)
+	require.NoError(t, db.Started(t.Context(), run))
+	require.NoError(t, db.Finished(t.Context(), backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: before.Add(-time.Minute)}))
+	read := func(moment time.Time) (got []candle.Candle, err error) {
+		err = db.CandlesAsOf(t.Context(), moment, token, candle.Interval1m, candle.Range{From: 0, To: 1 << 32}, func(batch []candle.Candle) error {
+			got = append(got, batch...)
+			return nil
+		})
+		return got, err
+	}
+	end, err := db.EndMoment(t.Context(), run.ID())
+	require.NoError(t, err)
+	got, err := read(end)
+	require.NoError(t, err)
+	require.Equal(t, minutes(5, 2), got)
+	got, err = read(before)
+	require.NoError(t, err)
+	require.Equal(t, minutes(5, 1), got)
+
+	swept, err := db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.EqualValues(t, 5, swept[0].Redundant)
+	_, err = read(before)
+	require.ErrorIs(t, err, ErrMomentGone)
 }
 
 // Runs are written, ended and written again while one sweep after another goes through their month: each candle stays

@@ -180,6 +180,14 @@ func (db *DB) RunDetails(ctx context.Context, runID uuid.UUID) (RunRow, error) {
 	return rows[0], nil
 }
 
+// EndMoment is from when on CandlesAsOf and Served show all that the run stored; the run must have ended.
+func (db *DB) EndMoment(ctx context.Context, runID uuid.UUID) (at time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	err = db.conn.QueryRow(ctx, endMomentSQL, named("run_id", runID)).Scan(&at)
+	return at, db.storeError(fmt.Sprintf("read when run %s ended", runID), err)
+}
+
 // RunFilter narrows Runs; a zero field is no condition.
 type RunFilter struct {
 	Status    backfill.RunStatus

@@ -61,7 +61,7 @@ func (db *DB) Sweep(ctx context.Context, s Sweep) ([]SweptMonth, error) {
 	if s.Locked == nil {
 		s.Locked = func(ctx context.Context, step func(context.Context) error) error { return step(ctx) }
 	}
-	result := sweepResult{}
+	result := sweepResult{months: []SweptMonth{}}
 	if err := db.purge(ctx, s, &result); err != nil {
 		return result.months, err
 	}

@@ -174,7 +174,7 @@ type FailedSample struct {
 // FailedChunks groups the chunks of the run whose latest attempt failed by their error text, largest group first, at
 // most 100 groups.
 func (db *DB) FailedChunks(ctx context.Context, runID uuid.UUID) ([]FailedGroup, error) {
-	var groups []FailedGroup
+	groups := []FailedGroup{}
 	err := db.rows(ctx, queryTimeout, failedChunksSQL, []any{named("run_id", runID)}, func(rows chdriver.Rows) error {
 		group, err := scanFailedGroup(rows)
 		groups = append(groups, group)

@@ -15,11 +15,14 @@ const lockTime = 30 * time.Second
 // lockPoll is how often a lock that somebody else has is asked for again.
 const lockPoll = 200 * time.Millisecond
 
+// lockTurn is for how long a free lock is kept for the one who waits for it: longer than a poll, in case it died.
+const lockTurn = 5 * lockPoll
+
 // errLockLost ends the work of a holder that stood still for longer than its lock lasts.
 var errLockLost = errors.New("the lock was lost: this process stood still for too long")
 
-// WithLock does the work while nobody else has the lock of this name, waiting for it as long as the context lasts. The
-// work's context ends when the lock is lost.
+// WithLock does the work while nobody else has the lock of this name, waiting for it as long as the context lasts. Who
+// waits gets it before who had it last. The work's context ends when the lock is lost.
 func (l *Ledger) WithLock(ctx context.Context, name string, work func(context.Context) error) error {
 	key, holder := "quantbot:lock:"+name, uuid.NewString()
 	if err := l.acquire(ctx, key, holder); err != nil {
@@ -45,7 +48,7 @@ func (l *Ledger) WithLock(ctx context.Context, name string, work func(context.Co
 
 func (l *Ledger) acquire(ctx context.Context, key, holder string) error {
 	for {
-		r, err := l.run(ctx, leaseScript, []string{key}, holder, lockTime.Milliseconds())
+		r, err := l.run(ctx, lockScript, []string{key, "{" + key + "}:next"}, holder, lockTime.Milliseconds(), lockTurn.Milliseconds())
 		if err != nil || r.status() == "ok" {
 			return err
 		}

@@ -46,3 +46,35 @@ func TestALockIsWaitedForAndItsErrorsAreThoseOfTheWork(t *testing.T) {
 	require.ErrorIs(t, l.WithLock(ctx, "x", func(context.Context) error { return nil }), context.DeadlineExceeded)
 	require.Equal(t, "another", client.Get(t.Context(), "quantbot:lock:x").Val())
 }
+
+// A sweep takes the lock for each slice, and again at once: who waits for it meanwhile comes next, and does not wait for the
+// end of the sweep.
+func TestWhoWaitsForALockComesNext(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var slices atomic.Int64
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() {
+		for ctx.Err() == nil {
+			_ = l.WithLock(ctx, "x", func(context.Context) error {
+				slices.Add(1)
+				time.Sleep(50 * time.Millisecond) // the work of a slice
+				return nil
+			})
+		}
+	})
+	require.Eventually(t, func() bool { return slices.Load() > 1 }, 10*time.Second, time.Millisecond)
+	began := slices.Load()
+	for range 3 {
+		require.NoError(t, l.WithLock(t.Context(), "x", func(context.Context) error { return nil }))
+	}
+	during := slices.Load() - began
+	after := slices.Load()
+	require.Eventually(t, func() bool { return slices.Load() > after+1 }, 10*time.Second, time.Millisecond, "the sweep goes on")
+	stop()
+	sweeping.Wait()
+	require.LessOrEqual(t, during, int64(20), "three times it waited for the slices of a poll or so")
+	require.Zero(t, client.Exists(t.Context(), "quantbot:lock:x", "{quantbot:lock:x}:next").Val())
+}

@@ -26,6 +26,7 @@ var (
 	handBackScript     = loadScript("hand_back")
 	heartbeatScript    = loadScript("heartbeat")
 	leaseScript        = loadScript("lease")
+	lockScript         = loadScript("lock")
 	markScript         = loadScript("mark")
 	countScript        = loadScript("count")
 	expiredScript      = loadScript("expired")

@@ -35,9 +35,14 @@ func (o *Operator) Restore(ctx context.Context, runID uuid.UUID, request clickho
 	})
 }
 
-// Retry takes the run's failed and cancelled chunks up again; see backfill.Retrier for its errors.
-func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, force bool) (backfill.Run, error) {
-	return o.Stores.Retrier(o.Logger, o.Now).Retry(ctx, runID, force)
+// Retry takes the run's failed and cancelled chunks up again; see backfill.Retrier for its errors. Under the lock, because a
+// run that is rolled back is not retried, and one that runs is not rolled back.
+func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, force bool) (run backfill.Run, err error) {
+	err = o.Stores.Ledger.WithLock(ctx, MaintenanceLock, func(ctx context.Context) (err error) {
+		run, err = o.Stores.Retrier(o.Logger, o.Now).Retry(ctx, runID, force)
+		return err
+	})
+	return run, err
 }
 
 // Cancel ends the run; see backfill.Canceller for its errors.

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
 	"quantbot/internal/tasks"
+	"quantbot/internal/wiring"
 )
 
 // generous gives its lease to everybody, as when a reconciler stands still for longer than its lease lasts.
@@ -136,4 +138,27 @@ func TestRetriersTogetherStartOneAttempt(t *testing.T) {
 	var record backfill.RunRecord
 	w.workUntil(t, func() { record = w.endedAttempt(t, second) })
 	requireExact(t, record, 5)
+}
+
+// A run is not retried and rolled back at once: it would run on with its candles hidden.
+func TestARetryWaitsForARollback(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := newRun(t, 2)
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	w.cancel(t, run)
+	require.Equal(t, backfill.StatusCancelled, w.ended(t, run).Status)
+	operator := wiring.Operator{Stores: w.Stores, Name: "test", Logger: w.logger, Now: time.Now}
+	retried := make(chan error, 1)
+	require.NoError(t, w.Ledger.WithLock(t.Context(), wiring.MaintenanceLock, func(ctx context.Context) error {
+		go func() {
+			_, err := operator.Retry(context.WithoutCancel(ctx), run.ID(), false)
+			retried <- err
+		}()
+		require.Eventually(t, func() bool {
+			return w.Redis.Exists(ctx, "{quantbot:lock:"+wiring.MaintenanceLock+"}:next").Val() == 1
+		}, 10*time.Second, 5*time.Millisecond, "it waits")
+		return w.History.RollBack(ctx, run.ID(), clickhouse.Request{By: "test"}, false)
+	}))
+	require.ErrorContains(t, <-retried, "is rolled back")
 }

@@ -108,7 +108,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	return err
 }
 
-// MaintenanceLock keeps rollback, restore, sweep and purge apart.
+// MaintenanceLock keeps rollback, restore, the start of a retry, sweep and purge apart.
 const MaintenanceLock = "maintenance"
 
 // sweeper removes redundant versions, one slice at a time under the lock.
