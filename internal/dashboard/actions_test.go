@@ -132,6 +132,7 @@ func TestSweep(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(w.get(t, "/sweep", bearer).body, "The last one") }, 30*time.Second, 50*time.Millisecond)
 	require.NotEqual(t, before, count())
 	require.Equal(t, []string{"sweep done bearer"}, w.recordedActions(t))
+	require.Equal(t, "all intervals, runs older than 0s\n", w.env.ClickHouse(t, "SELECT detail FROM "+w.env.Database+".ohlcv_operator_actions WHERE phase = 'asked'"))
 }
 
 // The monitor by itself answers 500, its own page, and as many tasks as it is asked for.
