@@ -20,10 +20,12 @@ func (a *app) migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Create or update the tables in ClickHouse",
 		Long:  "Create or update the tables in ClickHouse. The other commands and the workers do it at their start too; doing it twice, or at once, is harmless.",
-		Args:  cobra.NoArgs,
+		Example: `  quantbot migrate
+  quantbot migrate --status`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			return a.withHistory(ctx, func(_ config.Config, history *clickhouse.DB) error {
+			return a.withUntouchedHistory(ctx, func(_ config.Config, history *clickhouse.DB) error {
 				if !status {
 					applied, err := history.Migrate(ctx)
 					for _, name := range applied {
@@ -56,9 +58,10 @@ func (a *app) migrateCommand() *cobra.Command {
 func (a *app) versionCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "Show which code this program was built from",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Show which code this program was built from",
+		Example: "  quantbot version --format json",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
@@ -108,6 +111,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Check everything that quantbot depends on, and say what to do",
 		Long: `Check Redis and its settings, ClickHouse, its version, our rights and the tables, and whether an API key is set (it is
 not shown). The exit code is 1 when something keeps quantbot from working.`,
+		Example: `  quantbot doctor
+  quantbot --local doctor --format json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {

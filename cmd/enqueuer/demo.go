@@ -33,6 +33,8 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: `Start Redis, ClickHouse and a simulated market on this machine, make a sample DuckDB file with calls of 50 tokens, start
 two worker processes, backfill the candles around the calls, and show what became of it. Everything is stopped at the end;
 the data stays in --dir.`,
+		Example: `  quantbot demo
+  quantbot --local=.quantbot/demo dashboard    # to look at it afterwards`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.begin()

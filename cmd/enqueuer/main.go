@@ -125,6 +125,7 @@ machine for as long as they are needed.`,
 	flags.TextVar(&a.logLevel, "log-level", slog.LevelWarn, "what to log to stderr: debug, info, warn or error")
 	root.AddCommand(a.ingestionCommand(), a.ohlcvCommand(), a.migrateCommand(), a.doctorCommand(), a.devCommand(),
 		a.demoCommand(), a.dashboardCommand(), a.simmarketCommand(), a.versionCommand(), a.workerCommand(), a.alertTestCommand())
+	a.complete(root)
 	return root
 }
 

@@ -28,7 +28,17 @@ func (a *app) ohlcvCommand() *cobra.Command {
 
 // withHistory runs f with the history alone: reading commands need no Redis. They migrate, too: what they read may be newer
 // than the tables.
-func (a *app) withHistory(ctx context.Context, f func(config.Config, *clickhouse.DB) error) (err error) {
+func (a *app) withHistory(ctx context.Context, f func(config.Config, *clickhouse.DB) error) error {
+	return a.withUntouchedHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
+		if _, err := history.Migrate(ctx); err != nil {
+			return fmt.Errorf("migrate ClickHouse: %w", err)
+		}
+		return f(cfg, history)
+	})
+}
+
+// withUntouchedHistory runs f with the history, whose tables may be missing or old.
+func (a *app) withUntouchedHistory(ctx context.Context, f func(config.Config, *clickhouse.DB) error) (err error) {
 	a.begin()
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
@@ -40,9 +50,6 @@ func (a *app) withHistory(ctx context.Context, f func(config.Config, *clickhouse
 		return err
 	}
 	defer func() { err = errors.Join(err, history.Close()) }()
-	if _, err := history.Migrate(ctx); err != nil {
-		return fmt.Errorf("migrate ClickHouse: %w", err)
-	}
 	return f(cfg, history)
 }
 

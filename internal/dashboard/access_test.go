@@ -18,6 +18,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/dashboard"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring/board"
 )
@@ -89,6 +90,13 @@ func TestLoginTriesAreLimited(t *testing.T) {
 	wrong := func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") }
 	require.Equal(t, http.StatusTooManyRequests, w.get(t, "/sweep", wrong).StatusCode, "bearer tokens count as tries")
 	require.Equal(t, http.StatusOK, w.get(t, "/sweep", bearer).StatusCode, "scripts that know it are not kept waiting")
+}
+
+func TestATokenThatCouldBeGuessedIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := dashboard.New(dashboard.Config{Token: "hunter2-hunter2", Now: time.Now})
+	require.ErrorContains(t, err, "QUANTBOT_DASHBOARD_TOKEN has fewer than 16 characters")
+	require.NotContains(t, err.Error(), "hunter2")
 }
 
 func TestWithoutATokenNobodyActs(t *testing.T) {

@@ -200,7 +200,7 @@ func (d *Dashboard) act(action string) http.Handler {
 		}
 		ctx, cancel := d.actionContext(w, r)
 		defer cancel()
-		err = d.recorded(ctx, r, clickhouse.OperatorAction{Action: action, RunID: runID, Reason: form.reason}, func(ctx context.Context, by string) (string, error) {
+		err = d.recorded(ctx, r, clickhouse.OperatorAction{Action: action, RunID: runID, Reason: form.reason, Detail: form.detail()}, func(ctx context.Context, by string) (string, error) {
 			return d.perform(ctx, action, runID, clickhouse.Request{By: by, Reason: form.reason}, form.force)
 		})
 		switch why := refused(err); {
@@ -218,9 +218,7 @@ func (d *Dashboard) act(action string) http.Handler {
 
 // perform does it; detail is for the record.
 func (d *Dashboard) perform(ctx context.Context, action string, runID uuid.UUID, request clickhouse.Request, force bool) (detail string, err error) {
-	if force {
-		detail = "forced"
-	}
+	detail = actionForm{force: force}.detail()
 	switch action {
 	case actionRollback:
 		return detail, d.cfg.Actions.RollBack(ctx, runID, request, force)
@@ -283,6 +281,14 @@ type actionForm struct {
 	reason string
 	force  bool
 	seen   string
+}
+
+// detail is what the record says of the form beside the reason.
+func (f actionForm) detail() string {
+	if f.force {
+		return "forced"
+	}
+	return ""
 }
 
 func readForm(r *http.Request) (actionForm, error) {

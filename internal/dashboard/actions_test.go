@@ -132,6 +132,28 @@ func TestSweep(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(w.get(t, "/sweep", bearer).body, "The last one") }, 30*time.Second, 50*time.Millisecond)
 	require.NotEqual(t, before, count())
 	require.Equal(t, []string{"sweep done bearer"}, w.recordedActions(t))
+	require.Equal(t, "all intervals, runs older than 0s\n", w.env.ClickHouse(t, "SELECT detail FROM "+w.env.Database+".ohlcv_operator_actions WHERE phase = 'asked'"))
+}
+
+// The monitor by itself answers 500, its own page, and as many tasks as it is asked for.
+func TestBadQuestionsToTheQueueMonitorGetAProperStatus(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.market(t)
+	w.launch(t, 1, 1)
+	for path, status := range map[string]int{
+		"queues": http.StatusOK, "queues/ingest/pending_tasks?size=100&page=1": http.StatusOK,
+		"queues/nothing": http.StatusNotFound, "queues/nothing/pending_tasks": http.StatusNotFound, "queues/ingest:pause": http.StatusNotFound,
+		"nothing": http.StatusNotFound, "": http.StatusNotFound, "queues/ingest/tasks/nothing": http.StatusNotFound,
+		"queues/ingest/pending_tasks?size=100000000": http.StatusBadRequest, "queues/ingest/pending_tasks?page=-1": http.StatusBadRequest,
+	} {
+		a := w.get(t, "/queues/api/"+path)
+		require.Equal(t, status, a.StatusCode, "%s: %s", path, a.body)
+		require.NotContains(t, a.body, "<", path)
+		if status == http.StatusOK {
+			require.Equal(t, "application/json", a.Header.Get("Content-Type"), path)
+		}
+	}
 }
 
 // Those who know the token may change queues, and it is written down; others look.
@@ -156,4 +178,13 @@ func TestQueues(t *testing.T) {
 	require.Len(t, actions, 1)
 	require.Equal(t, clickhouse.ActionDone, actions[0].Result)
 	require.Equal(t, "POST /queues/ingest:pause", actions[0].Detail)
+
+	a = w.send(t, http.MethodDelete, "/queues/api/queues/nothing/archived_tasks:delete_all", nil, bearer)
+	require.Equal(t, http.StatusNotFound, a.StatusCode, a.body)
+	actions, err = w.History.OperatorActions(t.Context(), uuid.Nil, 1)
+	require.NoError(t, err)
+	require.Equal(t, clickhouse.ActionFailed, actions[0].Result)
+	require.Equal(t, "DELETE /queues/nothing/archived_tasks:delete_all: Not Found", actions[0].Detail)
+	require.Equal(t, "2\n", w.env.ClickHouse(t, "SELECT count() FROM "+w.env.Database+".ohlcv_operator_actions WHERE phase = 'asked' AND detail LIKE '% /queues/%'"),
+		"who dies in between has written down what was asked for")
 }

@@ -54,10 +54,17 @@ type Dashboard struct {
 	working            sync.WaitGroup
 }
 
+// shortestToken keeps tokens from being guessed: right ones are let in at any pace, because behind a proxy scripts and
+// guessers have one address.
+const shortestToken = 16
+
 // New makes a dashboard. Its error names what is wrong with the configuration.
 func New(cfg Config) (*Dashboard, error) {
 	if cfg.Public && cfg.Token == "" {
 		return nil, errors.New("QUANTBOT_DASHBOARD_TOKEN must be set to listen beyond this machine: without it anybody could look")
+	}
+	if cfg.Token != "" && len(cfg.Token) < shortestToken {
+		return nil, fmt.Errorf("QUANTBOT_DASHBOARD_TOKEN has fewer than %d characters and could be guessed: make one with openssl rand -hex 16", shortestToken)
 	}
 	templates, err := parseTemplates()
 	if err != nil {

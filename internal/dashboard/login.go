@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/time/rate"
 )
@@ -211,9 +212,11 @@ func (d *Dashboard) logOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// localPath is where to go after logging in: a path here, never another site.
+// localPath is where to go after logging in: a path here, never another site. Browsers drop tabs and line ends from
+// addresses and take a backslash for a slash, so that each can turn a path into "//elsewhere".
 func localPath(next string) string {
-	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n") {
+	strange := func(c rune) bool { return c == '\\' || unicode.IsControl(c) }
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsFunc(next, strange) {
 		return "/"
 	}
 	return next

@@ -138,5 +138,5 @@ func (d *Dashboard) serveAPI(p page) http.Handler {
 
 // wantsJSON tells who gets errors as JSON.
 func wantsJSON(r *http.Request) bool {
-	return strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.Header.Get("Accept"), "application/json")
+	return strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, queuesPath+"/api/") || strings.HasPrefix(r.Header.Get("Accept"), "application/json")
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"path"
@@ -73,23 +73,59 @@ func (d *Dashboard) mountQueues(mux *http.ServeMux) {
 		}))
 	}
 	change := d.access(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.changeQueues(w, r, writing)
+		d.changeQueues(w, r, d.queueAnswers(writing))
 	}))
 	mux.Handle("GET "+queuesPath, http.RedirectHandler(queuesPath+"/", http.StatusSeeOther))
 	mux.Handle("GET "+queuesPath+"/", choose(queueFiles(reading), queueFiles(writing)))
-	mux.Handle("GET "+queuesPath+"/api/", choose(reading, writing))
+	mux.Handle("GET "+queuesPath+"/api/", choose(d.queueAnswers(reading), d.queueAnswers(writing)))
 	mux.Handle("POST "+queuesPath+"/api/", change)
 	mux.Handle("DELETE "+queuesPath+"/api/", change)
+}
+
+// mostTasks is how many tasks a page of the monitor may have; its own pages ask for up to 100.
+const mostTasks = 500
+
+// queueAnswers serves what the monitor's page asks for. By itself the monitor answers 500 for a queue that is not there,
+// its page for an address that it does not know, and as many tasks as it is asked for.
+func (d *Dashboard) queueAnswers(monitor http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := readQuery(r, d.cfg.Now)
+		q.number("size", 1, mostTasks)
+		q.number("page", 1, math.MaxInt32)
+		if err := q.err(); err != nil {
+			d.fail(w, r, err)
+			return
+		}
+		answer := httptest.NewRecorder()
+		monitor.ServeHTTP(answer, r)
+		body := answer.Body.Bytes()
+		switch {
+		case bytes.HasPrefix(body, []byte("<!doctype html>")):
+			d.fail(w, r, notFound("There is no such page."))
+		case answer.Code == http.StatusInternalServerError && isUnknown(body):
+			d.fail(w, r, notFound("There is no such queue or task."))
+		default:
+			if answer.Code == http.StatusOK {
+				w.Header().Set("Content-Type", "application/json")
+			}
+			d.send(w, r, answer.Code, body)
+		}
+	})
+}
+
+// isUnknown tells whether asynq says that a queue or a task is not there.
+func isUnknown(says []byte) bool {
+	return bytes.Contains(says, []byte("NOT_FOUND")) || bytes.HasPrefix(says, []byte("asynq: queue not found"))
 }
 
 // changeQueues lets the monitor change tasks and writes down who did.
 func (d *Dashboard) changeQueues(w http.ResponseWriter, r *http.Request, monitor http.Handler) {
 	what := r.Method + " " + strings.TrimPrefix(r.URL.Path, queuesPath+"/api")
-	_ = d.recorded(r.Context(), r, clickhouse.OperatorAction{Action: "queues"}, func(context.Context, string) (string, error) {
+	_ = d.recorded(r.Context(), r, clickhouse.OperatorAction{Action: "queues", Detail: what}, func(context.Context, string) (string, error) {
 		answered := &statusKeeper{ResponseWriter: w, status: http.StatusOK}
 		monitor.ServeHTTP(answered, r)
 		if answered.status >= http.StatusBadRequest {
-			return what, errors.New(what + " answered " + http.StatusText(answered.status))
+			return what, &httpError{answered.status, what + ": " + http.StatusText(answered.status)}
 		}
 		return what, nil
 	}) // the monitor has answered

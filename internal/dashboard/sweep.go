@@ -159,6 +159,15 @@ func (d *Dashboard) startSweep(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/sweep", http.StatusSeeOther)
 }
 
+// scope is what is swept, for the record.
+func scope(sweep clickhouse.Sweep) string {
+	what := "all intervals"
+	if len(sweep.Intervals) > 0 {
+		what = "interval " + sweep.Intervals[0].String()
+	}
+	return what + ", runs older than " + sweep.Window.String()
+}
+
 // runSweep sweeps until it is done or the dashboard ends; broken off, it has done a part, and the next one goes on.
 func (d *Dashboard) runSweep(r *http.Request, sweep clickhouse.Sweep) {
 	ctx, cancel := context.WithCancel(r.Context())
@@ -168,13 +177,13 @@ func (d *Dashboard) runSweep(r *http.Request, sweep clickhouse.Sweep) {
 		d.sweep.change(func(s *sweepState) { s.Done, s.Slices, s.Removed = p.Done, p.Slices, p.Removed })
 	}
 	var swept []clickhouse.SweptMonth
-	err := d.recorded(ctx, r, clickhouse.OperatorAction{Action: "sweep"}, func(ctx context.Context, _ string) (detail string, err error) {
+	err := d.recorded(ctx, r, clickhouse.OperatorAction{Action: "sweep", Detail: scope(sweep)}, func(ctx context.Context, _ string) (detail string, err error) {
 		swept, err = d.cfg.Actions.Sweep(ctx, sweep)
 		var redundant, purged int64
 		for _, m := range swept {
 			redundant, purged = redundant+m.Redundant, purged+m.Purged
 		}
-		return formatCount(redundant) + " redundant versions and " + formatCount(purged) + " of purged runs removed", err
+		return scope(sweep) + ": " + formatCount(redundant) + " redundant versions and " + formatCount(purged) + " of purged runs removed", err
 	})
 	if err != nil {
 		d.cfg.Logger.ErrorContext(ctx, "sweep failed", "err", err)

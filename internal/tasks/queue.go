@@ -199,10 +199,17 @@ func (q *Queue) NewRedisClient() any { return q.conn.MakeRedisClient() }
 
 // Hurry takes up at once the chunks that wait for a later moment. It answers how many.
 func (q *Queue) Hurry() (hurried int, err error) {
+	known, err := q.inspector.Queues()
+	if err != nil {
+		return 0, backfill.WithClass(backfill.ClassStore, fmt.Errorf("list queues: %w", err))
+	}
 	for _, queue := range []string{QueueIngestHigh, QueueIngest, QueueIngestLow} {
+		if !slices.Contains(known, queue) { // nobody has used it yet; asynq's error for that cannot be told apart here
+			continue
+		}
 		for _, run := range []func(string) (int, error){q.inspector.RunAllRetryTasks, q.inspector.RunAllScheduledTasks} {
 			n, err := run(queue)
-			if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+			if err != nil {
 				return hurried, backfill.WithClass(backfill.ClassStore, fmt.Errorf("take up waiting chunks: %w", err))
 			}
 			hurried += n
