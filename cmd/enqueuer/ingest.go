@@ -55,7 +55,7 @@ type ingestOptions struct {
 const defaultHaltRate = 0.5
 
 func (a *app) ingestionCommand() *cobra.Command {
-	cmd := groupCommand("ingestion", "Fetch and store market data")
+	cmd := groupCommand("ingestion", "Fetch and store market data", "quantbot ingestion ohlcv --help")
 	cmd.AddCommand(a.ingestOHLCVCommand())
 	return cmd
 }

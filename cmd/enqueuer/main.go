@@ -131,9 +131,9 @@ machine for as long as they are needed.`,
 
 // groupCommand only holds others. It runs, because cobra answers a misspelt command below one that does not with its help
 // and exit code 0.
-func groupCommand(use, short string) *cobra.Command {
+func groupCommand(use, short, example string) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Args: cobra.NoArgs, DisableFlagsInUseLine: true,
+		Use: use, Short: short, Example: "  " + example, Args: cobra.NoArgs, DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 }
