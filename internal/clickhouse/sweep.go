@@ -1,9 +1,12 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,10 +65,13 @@ func (db *DB) Sweep(ctx context.Context, s Sweep) ([]SweptMonth, error) {
 		s.Locked = func(ctx context.Context, step func(context.Context) error) error { return step(ctx) }
 	}
 	result := sweepResult{months: []SweptMonth{}}
-	if err := db.purge(ctx, s, &result); err != nil {
-		return result.months, err
+	err := db.purge(ctx, s, &result)
+	if err == nil {
+		err = db.sweepSlices(ctx, s, &result)
 	}
-	err := db.sweepSlices(ctx, s, &result)
+	slices.SortFunc(result.months, func(a, b SweptMonth) int {
+		return cmp.Or(cmp.Compare(a.Month, b.Month), strings.Compare(a.Interval, b.Interval))
+	})
 	return result.months, err
 }
 
@@ -264,6 +270,7 @@ func (db *DB) purgeRun(ctx context.Context, s Sweep, runID uuid.UUID, hiddenAt t
 		if err := insertStructs(ctx, db, insertMaintenanceSQL, []maintenanceRow{record}); err != nil {
 			return db.storeError("write down what is about to be purged", err)
 		}
+		result.of(m.Month, m.Interval).Versions += int64(m.Versions) // the sweep will not see them
 		err := db.exec(ctx, streamTimeout, deleteRunMonthSQL, named("month", m.Month), named("run_id", runID))
 		if err != nil {
 			return db.storeError("purge versions", err)
