@@ -1,8 +1,10 @@
 package deploy_test
 
 import (
+	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +89,36 @@ func TestEnvExampleListsWhatTheProgramsRead(t *testing.T) {
 		require.NotEmpty(t, names)
 		for _, name := range names {
 			require.Contains(t, string(example), name[1]+"=", name[1])
+		}
+	}
+}
+
+// What somebody writes into .env reaches the programs, except what compose decides itself or keeps to one service.
+func TestComposeHandsTheEnvironmentOn(t *testing.T) {
+	t.Parallel()
+	example, err := os.ReadFile("../.env.example")
+	require.NoError(t, err)
+	own := []string{"REDIS_URL", "CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_HTTP_PORT", "CLICKHOUSE_DSN", "DUCKDB_PATH", "QUANTBOT_DASHBOARD_TOKEN", "GRAFANA_PASSWORD"}
+	var names, env []string
+	for _, line := range regexp.MustCompile(`(?m)^#?([A-Z][A-Z0-9_]+)=`).FindAllStringSubmatch(string(example), -1) {
+		if !slices.Contains(own, line[1]) {
+			names = append(names, line[1])
+		}
+	}
+	for i := range 16 {
+		names = append(names, fmt.Sprintf("BIRDEYE_API_KEY_%d", i+1))
+	}
+	for _, name := range names {
+		env = append(env, name+"=mine-"+name)
+	}
+	options, err := cli.NewProjectOptions([]string{"../docker-compose.yml"}, cli.WithEnv(env), cli.WithProfiles([]string{"cli", "dashboard"}))
+	require.NoError(t, err)
+	project, err := options.LoadProject(t.Context())
+	require.NoError(t, err)
+	for _, service := range []string{"worker", "enqueuer", "dashboard"} {
+		for _, name := range names {
+			require.NotNil(t, project.Services[service].Environment[name], "%s does not get %s", service, name)
+			require.Equal(t, "mine-"+name, *project.Services[service].Environment[name], service)
 		}
 	}
 }
