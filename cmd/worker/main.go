@@ -66,7 +66,7 @@ CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS, and QUANTBO
 
 With --metrics-addr it serves /metrics for Prometheus, /healthz (it is alive) and /readyz (Redis and ClickHouse answer), to
 whoever reaches that address.`,
-		Example:       "  worker\n  worker --concurrency 32\n  worker --metrics-addr 127.0.0.1:9464",
+		Example:       "  worker\n  worker --concurrency 64\n  worker --metrics-addr 127.0.0.1:9464",
 		Args:          cobra.NoArgs,
 		Version:       build.Version,
 		SilenceErrors: true,
