@@ -19,7 +19,7 @@ func (d *Dashboard) access(guarded bool, next http.Handler) http.Handler {
 		case !d.countBearer(r):
 			w.Header().Set("Retry-After", "10")
 			d.showError(w, r, http.StatusTooManyRequests, "Too many wrong tokens. Wait ten seconds.")
-		case r.Method == http.MethodGet && !wantsJSON(r):
+		case r.Method == http.MethodGet && !wantsJSON(r) && r.URL.Path != metricsPath: // Prometheus would take the login for an answer
 			http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		default:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="quantbot"`)

@@ -57,6 +57,9 @@ var sections = []section{
 
 type section struct{ Name, Path string }
 
+// metricsPath is where Prometheus asks.
+const metricsPath = "/metrics"
+
 // pattern is the page's pattern for the mux.
 func (p page) pattern() string {
 	if p.path == "/" {
@@ -96,7 +99,7 @@ func (d *Dashboard) routes() *http.ServeMux {
 	mux.Handle("GET /healthz", http.HandlerFunc(healthy))
 	mux.Handle("GET /readyz", http.HandlerFunc(d.ready))
 	if d.cfg.Metrics != nil {
-		mux.Handle("GET /metrics", d.access(false, d.cfg.Metrics))
+		mux.Handle("GET "+metricsPath, d.access(false, d.cfg.Metrics))
 	}
 	for _, s := range sections {
 		if shown[s.Path] {
