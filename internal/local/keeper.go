@@ -31,12 +31,15 @@ func keep(dir, library string, logger *slog.Logger) error {
 	if free, err := lock.TryLock(); err != nil || !free {
 		return errors.Join(err, errors.New("another keeper has this directory"))
 	}
+	users := flock.New(filepath.Join(dir, usersFile))
+	// Both are held until the engines have ended. A lock that nothing refers to any more is lost: the collector closes its file.
+	defer func() { _ = errors.Join(users.Unlock(), lock.Unlock()) }() // the end of the process unlocks them in any case
 	k := &keeper{dir: dir, logger: logger}
 	if err := k.start(library); err != nil {
 		k.stop()
 		return errors.Join(err, k.publish(state{Error: err.Error()}))
 	}
-	err := k.serve()
+	err := k.serve(users)
 	k.stop()
 	return err
 }
@@ -71,12 +74,11 @@ func (k *keeper) publish(s state) error {
 	return nil
 }
 
-// serve returns when the last user has left; it holds the users' lock then, until the process ends.
-func (k *keeper) serve() error {
+// serve returns when the last user has left; it holds the users' lock then.
+func (k *keeper) serve(users *flock.Flock) error {
 	stopping := make(chan os.Signal, 1)
 	signal.Notify(stopping, syscall.SIGTERM)
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
-	users := flock.New(filepath.Join(k.dir, usersFile))
 	ticker := time.NewTicker(keeperPoll)
 	defer ticker.Stop()
 	for {
