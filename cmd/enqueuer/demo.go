@@ -31,8 +31,8 @@ func (a *app) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Show a whole backfill on this machine: engines, market, two workers, 50 tokens",
 		Long: `Start Redis, ClickHouse and a simulated market on this machine, make a sample DuckDB file with calls of 50 tokens, start
-two worker processes, backfill the candles around the calls, and show what became of it. Everything is stopped at the end;
-the data stays in --dir.`,
+two worker processes and the dashboard, backfill the candles around the calls, and show what became of it. Everything is
+stopped at the end; the data stays in --dir.`,
 		Example: `  quantbot demo
   quantbot --local=.quantbot/demo dashboard    # to look at it afterwards`,
 		Args: cobra.NoArgs,
@@ -75,6 +75,13 @@ func (a *app) demo(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer stop()
+
+	a.step("Serving the dashboard while the demo runs")
+	stopDashboard, err := a.devDashboard(ctx, vars)
+	if err != nil {
+		return err
+	}
+	defer stopDashboard()
 
 	outer := a.getenv
 	defer func() { a.getenv = outer }()
