@@ -257,6 +257,7 @@ func TestATokenThatAlwaysFailsFailsTheRunAndOnlyItself(t *testing.T) {
 	require.EqualValues(t, 1, run["errors_count"])
 	require.Contains(t, run["error_message"], bad)
 	require.Contains(t, run["error_message"], "HTTP 500")
+	require.EqualValues(t, 4+5, run["api_calls"], "each of the five tries was paid for")
 	others := append(append([]candle.Token{}, tokens[:2]...), tokens[3:]...)
 	day := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}
 	require.EqualValues(t, truth(simmarket.NewMarket(1), others, day), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))

@@ -181,7 +181,7 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 		require.Equal(t, backfill.Proceed, admission.Verdict, "its lease is given back")
 		require.Zero(t, admission.Crashes)
 		_, err = b.stores.Ledger.HandBack(t.Context(),
-			backfill.Execution{Task: backfill.Task{RunID: b.run.ID(), Attempt: 1, ChunkID: chunk.ID}, Number: admission.Executions}, backfill.ClassInterrupted)
+			backfill.Execution{Task: backfill.Task{RunID: b.run.ID(), Attempt: 1, ChunkID: chunk.ID}, Number: admission.Executions}, backfill.ClassInterrupted, backfill.Cost{})
 		require.NoError(t, err)
 	}
 	b.market.SetFaults(nil)

@@ -33,7 +33,7 @@ type Filler struct {
 // Class; nothing is stored then.
 func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, stillWanted func(context.Context) (bool, error)) (Outcome, error) {
 	run := admission.Run
-	outcome := f.begin(run, chunk, admission.Executions)
+	outcome := f.begin(admission, chunk)
 	write := ChunkWrite{Run: run, Chunk: chunk}
 	leave, err := f.Room.enter(ctx, chunk)
 	if err != nil {
@@ -99,7 +99,7 @@ func (f *Filler) deduplicate(ctx context.Context, write *ChunkWrite, outcome *Ou
 
 // Unfilled is the outcome of a chunk that ends without candles.
 func (f *Filler) Unfilled(admission Admission, chunk Chunk, status OutcomeStatus, class Class, text string) Outcome {
-	outcome := f.begin(admission.Run, chunk, admission.Executions)
+	outcome := f.begin(admission, chunk)
 	outcome.Status = status
 	outcome.Error = text
 	outcome.ErrorClass = class
@@ -107,10 +107,12 @@ func (f *Filler) Unfilled(admission Admission, chunk Chunk, status OutcomeStatus
 	return outcome
 }
 
-func (f *Filler) begin(run Run, chunk Chunk, executions int) Outcome {
+// begin counts what earlier executions spent: it was paid for, whichever of them ends the chunk.
+func (f *Filler) begin(admission Admission, chunk Chunk) Outcome {
 	return Outcome{
-		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Source: run.Manifest.Source,
-		Executions: executions, Worker: f.Worker, Version: f.Version, StartedAt: f.Now().UTC(),
+		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Source: admission.Run.Manifest.Source,
+		Stats:      Stats{APICalls: admission.Spent.Calls, Credits: admission.Spent.Credits},
+		Executions: admission.Executions, Worker: f.Worker, Version: f.Version, StartedAt: f.Now().UTC(),
 	}
 }
 

@@ -106,6 +106,8 @@ type Admission struct {
 	Crashes int
 	// Unanswered is how many earlier executions got no answer from the source.
 	Unanswered int
+	// Spent is what earlier executions used in this attempt and handed the chunk back after.
+	Spent Cost
 	// Rebuilt says that the attempt was rebuilt after a loss: the counts began anew, and the history may have a success
 	// of the chunk that the ledger does not.
 	Rebuilt bool
@@ -146,8 +148,9 @@ type FillLedger interface {
 	// StillWanted reports, just before the insert, whether the attempt is still going on, not cancelled, and the chunk still
 	// this execution's.
 	StillWanted(ctx context.Context, e Execution) (bool, error)
-	// HandBack notes an orderly end without an outcome and returns how often the chunk met this class in this attempt.
-	HandBack(ctx context.Context, e Execution, class Class) (count int, err error)
+	// HandBack notes an orderly end without an outcome, and what the execution spent, and returns how often the chunk met this
+	// class in this attempt.
+	HandBack(ctx context.Context, e Execution, class Class, spent Cost) (count int, err error)
 	// Record puts the outcome by compare-and-set. ErrStale tells that the run was rebuilt meanwhile; ErrUnknownRun that
 	// the ledger lost it.
 	Record(ctx context.Context, task Task, epoch int64, outcome Outcome) (Recorded, error)

@@ -37,6 +37,7 @@ func (l *Ledger) Admit(ctx context.Context, task backfill.Task) (backfill.Admiss
 	admission.Crashes = int(r.number(3))
 	admission.Rebuilt = r.text(4) == flag(true)
 	admission.Unanswered = int(r.number(6))
+	admission.Spent = backfill.Cost{Calls: r.number(7), Credits: r.number(8)}
 	return admission, nil
 }
 
@@ -106,11 +107,11 @@ func (l *Ledger) Renew(ctx context.Context, executions []backfill.Execution) (lo
 
 // HandBack notes an orderly end without an outcome, ends the lease and returns how often the chunk met this class in this
 // attempt; 0 when the chunk has an outcome or its attempt is over.
-func (l *Ledger) HandBack(ctx context.Context, e backfill.Execution, class backfill.Class) (count int, err error) {
+func (l *Ledger) HandBack(ctx context.Context, e backfill.Execution, class backfill.Class, spent backfill.Cost) (count int, err error) {
 	k := keysOf(e.Task.RunID)
 	attempt := e.Task.Attempt
 	keys := []string{k.meta(), k.pending(attempt), k.tries(attempt), k.lease(attempt)}
-	r, err := l.run(ctx, handBackScript, keys, attempt, string(e.Task.ChunkID), string(class), e.Number)
+	r, err := l.run(ctx, handBackScript, keys, attempt, string(e.Task.ChunkID), string(class), e.Number, spent.Calls, spent.Credits)
 	if err != nil {
 		return 0, err
 	}

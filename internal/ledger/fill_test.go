@@ -46,12 +46,12 @@ func TestAdmitCountsExecutionsAndCrashes(t *testing.T) {
 	want.Executions, want.Crashes = 2, 1
 	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[0])), "the first execution neither recorded nor handed back")
 
-	count, err := l.HandBack(t.Context(), executionOf(run, plan[0], epoch, 2), backfill.ClassUnavailable)
+	count, err := l.HandBack(t.Context(), executionOf(run, plan[0], epoch, 2), backfill.ClassUnavailable, backfill.Cost{Calls: 2, Credits: 240})
 	require.NoError(t, err)
 	require.Equal(t, 1, count)
-	want.Executions, want.Unanswered = 3, 1
+	want.Executions, want.Unanswered, want.Spent = 3, 1, backfill.Cost{Calls: 2, Credits: 240}
 	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[0])))
-	want.Executions, want.Crashes, want.Unanswered = 1, 0, 0
+	want.Executions, want.Crashes, want.Unanswered, want.Spent = 1, 0, 0, backfill.Cost{}
 	require.Empty(t, cmp.Diff(want, admit(t, l, run, plan[1])), "counts belong to a chunk")
 }
 
@@ -157,14 +157,14 @@ func TestHandBackCountsClasses(t *testing.T) {
 	t.Parallel()
 	l, client := newLedger(t)
 	run, plan := newRun(1)
-	_, err := l.HandBack(t.Context(), executionOf(run, plan[0], 1, 1), backfill.ClassParked)
+	_, err := l.HandBack(t.Context(), executionOf(run, plan[0], 1, 1), backfill.ClassParked, backfill.Cost{Calls: 1})
 	require.ErrorIs(t, err, backfill.ErrUnknownRun)
 	require.Empty(t, client.Keys(t.Context(), "*").Val())
 
 	epoch := sealRun(t, l, run, plan)
 	handBack := func(class backfill.Class, number, want int) {
 		t.Helper()
-		count, err := l.HandBack(t.Context(), executionOf(run, plan[0], epoch, number), class)
+		count, err := l.HandBack(t.Context(), executionOf(run, plan[0], epoch, number), class, backfill.Cost{Calls: 1, Credits: 60})
 		require.NoError(t, err)
 		require.Equal(t, want, count)
 	}

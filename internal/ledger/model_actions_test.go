@@ -187,7 +187,7 @@ func (m *model) drawExecution(t *rapid.T) backfill.Execution {
 func (m *model) handBack(t *rapid.T) {
 	e := m.drawExecution(t)
 	id := e.Task.ChunkID
-	count, err := m.ledger.HandBack(m.ctx, e, backfill.ClassUnavailable)
+	count, err := m.ledger.HandBack(m.ctx, e, backfill.ClassUnavailable, backfill.Cost{})
 	if !m.there {
 		require.ErrorIs(t, err, backfill.ErrUnknownRun)
 		return

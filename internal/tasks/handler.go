@@ -145,7 +145,9 @@ func (h *Handler) unfilled(ctx context.Context, w work, outcome backfill.Outcome
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	class := backfill.ClassOf(cause)
-	count, err := h.Ledger.HandBack(ctx, w.execution(), class)
+	count, err := h.Ledger.HandBack(ctx, w.execution(), class, backfill.Cost{
+		Calls: outcome.Stats.APICalls - w.admission.Spent.Calls, Credits: outcome.Stats.Credits - w.admission.Spent.Credits,
+	})
 	if err != nil {
 		h.Logger.WarnContext(ctx, "chunk not handed back to the ledger", "run_id", w.task.RunID, "chunk_id", w.task.ChunkID, "err", err)
 		return cause

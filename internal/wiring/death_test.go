@@ -48,11 +48,11 @@ func (l mortalLedger) StillWanted(ctx context.Context, e backfill.Execution) (bo
 	return l.FillLedger.StillWanted(ctx, e)
 }
 
-func (l mortalLedger) HandBack(ctx context.Context, e backfill.Execution, class backfill.Class) (int, error) {
+func (l mortalLedger) HandBack(ctx context.Context, e backfill.Execution, class backfill.Class, spent backfill.Cost) (int, error) {
 	if l.dead {
 		return 0, errDead
 	}
-	return l.FillLedger.HandBack(ctx, e, class)
+	return l.FillLedger.HandBack(ctx, e, class, spent)
 }
 
 func (l mortalLedger) Record(ctx context.Context, task backfill.Task, epoch int64, o backfill.Outcome) (backfill.Recorded, error) {

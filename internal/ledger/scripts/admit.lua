@@ -11,7 +11,7 @@
 -- ARGV[4]  for how many µs the chunk is leased
 --
 -- Returns {"missing"}, {"done"}, {"held"} while another execution has the lease, or {"cancelled" or "proceed", epoch,
--- executions, crashes, rebuilt, run, unanswered}; run is "" unless it was wanted.
+-- executions, crashes, rebuilt, run, unanswered, calls, credits}; run is "" unless it was wanted.
 --
 -- tries "<chunk>|run" counts executions; the last one's number is what it shows to keep its lease. "<chunk>|open" counts
 -- those that neither recorded nor handed back: what is left of them when the next one starts are crashes.
@@ -34,9 +34,11 @@ local run = ''
 if ARGV[3] == '1' then
   run = redis.call('HGET', KEYS[1], 'run')
 end
+local spent = redis.call('HMGET', KEYS[4], ARGV[2] .. '|calls', ARGV[2] .. '|credits')
+local calls, credits = tonumber(spent[1] or '0'), tonumber(spent[2] or '0')
 if cancelled == '1' then
   local executions = tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '|run') or '0')
-  return {'cancelled', tonumber(epoch), executions, 0, rebuilt, run, 0}
+  return {'cancelled', tonumber(epoch), executions, 0, rebuilt, run, 0, calls, credits}
 end
 local now = redis.call('TIME')
 local now_us = tonumber(now[1]) * 1000000 + tonumber(now[2])
@@ -51,4 +53,4 @@ local unanswered = 0
 for _, class in ipairs({'unavailable', 'unknown'}) do -- as hand_back counts them
   unanswered = unanswered + tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '|' .. class) or '0')
 end
-return {'proceed', tonumber(epoch), executions, open - 1, rebuilt, run, unanswered}
+return {'proceed', tonumber(epoch), executions, open - 1, rebuilt, run, unanswered, calls, credits}
