@@ -100,7 +100,7 @@ func TestFinishersTogetherAreHarmless(t *testing.T) {
 func TestEnqueuersTogetherAreHarmless(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	run, chunks := newRun(t, 100)
+	run, chunks := newRun(t, 200)
 	epoch, err := w.Ledger.Open(t.Context(), run, false)
 	require.NoError(t, err)
 	together(4, func(i int) {
@@ -115,7 +115,7 @@ func TestEnqueuersTogetherAreHarmless(t *testing.T) {
 		// All but the last are told that they are stale, sooner or later.
 		_ = w.Launcher(w.logger, time.Now).Continue(t.Context(), run, own, chunks)
 	})
-	requireExact(t, w.work(t, run), 100)
+	requireExact(t, w.work(t, run), 200)
 	w.requireOneEnd(t, run)
 }
 

@@ -147,7 +147,7 @@ func (w *world) ended(t *testing.T, run backfill.Run) (record backfill.RunRecord
 		var err error
 		record, err = w.History.Run(t.Context(), run.ID())
 		return err == nil && record.Status != backfill.StatusRunning
-	}, time.Minute, 20*time.Millisecond)
+	}, 30*time.Second, 20*time.Millisecond)
 	return record
 }
 
