@@ -75,7 +75,7 @@ func (a *app) alertTest(ctx context.Context, format string) error {
 	if tested.Signed {
 		signed = "signed"
 	}
-	fmt.Fprintf(a.stdout, "Delivered: HTTP %d after %s, %s.\n", receipt.Status, receipt.Took.Round(time.Millisecond), signed)
+	fmt.Fprintf(a.stdout, "Delivered: HTTP %d after %s, %s.\n", receipt.Status, receipt.Took.Round(time.Microsecond), signed)
 	a.printFields([]field{{"event id", tested.EventID}, {"answer", receipt.Answer}})
 	return nil
 }

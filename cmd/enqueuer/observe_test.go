@@ -150,7 +150,7 @@ func TestAlertTest(t *testing.T) {
 	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"], b.vars["QUANTBOT_ALERT_WEBHOOK_SECRET"] = o.URL+"/hook/distinctive-key", "s"
 	r = b.run(t, "alert-test")
 	require.Equal(t, 0, r.code, r.stderr)
-	require.Regexp(t, `^Delivered: HTTP 200 after \d+ms, signed\.\n  event id  [0-9a-f-]{36}\n`, r.stdout)
+	require.Regexp(t, `^Delivered: HTTP 200 after [1-9][0-9.]*(µs|ms|s), signed\.\n  event id  [0-9a-f-]{36}\n`, r.stdout)
 	require.Equal(t, alert.KindTest, o.told()[0].Kind)
 
 	b.vars["QUANTBOT_ALERT_WEBHOOK_SECRET"] = ""
