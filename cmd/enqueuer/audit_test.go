@@ -191,6 +191,11 @@ func TestDiffAsOfAndExport(t *testing.T) {
 	require.Equal(t, exitRefused, b.run(t, append(span, "--out", filepath.Join(dir, "gone.csv"), "--as-of", first)...).code)
 	require.NoFileExists(t, filepath.Join(dir, "gone.csv"))
 	require.Equal(t, truth(simmarket.NewMarket(1), tokens, candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}), m.Rows)
+
+	coarse := fmt.Sprint(b.backfill(t, 1, append(day, "--interval", "5m")...)["run_id"])
+	refused := b.run(t, "ohlcv", "runs-diff", first, coarse)
+	require.Equal(t, exitUsage, refused.code)
+	require.Contains(t, refused.stderr, "no candle in common: "+first+" has 1m candles, "+coarse+" has 5m candles")
 }
 
 func TestFaultyRunsAreListedWithWhatToDo(t *testing.T) {

@@ -26,7 +26,7 @@ func (a *app) runsDiffCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runs-diff RUN-A RUN-B",
 		Short: "Compare what two runs stored: shows when a source restated history",
-		Long: `Compare what two runs stored for the same candles: candles only in one of them, the same in both, and different ones with
+		Long: `Compare what two runs of one interval stored for the same candles: candles only in one of them, the same in both, and different ones with
 the largest differences, per token. It compares what was stored, also of runs that are rolled back.`,
 		Example: "  quantbot ohlcv runs-diff 0192f0c1 0192f0d7 --limit 10",
 		Args:    cobra.ExactArgs(2),
@@ -52,13 +52,19 @@ the largest differences, per token. It compares what was stored, also of runs th
 }
 
 func readDiff(ctx context.Context, history *clickhouse.DB, args []string, limit int) (d runDiff, err error) {
+	var intervals [2]string
 	for i, id := range []*uuid.UUID{&d.A, &d.B} {
 		if *id, err = history.ResolveRunID(ctx, args[i]); err != nil {
 			return d, err
 		}
-		if _, err := history.RunDetails(ctx, *id); err != nil {
+		run, err := history.RunDetails(ctx, *id)
+		if err != nil {
 			return d, err
 		}
+		intervals[i] = run.Interval
+	}
+	if intervals[0] != intervals[1] {
+		return d, usageError("the runs have no candle in common: %s has %s candles, %s has %s candles", args[0], intervals[0], args[1], intervals[1])
 	}
 	d.Tokens, d.Largest, err = history.DiffRuns(ctx, d.A, d.B, limit)
 	return d, err

@@ -122,7 +122,7 @@ machine for as long as they are needed.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.localDir, "local", "", "run Redis and ClickHouse on this machine, with their data in `DIR`")
 	flags.Lookup("local").NoOptDefVal = ".quantbot"
-	flags.TextVar(&a.logLevel, "log-level", slog.LevelWarn, "what to log to stderr: debug, info, warn or error")
+	flags.TextVar(&a.logLevel, "log-level", slog.LevelWarn, "log to stderr from this `LEVEL` on: debug, info, warn or error")
 	root.AddCommand(a.ingestionCommand(), a.ohlcvCommand(), a.migrateCommand(), a.doctorCommand(), a.devCommand(),
 		a.demoCommand(), a.dashboardCommand(), a.simmarketCommand(), a.versionCommand(), a.workerCommand(), a.alertTestCommand())
 	a.complete(root)

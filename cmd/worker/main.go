@@ -50,6 +50,7 @@ func newCommand(stderr io.Writer, started *bool) *cobra.Command {
 	var concurrency int
 	var shutdown time.Duration
 	var sweepCron, metricsAddr string
+	var level slog.Level
 	build := manifest.CurrentBuild()
 	cmd := &cobra.Command{
 		Use:   "worker",
@@ -89,13 +90,14 @@ whoever reaches that address.`,
 			return wiring.RunWorker(ctx, wiring.WorkerConfig{
 				Config: cfg, Build: build, Concurrency: concurrency, ShutdownTimeout: shutdown, StopNow: stopNow, SweepCron: sweepCron,
 				MetricsAddr: metricsAddr,
-				Logger:      slog.New(manifest.LogHandler(slog.NewTextHandler(stderr, nil))), Now: time.Now,
+				Logger:      slog.New(manifest.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))), Now: time.Now,
 			})
 		},
 	}
 	cmd.Flags().IntVar(&concurrency, "concurrency", wiring.DefaultConcurrency, "tasks to run at once")
 	cmd.Flags().StringVar(&sweepCron, "sweep-cron", "", "when to sweep redundant versions, in UTC: `SPEC` of five fields, @daily and the like, or off (default $QUANTBOT_SWEEP_CRON, 30 3 * * *)")
 	cmd.Flags().StringVar(&metricsAddr, "metrics-addr", "", "serve metrics and health at this `HOST:PORT` (off by default)")
+	cmd.Flags().TextVar(&level, "log-level", slog.LevelInfo, "log to stderr from this `LEVEL` on: debug, info, warn or error")
 	cmd.Flags().DurationVar(&shutdown, "shutdown-timeout", 45*time.Second, "how long running tasks may go on after a stop signal")
 	return cmd
 }

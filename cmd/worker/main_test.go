@@ -191,7 +191,7 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 
 func TestBadUsageIsTold(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--concurrency", "0"}, {"--no-such-flag"}, {"extra"}} {
+	for _, args := range [][]string{{"--concurrency", "0"}, {"--log-level", "loud"}, {"--no-such-flag"}, {"extra"}} {
 		require.Equal(t, 2, run(t.Context(), args, t.Output(), t.Output()))
 	}
 }
