@@ -36,7 +36,7 @@ demo: setup build ## Run a whole backfill on this machine
 	bin/quantbot demo
 
 .PHONY: setup/tests
-setup/tests: ## Also fetch what only tests need: Chromium and promtool
+setup/tests: ## Also fetch what only tests need: Chromium and Prometheus
 	@scripts/setup tests
 
 .PHONY: test

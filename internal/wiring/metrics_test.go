@@ -3,10 +3,14 @@ package wiring_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +19,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
@@ -22,29 +27,44 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// A whole worker over real stores and a market counts what it does, in names and forms that Prometheus' own checker likes.
-func TestAWorkerShowsWhatItDoes(t *testing.T) {
-	t.Parallel()
-	w := setup(t)
+// watched is a worker over real stores and a market, whose metrics are served.
+type watched struct {
+	*world
+	address string
+}
+
+func startWatched(t *testing.T) *watched {
+	t.Helper()
+	w := &watched{setup(t), freeAddress(t)}
 	market, err := simmarket.Listen(t.Context(), "127.0.0.1:0", simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), Now: time.Now}))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, market.Close(context.Background())) })
 	vars := w.env.Vars()
 	vars["BIRDEYE_BASE_URL"], vars["BIRDEYE_API_KEY"], vars["BIRDEYE_RPS"] = market.URL(), "key", "500"
+	vars["QUANTBOT_ALERT_WEBHOOK_URL"] = market.URL()
 	cfg, err := config.Load(func(name string) string { return vars[name] })
 	require.NoError(t, err)
-	address := freeAddress(t)
 	ctx, stop := context.WithCancel(t.Context())
 	worked := make(chan error, 1)
 	go func() {
 		worked <- wiring.RunWorker(ctx, wiring.WorkerConfig{
-			Config: cfg, Build: manifest.CurrentBuild(), Concurrency: 2, MetricsAddr: address, Logger: w.logger, Now: time.Now,
+			Config: cfg, Build: manifest.CurrentBuild(), Concurrency: 2, MetricsAddr: w.address, Logger: w.logger, Now: time.Now,
 			ShutdownTimeout: 5 * time.Second, SweepCron: "off",
 		})
 	}()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-worked)
+		require.NoError(t, market.Close(context.Background()))
+	})
+	return w
+}
+
+// fill runs a day of three tokens to its end.
+func (w *watched) fill(t *testing.T, day int) (backfill.RunRecord, []backfill.Chunk) {
+	t.Helper()
 	run, chunks := newRun(t, 0)
 	run.Manifest.Source = "birdeye"
-	from := time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC).Unix()
+	from := time.Date(2025, 3, day, 0, 0, 0, 0, time.UTC).Unix()
 	for _, token := range simmarket.Tokens(3) {
 		run.PlannedChunks++
 		chunks = append(chunks, backfill.NewChunk(token, run.Manifest.Interval, candle.Range{From: from, To: from + 86_400}))
@@ -52,11 +72,18 @@ func TestAWorkerShowsWhatItDoes(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	record := w.ended(t, run)
 	require.Equal(t, backfill.StatusCompleted, record.Status)
+	return record, chunks
+}
 
-	status, ready := get(t, "http://"+address+"/readyz")
+// A whole worker counts what it does, in names and forms that Prometheus' own checker likes.
+func TestAWorkerShowsWhatItDoes(t *testing.T) {
+	t.Parallel()
+	w := startWatched(t)
+	record, chunks := w.fill(t, 1)
+	status, ready := get(t, "http://"+w.address+"/readyz")
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, "redis: ok\nclickhouse: ok\n", ready)
-	status, text := get(t, "http://"+address+"/metrics")
+	status, text := get(t, "http://"+w.address+"/metrics")
 	require.Equal(t, http.StatusOK, status)
 	for _, line := range []string{
 		fmt.Sprintf(`quantbot_candles_total{outcome="inserted",source="birdeye"} %d`, record.Stats.Inserted),
@@ -78,12 +105,67 @@ func TestAWorkerShowsWhatItDoes(t *testing.T) {
 	} {
 		require.True(t, strings.Contains("\n"+text, "\n"+line), line) //nolint:testifylint // it would print all of the text
 	}
-	for _, unbounded := range []string{run.ID().String(), chunks[0].Token.Address, string(chunks[0].ID)} {
+	for _, unbounded := range []string{record.ID().String(), chunks[0].Token.Address, string(chunks[0].ID)} {
 		require.False(t, strings.Contains(text, unbounded), unbounded) //nolint:testifylint // likewise
 	}
 	localtest.Promtool(t, bytes.NewBufferString(text), "check", "metrics")
-	stop()
-	require.NoError(t, <-worked)
+}
+
+// Prometheus itself reads a worker: every rule of ours can be evaluated, none calls, and each panel of the Grafana dashboard
+// has something to show.
+func TestPrometheusReadsAWorker(t *testing.T) {
+	t.Parallel()
+	w := startWatched(t)
+	operator := wiring.Operator{Stores: w.Stores, Name: "test", Logger: w.logger, Now: time.Now}
+	_, err := operator.Sweep(t.Context(), clickhouse.Sweep{})
+	require.NoError(t, err)
+	rules, err := filepath.Abs("../../deploy/prometheus/alerts.yml")
+	require.NoError(t, err)
+	prometheus := localtest.Prometheus(t, fmt.Appendf(nil, `
+global: {scrape_interval: 500ms, evaluation_interval: 500ms}
+rule_files: [%q]
+scrape_configs: [{job_name: quantbot-worker, static_configs: [{targets: [%q]}]}]
+`, rules, w.address))
+	until := func(path string, holds func(answer string) bool, what string) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			status, answer := get(t, prometheus+path)
+			require.Equal(t, http.StatusOK, status, answer)
+			if holds(answer) {
+				return
+			}
+			require.True(t, time.Now().Before(deadline), "%s: %s", what, answer)
+		}
+	}
+	show := func(title, expression string) {
+		t.Helper()
+		query := url.Values{"query": {strings.ReplaceAll(expression, "$__rate_interval", "1m")}}
+		until("/api/v1/query?"+query.Encode(), func(answer string) bool {
+			return strings.Contains(answer, `"value":[`) && !strings.Contains(answer, `"NaN"`)
+		}, title+": "+expression)
+	}
+	w.fill(t, 1)
+	show("chunks of the first run", `quantbot_chunks_total{outcome="success"} == 3`)
+	w.fill(t, 2) // a rate needs two values
+
+	text, err := os.ReadFile("../../deploy/grafana/dashboards/quantbot.json")
+	require.NoError(t, err)
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &dashboard))
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			show(panel.Title, target.Expr)
+		}
+	}
+	until("/api/v1/rules", func(answer string) bool {
+		require.NotContains(t, answer, `"state":"firing"`)
+		return strings.Count(answer, `"name":"Quantbot`) == strings.Count(answer, `"health":"ok"`)
+	}, "every rule is evaluated")
 }
 
 // An address that cannot be had is told before anything else is done.

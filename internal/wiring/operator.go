@@ -50,10 +50,14 @@ func (o *Operator) Cancel(ctx context.Context, runID uuid.UUID) error {
 	return o.Stores.Canceller(o.Name, o.Logger, o.Now).Cancel(ctx, runID)
 }
 
-// Sweep removes redundant versions, one slice at a time under the lock.
+// Sweep removes redundant versions, one slice at a time under the lock. That all of them were swept is noted, whoever asked.
 func (o *Operator) Sweep(ctx context.Context, sweep clickhouse.Sweep) ([]clickhouse.SweptMonth, error) {
 	sweep.Locked = func(ctx context.Context, step func(context.Context) error) error {
 		return o.Stores.Ledger.WithLock(ctx, MaintenanceLock, step)
 	}
-	return o.Stores.History.Sweep(ctx, sweep)
+	swept, err := o.Stores.History.Sweep(ctx, sweep)
+	if err == nil && !sweep.DryRun && len(sweep.Intervals) == 0 {
+		o.Stores.noteSwept(ctx, o.Now(), o.Logger)
+	}
+	return swept, err
 }

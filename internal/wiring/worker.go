@@ -119,9 +119,6 @@ func sweeper(stores *Stores, window time.Duration, name string, logger *slog.Log
 		for _, m := range swept {
 			logger.InfoContext(ctx, "swept", "month", m.Month, "interval", m.Interval, "versions", m.Versions, "redundant", m.Redundant, "purged", m.Purged)
 		}
-		if err == nil {
-			stores.noteSwept(ctx, now(), logger)
-		}
 		return err
 	}
 }
