@@ -81,5 +81,5 @@ bench/go: setup ## Run the Go benchmarks of the hot functions, as benchstat want
 	go test -run '^$$' -bench . -benchmem -count=$(or $(COUNT),1) ./internal/...
 
 .PHONY: clean
-clean: ## Remove what was built and the demo's data; keeps the fetched engines
-	rm -rf bin .quantbot coverage.out
+clean: ## Remove what was built and the demo's data; keeps the fetched engines, and the data of --local
+	rm -rf bin .quantbot/demo coverage.out

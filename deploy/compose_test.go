@@ -98,7 +98,7 @@ func TestComposeHandsTheEnvironmentOn(t *testing.T) {
 	t.Parallel()
 	example, err := os.ReadFile("../.env.example")
 	require.NoError(t, err)
-	own := []string{"REDIS_URL", "CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_HTTP_PORT", "CLICKHOUSE_DSN", "DUCKDB_PATH", "QUANTBOT_DASHBOARD_TOKEN", "GRAFANA_PASSWORD"}
+	own := []string{"REDIS_URL", "CLICKHOUSE_HOST", "CLICKHOUSE_PORT", "CLICKHOUSE_HTTP_PORT", "CLICKHOUSE_DSN", "DUCKDB_PATH", "QUANTBOT_DASHBOARD_TOKEN", "GRAFANA_PASSWORD", "WORKERS", "GIT_BRANCH"}
 	var names, env []string
 	for _, line := range regexp.MustCompile(`(?m)^#?([A-Z][A-Z0-9_]+)=`).FindAllStringSubmatch(string(example), -1) {
 		if !slices.Contains(own, line[1]) {

@@ -24,7 +24,7 @@ func TestMigrateSaysWhatItApplied(t *testing.T) {
 func TestUnparkingTakesUpWhatWaitsInTheQueuesThatThereAre(t *testing.T) {
 	t.Parallel()
 	b := setup(t, simmarket.Options{})
-	require.Contains(t, b.ok(t, "ohlcv", "sources-unpark", "birdeye").stderr, "0 accounts were parked")
+	require.Contains(t, b.ok(t, "ohlcv", "sources-unpark", "birdeye").stderr, "unparked 0 accounts")
 	b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", "So11111111111111111111111111111111111111112", "--priority", "low")
 	require.Contains(t, b.ok(t, "ohlcv", "sources-unpark", "birdeye").stderr, "0 waiting chunks")
 }

@@ -80,7 +80,11 @@ func TestRollbackBringsBackWhatWasServed(t *testing.T) {
 			require.Equal(t, exitRefused, asked.code)
 			require.Equal(t, all, b.hash(t))
 			b.ok(t, "ohlcv", "runs-rollback", bad, "--yes")
-			require.Equal(t, exitRefused, b.run(t, "ohlcv", "runs-rollback", bad, "--yes").code)
+			for _, flag := range []string{"--yes", "--dry-run"} {
+				again := b.run(t, "ohlcv", "runs-rollback", bad, flag)
+				require.Equal(t, exitRefused, again.code)
+				require.Empty(t, again.stdout)
+			}
 			b.ok(t, "ohlcv", "runs-rollback", later, "--yes")
 			require.Equal(t, before, b.hash(t))
 			b.ok(t, "ohlcv", "runs-restore", bad)

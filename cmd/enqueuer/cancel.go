@@ -29,7 +29,7 @@ ends as cancelled; what was stored stays. No worker needs to be there. The same 
 				return err
 			}
 			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
-				runID, err := resolveRun(cmd.Context(), stores, args[0])
+				runID, err := resolveRun(cmd.Context(), stores.History, args[0])
 				if err != nil {
 					return err
 				}
@@ -61,7 +61,7 @@ func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID
 	err := a.operator(stores, "runs-cancel").Cancel(ctx, runID)
 	switch {
 	case errors.Is(err, backfill.ErrUnknownRun), errors.Is(err, backfill.ErrFinished):
-		return &exitError{exitRefused, fmt.Errorf("run %s is not running: see ohlcv runs-details %s", runID, runID)}
+		return &exitError{exitRefused, fmt.Errorf("run %s is not running: see %s ohlcv runs-details %s", runID, programName(), runID)}
 	case err != nil:
 		return err
 	}

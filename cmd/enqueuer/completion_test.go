@@ -3,16 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/candle"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/worklist"
 )
 
 // offline is the program without anything to reach.
@@ -84,4 +88,40 @@ func TestEveryCommandIsExplained(t *testing.T) {
 		}
 	}
 	check(a.rootCommand())
+}
+
+// Every example of the help is understood: what it lacks here is only a ClickHouse.
+func TestEveryExampleIsUnderstood(t *testing.T) {
+	t.Parallel()
+	calls := filepath.Join(t.TempDir(), "calls.duckdb")
+	token := simmarket.Tokens(1)
+	require.NoError(t, worklist.WriteSample(t.Context(), calls, []worklist.Call{{Token: token[0], AtMS: 1_000 * unix(t, "2024-01-01T12:00:00Z")}}))
+	tokens := writeTokens(t, token)
+	redis := miniredis.RunT(t) // a Redis that is away is asked several times
+	var examples []string
+	var collect func(cmd *cobra.Command)
+	collect = func(cmd *cobra.Command) {
+		if !slices.Contains([]string{"dev", "demo", "dashboard", "simmarket", "alert-test"}, cmd.Name()) { // they go on until they are stopped, or act
+			examples = append(examples, strings.Split(cmd.Example, "\n")...)
+		}
+		for _, below := range cmd.Commands() {
+			collect(below)
+		}
+	}
+	collect((&app{getenv: func(string) string { return "" }, now: time.Now}).rootCommand())
+	require.Greater(t, len(examples), 25)
+	for _, example := range examples {
+		_, command, ok := strings.Cut(example, "quantbot ")
+		if !ok || command == "demo" {
+			continue
+		}
+		command = strings.NewReplacer("--local ", "", "data/calls.duckdb", calls, "calls.duckdb", calls, "tokens.txt", tokens, "'source was wrong'", "wrong").Replace(command)
+		var stderr strings.Builder
+		a := &app{stdin: strings.NewReader(token[0].Address), stdout: io.Discard, stderr: &stderr, now: time.Now, getenv: func(name string) string {
+			return map[string]string{"REDIS_URL": "redis://" + redis.Addr(), "CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": "1"}[name]
+		}}
+		if code := a.run(t.Context(), strings.Fields(command)); code != 0 {
+			require.Equal(t, exitFailed, code, "%s: %s", example, stderr.String())
+		}
+	}
 }

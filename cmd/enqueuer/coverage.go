@@ -1,12 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,8 +29,8 @@ type coverageOptions struct {
 
 func (o *coverageOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.from, "from", "", "begin of the range (default: what was asked for)")
-	f.StringVar(&o.to, "to", "", "end of the range, exclusive (default: what was asked for)")
+	f.StringVar(&o.from, "from", "", "begin of the range (default: of what was asked for)")
+	f.StringVar(&o.to, "to", "", "end of the range, exclusive; goes with --from")
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated (default: all that were asked for)")
 	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of a token that names none")
 	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
@@ -49,29 +50,32 @@ type judgedToken struct {
 	Due     int64                      `json:"due"`
 }
 
+// coverageQuestion is a coverageOptions that was understood.
+type coverageQuestion struct {
+	clickhouse.CoverageQuery
+	fixed bool // the range was given
+	limit int
+}
+
 // judge calls yield for each token that was asked for, in order.
-func (a *app) judge(ctx context.Context, history *clickhouse.DB, o coverageOptions, yield func(judgedToken) error) error {
-	q, fixed, err := o.query(a)
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
+func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuestion, yield func(judgedToken) error) (err error) {
 	if len(q.Tokens) == 0 {
 		if q.Tokens, err = history.AskedTokens(ctx, q.Interval); err != nil {
 			return err
 		}
 	}
-	if len(q.Tokens) > o.limit {
-		fmt.Fprintf(a.stderr, "showing %d of %d tokens (--limit)\n", o.limit, len(q.Tokens))
-		q.Tokens = q.Tokens[:o.limit]
+	if len(q.Tokens) > q.limit {
+		fmt.Fprintf(a.stderr, "showing %d of %d tokens (--limit)\n", q.limit, len(q.Tokens))
+		q.Tokens = q.Tokens[:q.limit]
 	}
 	now, strangers := a.now(), 0
-	err = history.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
-		if !fixed && len(h.Asked) == 0 {
+	err = history.TokenHistories(ctx, q.CoverageQuery, func(h backfill.TokenHistory) error {
+		if !q.fixed && len(h.Asked) == 0 {
 			strangers++
 			return nil
 		}
 		token := judgedToken{Token: h.Token, Range: q.Range, Candles: make(map[backfill.Verdict]int64)}
-		if !fixed {
+		if !q.fixed {
 			token.Range = h.Span()
 		}
 		token.Judged = h.Judge(token.Range, now)
@@ -84,47 +88,48 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, o coverageOptio
 		return yield(token)
 	})
 	if strangers > 0 {
-		fmt.Fprintf(a.stderr, "%d tokens are left out: %s was never asked for their %s candles (--source %s)\n",
-			strangers, strings.Join(q.Sources, " or "), q.Interval, strings.Join(wiring.SourceNames(), ", "))
+		fmt.Fprintf(a.stderr, "left out: %s for which %s was never asked for %s candles (--source %s)\n",
+			counted(strangers, "token"), strings.Join(q.Sources, " or "), q.Interval, strings.Join(wiring.SourceNames(), ", "))
 	}
 	return err
 }
 
-// query answers whether the range was given.
-func (o *coverageOptions) query(a *app) (q clickhouse.CoverageQuery, fixed bool, err error) {
-	q.Range = candle.Range{To: a.now().Unix()}
-	if fixed = o.from != "" || o.to != ""; fixed {
-		if q.Range, err = parseRange(o.from, o.to, a.now()); err != nil {
-			return q, fixed, err
+func (o *coverageOptions) parse(now time.Time) (q coverageQuestion, err error) {
+	q.Range, q.Sources, q.limit = candle.Range{To: now.Unix()}, o.sources, o.limit
+	if q.fixed = o.from != "" || o.to != ""; q.fixed {
+		if o.from == "" || o.to == "" {
+			return q, errors.New("give both --from and --to, or neither: then it is what was asked for")
+		}
+		if q.Range, err = parseRange(o.from, o.to, now); err != nil {
+			return q, err
 		}
 	}
 	if q.Interval, err = candle.ParseInterval(o.interval); err != nil {
-		return q, fixed, fmt.Errorf("--interval: %w", err)
+		return q, fmt.Errorf("--interval: %w", err)
 	}
 	if q.Validation, err = candle.ParseValidation(o.validation); err != nil {
-		return q, fixed, fmt.Errorf("--validation: %w", err)
+		return q, fmt.Errorf("--validation: %w", err)
 	}
 	chain, err := candle.ParseChain(o.chain)
 	if err != nil {
-		return q, fixed, fmt.Errorf("--chain: %w", err)
+		return q, fmt.Errorf("--chain: %w", err)
 	}
 	for _, text := range o.tokens {
 		token, err := worklist.ParseToken(text, chain)
 		if err != nil {
-			return q, fixed, err
+			return q, err
 		}
 		q.Tokens = append(q.Tokens, token)
 	}
 	for _, name := range o.sources {
 		if !slices.Contains(wiring.SourceNames(), name) {
-			return q, fixed, fmt.Errorf("--source %q is none of %s", name, strings.Join(wiring.SourceNames(), ", "))
+			return q, fmt.Errorf("--source %q is none of %s", name, strings.Join(wiring.SourceNames(), ", "))
 		}
 	}
-	q.Sources = o.sources
 	if o.limit < 1 {
-		return q, fixed, fmt.Errorf("--limit must be at least 1, not %d", o.limit)
+		return q, fmt.Errorf("--limit must be at least 1, not %d", o.limit)
 	}
-	return q, fixed, checkFormat(o.format)
+	return q, checkFormat(o.format)
 }
 
 func (a *app) coverageCommand() *cobra.Command {
@@ -136,7 +141,7 @@ func (a *app) coverageCommand() *cobra.Command {
 
   have             the candle is there
   confirmed empty  the source has none there
-  rejected         the source's candle was corrupt; asked for again after a day
+  rejected         the source's candle was corrupt (more than 50 in one chunk count as one stretch); asked for again after a day
   unconfirmed      no candle, from a source that never had one of the token; asked for again after a day
   failed           the source gave no answer
   never asked
@@ -145,9 +150,13 @@ The bar shows them over the range: █ have, · confirmed empty, r rejected, ? u
 		Example: "  quantbot ohlcv coverage\n  quantbot ohlcv coverage --from 2025-01-01 --to 2025-02-01 --token So11111111111111111111111111111111111111112 --format json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			q, err := o.parse(a.now())
+			if err != nil {
+				return err
+			}
 			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
 				tokens := []judgedToken{}
-				err := a.judge(cmd.Context(), history, o, func(t judgedToken) error { tokens = append(tokens, t); return nil })
+				err := a.judge(cmd.Context(), history, q, func(t judgedToken) error { tokens = append(tokens, t); return nil })
 				if err != nil {
 					return err
 				}
@@ -225,9 +234,16 @@ func (a *app) gapsCommand() *cobra.Command {
 		Example: "  quantbot ohlcv gaps\n  quantbot ohlcv gaps --fetch --wait",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if wait && !fetch {
+				return errors.New("--wait needs --fetch")
+			}
+			q, err := o.parse(a.now())
+			if err != nil {
+				return err
+			}
 			gaps := []gap{}
-			err := a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
-				return a.judge(cmd.Context(), history, o, func(t judgedToken) error {
+			err = a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+				return a.judge(cmd.Context(), history, q, func(t judgedToken) error {
 					for _, j := range t.Judged {
 						if j.Due && j.Verdict != backfill.Have {
 							gaps = append(gaps, gap{t.Token, j.Range, j.Candles, j.Verdict})
@@ -240,7 +256,7 @@ func (a *app) gapsCommand() *cobra.Command {
 			case err != nil:
 				return err
 			case fetch:
-				return a.fetchGaps(cmd, o, gaps, wait)
+				return a.fetchGaps(cmd, o, q, gaps, wait)
 			case o.format == "json":
 				return a.printJSON(gaps)
 			}
@@ -267,32 +283,32 @@ func (a *app) printGaps(gaps []gap) {
 }
 
 // fetchGaps starts a run like ingestion ohlcv does, with the gaps as its worklist.
-func (a *app) fetchGaps(cmd *cobra.Command, o coverageOptions, gaps []gap, wait bool) error {
+func (a *app) fetchGaps(cmd *cobra.Command, o coverageOptions, q coverageQuestion, gaps []gap, wait bool) error {
 	if len(gaps) == 0 {
 		fmt.Fprintln(a.stderr, "no gaps, nothing to fetch")
+		if o.format == "json" {
+			return a.printJSON(nil) // no run
+		}
 		return nil
 	}
-	in := ingestion{options: ingestOptions{
-		source: o.sources[0], fallbacks: o.sources[1:], window: "range", haltRate: defaultHaltRate, wait: wait, format: o.format,
-	}}
-	in.request = backfill.Request{
-		Source: o.sources[0], Fallbacks: o.sources[1:], DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI,
+	source, fallbacks := o.sources[0], o.sources[1:]
+	in := ingestion{
+		options:  ingestOptions{source: source, fallbacks: fallbacks, window: "range", haltRate: defaultHaltRate, wait: wait, format: o.format},
+		rng:      gaps[0].Range,
+		priority: manifest.PriorityNormal,
+		request: backfill.Request{
+			Source: source, Fallbacks: fallbacks, Interval: q.Interval, Validation: q.Validation,
+			DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI,
+		},
 	}
-	var errs [2]error
-	in.request.Interval, errs[0] = candle.ParseInterval(o.interval)
-	in.request.Validation, errs[1] = candle.ParseValidation(o.validation)
-	if err := cmp.Or(errs[0], errs[1]); err != nil {
-		return err
-	}
-	in.rng, in.priority = gaps[0].Range, manifest.PriorityNormal
 	for _, g := range gaps {
 		in.rng = candle.Range{From: min(in.rng.From, g.Range.From), To: max(in.rng.To, g.Range.To)}
 		in.request.Wanted = append(in.request.Wanted, candle.TokenRanges{Token: g.Token, Ranges: []candle.Range{g.Range}})
 	}
 	in.request.Normalize()
-	source, err := a.openSources(in)
+	asked, err := a.openSources(in)
 	if err != nil {
 		return err
 	}
-	return a.launch(cmd.Context(), cmd, in, source)
+	return a.launch(cmd.Context(), cmd, in, asked)
 }

@@ -53,7 +53,8 @@ func TestARunFetchesOnlyWhatIsMissing(t *testing.T) {
 	again := b.ok(t, input("2025-03-02", "--wait")...)
 	require.EqualValues(t, 0, row(t, again.stdout)["api_calls"])
 	require.Equal(t, "completed", row(t, again.stdout)["status"])
-	require.Contains(t, again.stderr, "nothing to fetch")
+	require.Equal(t, "2025-03-01T00:00:00Z", row(t, again.stdout)["range_from"])
+	require.Contains(t, again.stderr, "nothing to fetch\n")
 	require.EqualValues(t, 3, b.asked(), "a second identical run asks for nothing")
 
 	longer := dry("2025-03-03")
@@ -106,7 +107,7 @@ func TestGapsAreShownAndFetched(t *testing.T) {
 	require.Equal(t, have, covered[0].Candles[backfill.Have])
 	require.Equal(t, 1440-have, covered[0].Candles[backfill.ConfirmedEmpty])
 	require.Equal(t, exitUsage, b.run(t, "ohlcv", "coverage", "--source", "nasdaq").code)
-	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "binance").stderr, "3 tokens are left out: binance was never asked for their 1m candles")
+	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "binance").stderr, "left out: 3 tokens for which binance was never asked for 1m candles")
 
 	b.market.SetFaults(nil)
 	b.ok(t, "ohlcv", "gaps", "--fetch", "--wait")

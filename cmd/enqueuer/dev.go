@@ -27,21 +27,25 @@ func (a *app) devCommand() *cobra.Command {
 		Long: `Run Redis and ClickHouse on free loopback ports, and, unless --engines-only, the simulated market, one worker and the
 dashboard (on 127.0.0.1:8080, or a free port when that is taken), until Ctrl-C. Data stays in --dir. With --env-file, the
 variables by which other commands find all this are written to a file once everything answers.`,
-		Example: "  quantbot dev --env-file /tmp/quantbot.env &\n  set -a; . /tmp/quantbot.env; quantbot ohlcv runs-list",
+		Example: "  quantbot dev --env-file /tmp/quantbot.env &\n  until [ -f /tmp/quantbot.env ]; do sleep 1; done; set -a; . /tmp/quantbot.env; quantbot ohlcv runs-list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.begin()
 			return a.dev(cmd.Context(), dir, envFile, enginesOnly)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", ".quantbot", "where the data is kept")
+	cmd.Flags().StringVar(&dir, "dir", localDefault, "where the data is kept")
 	cmd.Flags().StringVar(&envFile, "env-file", "", "write the environment as KEY=value lines to this `FILE`")
 	cmd.Flags().BoolVar(&enginesOnly, "engines-only", false, "only Redis and ClickHouse")
 	return cmd
 }
 
-// localKey is the API key that is used against the simulated market.
-const localKey = "simulated"
+const (
+	// localKey is the API key that is used against the simulated market.
+	localKey = "simulated"
+	// localRPS is how many requests a second it is asked at most.
+	localRPS = "500"
+)
 
 func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (err error) {
 	engines, err := a.startEngines(ctx, dir)
@@ -57,7 +61,7 @@ func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (e
 			return err
 		}
 		defer stop()
-		more["BIRDEYE_BASE_URL"], more["BIRDEYE_API_KEY"] = url, localKey
+		more["BIRDEYE_BASE_URL"], more["BIRDEYE_API_KEY"], more["BIRDEYE_RPS"] = url, localKey, localRPS
 		fmt.Fprintln(a.stderr, "simulated market on", url, "and one worker")
 		stopDashboard, err := a.devDashboard(ctx, engines.Vars())
 		if err != nil {
@@ -137,7 +141,7 @@ func (a *app) devServices(ctx context.Context, vars map[string]string) (stop fun
 	if err != nil {
 		return nil, "", err
 	}
-	vars["BIRDEYE_BASE_URL"], vars["BIRDEYE_API_KEY"], vars["BIRDEYE_RPS"] = market.URL(), localKey, "500"
+	vars["BIRDEYE_BASE_URL"], vars["BIRDEYE_API_KEY"], vars["BIRDEYE_RPS"] = market.URL(), localKey, localRPS
 	cfg, err := config.Load(func(name string) string { return vars[name] })
 	if err != nil {
 		return nil, "", errors.Join(err, market.Close(ctx))

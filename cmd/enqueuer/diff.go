@@ -54,7 +54,7 @@ the largest differences, per token. It compares what was stored, also of runs th
 func readDiff(ctx context.Context, history *clickhouse.DB, args []string, limit int) (d runDiff, err error) {
 	var intervals [2]string
 	for i, id := range []*uuid.UUID{&d.A, &d.B} {
-		if *id, err = history.ResolveRunID(ctx, args[i]); err != nil {
+		if *id, err = resolveRun(ctx, history, args[i]); err != nil {
 			return d, err
 		}
 		run, err := history.RunDetails(ctx, *id)

@@ -90,6 +90,9 @@ the runs that the candles come from. Without --token it is all tokens. Rows are 
 			if out == "-" {
 				return errors.New("--out - is not possible: the manifest is written beside a file")
 			}
+			if info, err := os.Stat(out); err == nil && info.IsDir() {
+				return fmt.Errorf("--out %s is a directory: name a file", out)
+			}
 			if format == "" {
 				format = map[string]string{".csv": "csv"}[filepath.Ext(out)]
 				if format == "" {

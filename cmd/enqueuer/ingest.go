@@ -81,7 +81,7 @@ range is longer than one page of the source.`,
   quantbot ingestion ohlcv --from -7d --to now --tokens tokens.txt --interval 5m
   quantbot ingestion ohlcv --from 2024-01-01 --to 2025-01-01 --tokens tokens.txt --dry-run
   quantbot ingestion ohlcv --from -30d --to now --tokens tokens.txt --fallback geckoterminal --max-credits 500000
-  quantbot ingestion ohlcv --from -1y --to now --source binance --chain binance-spot --token BTCUSDT --interval 1h
+  quantbot ingestion ohlcv --from -365d --to now --source binance --chain binance-spot --token BTCUSDT --interval 1h
   cut -d, -f1 calls.csv | quantbot ingestion ohlcv --from -1d --to now --tokens -
   quantbot --local ingestion ohlcv --from -1d --to now --token So11111111111111111111111111111111111111112`,
 		Args: cobra.NoArgs,
@@ -92,7 +92,7 @@ range is longer than one page of the source.`,
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
 	f.StringVar(&o.duckdb, "duckdb", "", "DuckDB `FILE` with calls (default $DUCKDB_PATH)")
 	f.StringVar(&o.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
-	f.StringVar(&o.tokensFile, "tokens", "", "`FILE` with one token a line, - for standard input")
+	f.StringVar(&o.tokensFile, "tokens", "", "`FILE` with one token a line, or CSV with a header (token, mint, address or token_address; chain); - for standard input")
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated")
 	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of tokens that name none")
 	f.StringVar(&o.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
@@ -290,6 +290,9 @@ func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, er
 			return worklist.List{}, usageError("cannot read --tokens: %v", err)
 		}
 		defer file.Close()
+		if info, err := file.Stat(); err == nil && info.IsDir() {
+			return worklist.List{}, usageError("cannot read --tokens: %s is a directory", o.tokensFile)
+		}
 		return worklist.ReadTokens(file, o.tokensFile, in.chain)
 	}
 	list := worklist.List{Origin: "--token"}
@@ -312,13 +315,13 @@ func (a *app) reportSkipped(list worklist.List, in ingestion) error {
 	}
 	writeSkipped(a.stderr, list)
 	if in.options.strictWorklist {
-		return &exitError{exitRefused, fmt.Errorf("%s: %d rows cannot be used, and --strict-worklist is set", list.Origin, list.SkippedTotal)}
+		return &exitError{exitRefused, fmt.Errorf("%s: %s cannot be used, and --strict-worklist is set", list.Origin, counted(list.SkippedTotal, "row"))}
 	}
 	return nil
 }
 
 func writeSkipped(w io.Writer, list worklist.List) {
-	fmt.Fprintf(w, "%s: skipped %d rows that cannot be used:\n", list.Origin, list.SkippedTotal)
+	fmt.Fprintf(w, "%s: skipped %s that cannot be used:\n", list.Origin, counted(list.SkippedTotal, "row"))
 	for i, s := range list.Skipped {
 		if i == shownSkipped {
 			fmt.Fprintf(w, "  … and %d more\n", list.SkippedTotal-i)

@@ -74,10 +74,14 @@ func (a *app) announceTwin(ctx context.Context, history *clickhouse.DB, run back
 
 func (a *app) announce(run backfill.Run, plan planned) {
 	if plan.Covered > 0 {
-		fmt.Fprintf(a.stderr, "%d candles of %s are covered by earlier runs and not fetched again (--no-resume fetches them)\n", plan.Covered, run.Manifest.Interval)
+		fmt.Fprintf(a.stderr, "covered by earlier runs and not fetched again: %s of %s (--no-resume fetches them)\n", counted(plan.Covered, "candle"), run.Manifest.Interval)
 	}
 	if len(plan.Chunks) == 0 {
-		fmt.Fprintf(a.stderr, "run %s: nothing to fetch\n", run.ID())
+		why := ""
+		if run.Manifest.Range.From >= a.now().Unix() {
+			why = ": the range has not begun"
+		}
+		fmt.Fprintf(a.stderr, "run %s: nothing to fetch%s\n", run.ID(), why)
 		return
 	}
 	fmt.Fprintf(a.stderr, "run %s: %s of %s, up to %d candles of %s, at most %s\n", run.ID(), counted(len(plan.Chunks), "chunk"),
@@ -89,6 +93,9 @@ func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (back
 	hash, err := manifest.InputHash(in.request)
 	if err != nil {
 		return backfill.Run{}, err
+	}
+	if len(plan.Chunks) == 0 {
+		plan.Range = in.rng
 	}
 	m, err := manifest.New(manifest.Manifest{
 		CLIArgs: effectiveFlags(cmd, in), EnvInfo: manifest.Environment(a.getenv), InputHash: hash,
@@ -114,7 +121,7 @@ func (a *app) start(ctx context.Context, stores *wiring.Stores, run backfill.Run
 		return nil
 	}
 	if err != nil && ctx.Err() != nil {
-		return &exitError{exitInterrupted, fmt.Errorf("interrupted while starting run %s; if its plan is stored, a worker goes on with it: see ohlcv runs-details %s", run.ID(), run.ID())}
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted while starting run %s; if its plan is stored, a worker goes on with it: see %s ohlcv runs-details %s", run.ID(), programName(), run.ID())}
 	}
 	return err
 }
@@ -139,7 +146,11 @@ func (a *app) printLaunched(run backfill.Run, plan backfill.Plan, format string)
 	if format == "json" {
 		return a.printJSON(rowOf(backfill.RunRecord{Run: run, Status: backfill.StatusRunning}))
 	}
-	fmt.Fprintf(a.stdout, "Started run %s: %d chunks are waiting for workers.\n", run.ID(), len(plan.Chunks))
+	if len(plan.Chunks) == 0 {
+		fmt.Fprintf(a.stdout, "Run %s has nothing to do; a worker ends it.\n", run.ID())
+		return nil
+	}
+	fmt.Fprintf(a.stdout, "Started run %s: waiting for workers: %s.\n", run.ID(), counted(len(plan.Chunks), "chunk"))
 	fmt.Fprintf(a.stdout, "Watch it:  %s ohlcv runs-watch %s\n", programName(), run.ID())
 	return nil
 }

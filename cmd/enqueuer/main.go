@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -87,6 +89,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		code = exitInterrupted
 	}
 	fmt.Fprintf(a.stderr, "%s: %v\n", root.Name(), err)
+	if slices.Contains(args, "--local") && strings.HasPrefix(err.Error(), "unknown command") {
+		fmt.Fprintln(a.stderr, "If that is where --local is to keep its data: --local=DIR.")
+	}
 	if code == exitUsage && !a.started {
 		fmt.Fprintf(a.stderr, "See %s --help.\n", executed.CommandPath())
 	}
@@ -120,14 +125,25 @@ machine for as long as they are needed.`,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.localDir, "local", "", "run Redis and ClickHouse on this machine, with their data in `DIR`")
-	flags.Lookup("local").NoOptDefVal = ".quantbot"
+	flags.Var((*localFlag)(&a.localDir), "local", "run Redis and ClickHouse on this machine, with their data in .quantbot, or elsewhere: --local=DIR")
+	flags.Lookup("local").NoOptDefVal = localDefault
 	flags.TextVar(&a.logLevel, "log-level", slog.LevelWarn, "log to stderr from this `LEVEL` on: debug, info, warn or error")
 	root.AddCommand(a.ingestionCommand(), a.ohlcvCommand(), a.migrateCommand(), a.doctorCommand(), a.devCommand(),
 		a.demoCommand(), a.dashboardCommand(), a.simmarketCommand(), a.versionCommand(), a.workerCommand(), a.alertTestCommand())
 	a.complete(root)
 	return root
 }
+
+// localDefault is where --local keeps its data.
+const localDefault = ".quantbot"
+
+// localFlag is the directory of --local. Its value is optional, so it can only be given with an equals sign: without a name of
+// its type, the help does not show it as another argument.
+type localFlag string
+
+func (f *localFlag) String() string     { return string(*f) }
+func (f *localFlag) Set(s string) error { *f = localFlag(s); return nil }
+func (f *localFlag) Type() string       { return "" }
 
 // groupCommand only holds others. It runs, because cobra answers a misspelt command below one that does not with its help
 // and exit code 0.

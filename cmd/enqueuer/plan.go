@@ -134,5 +134,5 @@ func (a *app) printEstimate(e estimate) {
 	fmt.Fprintf(a.stdout, "  api      %s, %d credits\n", counted(e.APICalls, "call"), e.Credits)
 	duration := time.Duration(e.DurationSeconds * float64(time.Second)).Round(time.Second)
 	fmt.Fprintf(a.stdout, "  time     %s at %g calls a second\n", max(duration, time.Second), e.CallsPerSecond)
-	fmt.Fprintf(a.stdout, "  covered  %d candles by earlier runs, which saves %d calls and %d credits\n", e.CoveredCandles, e.SavedAPICalls, e.SavedCredits)
+	fmt.Fprintf(a.stdout, "  covered  %s by earlier runs, which saves %s and %s\n", counted(e.CoveredCandles, "candle"), counted(e.SavedAPICalls, "call"), counted(e.SavedCredits, "credit"))
 }

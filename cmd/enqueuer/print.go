@@ -114,7 +114,7 @@ func statFields(r clickhouse.RunRow) []field {
 		{"", ""},
 		{"zero volume", strconv.FormatInt(r.ZeroVolumeCount, 10)},
 		{"dropped", fmt.Sprintf("%d (outside the range or not closed)", r.CandlesDropped)},
-		{"api", fmt.Sprintf("%d calls, %d credits", r.APICalls, r.Credits)},
+		{"api", counted(r.APICalls, "call") + ", " + counted(r.Credits, "credit")},
 		{"error", r.ErrorMessage},
 	}
 }

@@ -69,7 +69,7 @@ func (a *app) goOnCommand(cmd *cobra.Command, flags func(*cobra.Command), start 
 		}
 		return a.withStores(cmd.Context(), func(cfg config.Config, stores *wiring.Stores) error {
 			ctx := cmd.Context()
-			runID, err := resolveRun(ctx, stores, args[0])
+			runID, err := resolveRun(ctx, stores.History, args[0])
 			if err != nil {
 				return err
 			}
@@ -82,7 +82,7 @@ func (a *app) goOnCommand(cmd *cobra.Command, flags func(*cobra.Command), start 
 				return err
 			}
 			ctx = manifest.NewContext(ctx, run.Manifest)
-			fmt.Fprintf(a.stderr, "run %s, attempt %d: %d of %d chunks\n", run.ID(), run.Attempt, run.AttemptChunks(), run.PlannedChunks)
+			fmt.Fprintf(a.stderr, "run %s, attempt %d: %d of %s\n", run.ID(), run.Attempt, run.AttemptChunks(), counted(run.PlannedChunks, "chunk"))
 			if a.localDir != "" {
 				defer a.localWorker(ctx, cfg)()
 			} else if !wait {

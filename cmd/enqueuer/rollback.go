@@ -36,8 +36,11 @@ that the undo would need.`,
 			}
 			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
 				ctx := cmd.Context()
-				runID, err := resolveRun(ctx, stores, args[0])
+				runID, err := resolveRun(ctx, stores.History, args[0])
 				if err != nil {
+					return err
+				}
+				if err := refusal(runID, stores.History.MayRollBack(ctx, runID)); err != nil {
 					return err
 				}
 				preview, err := a.previewRollback(ctx, stores, runID, dryRun, format)
@@ -124,7 +127,7 @@ func (a *app) runsRestoreCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
-				runID, err := resolveRun(cmd.Context(), stores, args[0])
+				runID, err := resolveRun(cmd.Context(), stores.History, args[0])
 				if err != nil {
 					return err
 				}

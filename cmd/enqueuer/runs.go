@@ -126,7 +126,7 @@ func (a *app) runsDetailsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&tasks, "tasks", false, "also list the chunks")
-	cmd.Flags().BoolVar(&failed, "failed", false, "also list the failed chunks")
+	cmd.Flags().BoolVar(&failed, "failed", false, "also list the failed chunks; --tasks lists all")
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	return cmd
 }
@@ -165,10 +165,7 @@ func repairs(ctx context.Context, cfg config.Config, runID uuid.UUID) map[backfi
 const shownTasks = 10_000
 
 func readDetails(ctx context.Context, history *clickhouse.DB, prefix string, tasks, failed bool) (d runDetails, err error) {
-	runID, err := history.ResolveRunID(ctx, prefix)
-	if errors.Is(err, backfill.ErrUnknownRun) {
-		return d, fmt.Errorf("no run %s: see runs-list", prefix)
-	}
+	runID, err := resolveRun(ctx, history, prefix)
 	if err != nil {
 		return d, err
 	}
@@ -184,7 +181,7 @@ func readDetails(ctx context.Context, history *clickhouse.DB, prefix string, tas
 	}
 	if tasks || failed {
 		var filter clickhouse.TaskFilter
-		if failed {
+		if !tasks {
 			filter.Statuses = []string{string(backfill.OutcomeFailed)}
 		}
 		d.Tasks, err = history.Tasks(ctx, runID, filter, shownTasks)
@@ -217,7 +214,7 @@ runs beside it, so a run that was interrupted there goes on.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, stores.Close()) }()
-			runID, err := resolveRun(ctx, stores, args[0])
+			runID, err := resolveRun(ctx, stores.History, args[0])
 			if err != nil {
 				return err
 			}
@@ -233,14 +230,14 @@ runs beside it, so a run that was interrupted there goes on.`,
 	return cmd
 }
 
-// resolveRun accepts the whole id of a run that only the ledger has.
-func resolveRun(ctx context.Context, stores *wiring.Stores, text string) (uuid.UUID, error) {
-	if runID, err := uuid.Parse(text); err == nil {
-		return runID, nil
-	}
-	runID, err := stores.History.ResolveRunID(ctx, text)
-	if errors.Is(err, backfill.ErrUnknownRun) {
-		return uuid.Nil, fmt.Errorf("no run %s: see runs-list", text)
+// resolveRun completes the beginning of a run id.
+func resolveRun(ctx context.Context, history *clickhouse.DB, text string) (uuid.UUID, error) {
+	runID, err := history.ResolveRunID(ctx, text)
+	switch {
+	case errors.Is(err, clickhouse.ErrNoRunID):
+		return uuid.Nil, usageError("%q is no run id: give one or its beginning, of at least 8 characters", text)
+	case errors.Is(err, backfill.ErrUnknownRun):
+		return uuid.Nil, fmt.Errorf("no run %s: see %s ohlcv runs-list", text, programName())
 	}
 	return runID, err
 }

@@ -81,7 +81,7 @@ func (a *app) sourcesUnparkCommand() *cobra.Command {
 					return err
 				}
 				hurried, err := stores.Queue.Hurry()
-				fmt.Fprintf(a.stderr, "%s: %d accounts were parked, %d waiting chunks are taken up again\n", args[0], unparked, hurried)
+				fmt.Fprintf(a.stderr, "%s: unparked %s; %s taken up again\n", args[0], counted(unparked, "account"), counted(hurried, "waiting chunk"))
 				return err
 			})
 		},

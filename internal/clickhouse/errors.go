@@ -64,7 +64,7 @@ func (db *DB) explain(err error) error {
 		return db.explainException(exception)
 	}
 	if db.unreachable(err) {
-		return fmt.Errorf("ClickHouse at %s does not answer (%w): start it, set CLICKHOUSE_HOST and CLICKHOUSE_PORT to where it runs, or use --local", db.addr, err)
+		return fmt.Errorf("ClickHouse at %s does not answer (%w): start it, or set CLICKHOUSE_HOST and CLICKHOUSE_PORT to where it runs; quantbot --local needs no server", db.addr, err)
 	}
 	if errors.Is(err, driver.ErrAcquireConnTimeout) {
 		return fmt.Errorf("no connection to ClickHouse at %s became free within %s: %w", db.addr, dialTimeout, err)

@@ -13,8 +13,11 @@ import (
 // minRunPrefix: run ids begin with their time; eight digits stand for about a minute.
 const minRunPrefix = 8
 
+// ErrNoRunID tells that a text is neither a run id nor the beginning of one.
+var ErrNoRunID = fmt.Errorf("give a run id or at least its first %d characters: %w", minRunPrefix, backfill.ErrUnknownRun)
+
 // ResolveRunID completes the beginning of a run id, of at least eight characters. A whole id is returned without asking,
-// because a run may be known to the ledger alone. The errors are backfill.ErrUnknownRun, *AmbiguousRunError and those of
+// because a run may be known to the ledger alone. The errors are ErrNoRunID (a backfill.ErrUnknownRun, too), backfill.ErrUnknownRun, *AmbiguousRunError and those of
 // the store.
 func (db *DB) ResolveRunID(ctx context.Context, prefix string) (uuid.UUID, error) {
 	prefix = strings.ToLower(strings.TrimSpace(prefix))
@@ -22,7 +25,7 @@ func (db *DB) ResolveRunID(ctx context.Context, prefix string) (uuid.UUID, error
 		return id, nil
 	}
 	if len(prefix) < minRunPrefix || strings.Trim(prefix, "0123456789abcdef-") != "" {
-		return uuid.Nil, fmt.Errorf("run %q: give a run id or at least its first %d characters: %w", prefix, minRunPrefix, backfill.ErrUnknownRun)
+		return uuid.Nil, fmt.Errorf("run %q: %w", prefix, ErrNoRunID)
 	}
 	type match struct {
 		RunID uuid.UUID `ch:"run_id"`

@@ -113,18 +113,8 @@ type Request struct{ By, Reason string }
 // The event is written first and what was removed is looked up after it: a sweep writes down what it is about to remove
 // first and looks for rolled-back runs after that, so one of the two always sees the other.
 func (db *DB) RollBack(ctx context.Context, runID uuid.UUID, request Request, force bool) error {
-	run, err := db.RunDetails(ctx, runID)
+	last, err := db.hideable(ctx, runID)
 	if err != nil {
-		return err
-	}
-	if run.Status == string(backfill.StatusRunning) {
-		return ErrRunning
-	}
-	last, err := db.lastVisibility(ctx, runID)
-	if err != nil {
-		return err
-	}
-	if err := last.hides(); err != nil {
 		return err
 	}
 	if err := db.undoable(ctx, runID, force); err != nil {
@@ -138,6 +128,27 @@ func (db *DB) RollBack(ctx context.Context, runID uuid.UUID, request Request, fo
 		return errors.Join(err, db.insertVisibility(ctx, runID, last.Sequence+2, eventRestored, request))
 	}
 	return nil
+}
+
+// MayRollBack answers ErrRunning, ErrRolledBack or ErrPurging where the state of the run forbids a rollback now.
+func (db *DB) MayRollBack(ctx context.Context, runID uuid.UUID) error {
+	_, err := db.hideable(ctx, runID)
+	return err
+}
+
+// hideable answers the last event of a run that may be hidden.
+func (db *DB) hideable(ctx context.Context, runID uuid.UUID) (last visibility, err error) {
+	run, err := db.RunDetails(ctx, runID)
+	if err != nil {
+		return last, err
+	}
+	if run.Status == string(backfill.StatusRunning) {
+		return last, ErrRunning
+	}
+	if last, err = db.lastVisibility(ctx, runID); err != nil {
+		return last, err
+	}
+	return last, last.hides()
 }
 
 func (db *DB) undoable(ctx context.Context, runID uuid.UUID, force bool) error {

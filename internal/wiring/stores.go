@@ -62,7 +62,7 @@ func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
-		return nil, errors.Join(fmt.Errorf("redis at %s does not answer (%w): start it, set REDIS_URL to where it runs, or use --local", redisHost(cfg), err), s.Close())
+		return nil, errors.Join(fmt.Errorf("redis at %s does not answer (%w): start it, or set REDIS_URL to where it runs; quantbot --local needs no server", redisHost(cfg), err), s.Close())
 	}
 	return s, nil
 }

@@ -78,7 +78,7 @@ func parseHeader(text string) (lineColumns, bool) {
 	for i, name := range strings.Split(strings.ToLower(text), ",") {
 		name = strings.Trim(strings.TrimSpace(name), `"`)
 		switch {
-		case slices.Contains([]string{"mint", "address", "token_address"}, name):
+		case slices.Contains([]string{"token", "mint", "address", "token_address"}, name):
 			columns.address = i
 		case name == "chain":
 			columns.chain = i
