@@ -73,7 +73,7 @@ FIGURES := go test ./test/bench -run TestFigures -v -count=1 -timeout 120m -figu
 BENCH_FLAGS ?=
 
 .PHONY: bench
-bench: setup ## Measure the figures of docs/performance.md (15 minutes), write bench/results.json; BENCH_SHORT=1: one small round of each
+bench: setup ## Measure the figures of docs/performance.md (12 minutes), write bench/results.json; BENCH_SHORT=1: one small round of each
 	$(FIGURES) $(if $(BENCH_SHORT),,-figures.out=$(CURDIR)/bench/results.json) $(BENCH_FLAGS)
 
 .PHONY: bench/go
