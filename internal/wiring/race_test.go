@@ -2,6 +2,7 @@ package wiring_test
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -140,7 +141,15 @@ func TestRetriersTogetherStartOneAttempt(t *testing.T) {
 	requireExact(t, record, 5)
 }
 
-// A run is not retried and rolled back at once: it would run on with its candles hidden.
+// telling is a log whose lines somebody waits for.
+type telling chan string
+
+func (t telling) Write(line []byte) (int, error) {
+	t <- string(line)
+	return len(line), nil
+}
+
+// A run is not retried and rolled back at once: it would run on with its candles hidden. Who has to wait is told.
 func TestARetryWaitsForARollback(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -148,7 +157,8 @@ func TestARetryWaitsForARollback(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	w.cancel(t, run)
 	require.Equal(t, backfill.StatusCancelled, w.ended(t, run).Status)
-	operator := wiring.Operator{Stores: w.Stores, Name: "test", Logger: w.logger, Now: time.Now}
+	said := make(telling, 100)
+	operator := wiring.Operator{Stores: w.Stores, Name: "test", Logger: slog.New(slog.NewTextHandler(said, nil)), Now: time.Now}
 	retried := make(chan error, 1)
 	require.NoError(t, w.Ledger.WithLock(t.Context(), wiring.MaintenanceLock, func(ctx context.Context) error {
 		go func() {
@@ -158,6 +168,12 @@ func TestARetryWaitsForARollback(t *testing.T) {
 		require.Eventually(t, func() bool {
 			return w.Redis.Exists(ctx, "{quantbot:lock:"+wiring.MaintenanceLock+"}:next").Val() == 1
 		}, 10*time.Second, 5*time.Millisecond, "it waits")
+		select {
+		case line := <-said:
+			require.Contains(t, line, "waiting for a sweep, purge or rollback")
+		case <-time.After(30 * time.Second):
+			require.Fail(t, "nobody is told")
+		}
 		return w.History.RollBack(ctx, run.ID(), clickhouse.Request{By: "test"}, false)
 	}))
 	require.ErrorContains(t, <-retried, "is rolled back")
