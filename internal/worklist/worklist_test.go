@@ -216,6 +216,7 @@ func TestReadTokens(t *testing.T) {
 		"plain":      {mintA + "\n" + mintB + "\n" + mintA, 2, nil},
 		"dressed up": {"\ufeff# tokens\r\n\r\n " + mintA + " \r\nbase:" + evm + "\r\n", 2, nil},
 		"CSV":        {"name,Mint,chain\nx," + mintA + ",sol\ny," + evm + ",bsc\nz," + mintB + ",tron\n", 2, []string{"line 4"}},
+		"one column": {"token\n" + mintA + "\n", 1, nil},
 		"malformed":  {mintA + "\nrubbish\n\n" + evm + "\n", 1, []string{"line 2", "line 4"}},
 		"empty":      {"", 0, nil},
 	} {
