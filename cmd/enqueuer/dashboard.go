@@ -54,8 +54,13 @@ func (a *app) serveDashboard(ctx context.Context, listen string) error {
 		if err != nil {
 			return fmt.Errorf("listen for the dashboard: %w", err)
 		}
+		a.announceDashboard(listener)
 		return a.showDashboard(ctx, cfg, stores, listener, public)
 	})
+}
+
+func (a *app) announceDashboard(listener net.Listener) {
+	fmt.Fprintf(a.stderr, "dashboard on http://%s\n", listener.Addr())
 }
 
 // showDashboard serves until ctx ends.
@@ -67,6 +72,5 @@ func (a *app) showDashboard(ctx context.Context, cfg config.Config, stores *wiri
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	fmt.Fprintf(a.stderr, "dashboard on http://%s\n", listener.Addr())
 	return d.Serve(ctx, listener)
 }

@@ -120,11 +120,12 @@ func (a *app) demoRun(ctx context.Context, dir string) error {
 		}
 	}
 	a.step("What to try next")
-	fmt.Fprintf(a.stdout, `  %[1]s dev                                  the same engines, market and a worker, until Ctrl-C
-  %[1]s --local=%[2]s dashboard            the runs of this demo in a browser
-  %[1]s --local=%[2]s ohlcv runs-list      the runs of this demo again
-  %[1]s ingestion ohlcv --help               real work: set BIRDEYE_API_KEY and use --local, or your own servers
-`, programName(), dir)
+	a.printFields([]field{
+		{programName() + " dev", "the same engines, market and a worker, until Ctrl-C"},
+		{programName() + " --local=" + dir + " dashboard", "the runs of this demo in a browser"},
+		{programName() + " --local=" + dir + " ohlcv runs-list", "the runs of this demo again"},
+		{programName() + " ingestion ohlcv --help", "real work: set BIRDEYE_API_KEY and use --local, or your own servers"},
+	})
 	return nil
 }
 

@@ -98,6 +98,7 @@ func (a *app) devDashboard(ctx context.Context, vars map[string]string) (stop fu
 	if err != nil {
 		return nil, errors.Join(err, stores.Close())
 	}
+	a.announceDashboard(listener)
 	ctx, cancel := context.WithCancel(ctx)
 	var serving sync.WaitGroup
 	serving.Go(func() {
