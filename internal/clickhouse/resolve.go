@@ -17,8 +17,8 @@ const minRunPrefix = 8
 var ErrNoRunID = fmt.Errorf("give a run id or at least its first %d characters: %w", minRunPrefix, backfill.ErrUnknownRun)
 
 // ResolveRunID completes the beginning of a run id, of at least eight characters. A whole id is returned without asking,
-// because a run may be known to the ledger alone. The errors are ErrNoRunID (a backfill.ErrUnknownRun, too), backfill.ErrUnknownRun, *AmbiguousRunError and those of
-// the store.
+// because a run may be known to the ledger alone. The errors are ErrNoRunID (a backfill.ErrUnknownRun, too),
+// backfill.ErrUnknownRun, *AmbiguousRunError and those of the store.
 func (db *DB) ResolveRunID(ctx context.Context, prefix string) (uuid.UUID, error) {
 	prefix = strings.ToLower(strings.TrimSpace(prefix))
 	if id, err := uuid.Parse(prefix); err == nil {

@@ -47,24 +47,31 @@ func Prometheus(t testing.TB, config []byte) (url string) {
 	if err := server.Start(); err != nil {
 		t.Fatalf("start Prometheus: %v", err)
 	}
-	deadline := time.AfterFunc(prometheusTimeout, func() { _ = server.Process.Kill() })
-	t.Cleanup(func() {
-		deadline.Stop()
-		_ = server.Process.Kill()
-		_, _ = io.Copy(io.Discard, said) // its end, before Wait closes the pipe
-		_ = server.Wait()                // killed
-	})
-	listening := regexp.MustCompile(`Listening on.* address=(127\.0\.0\.1:\d+)`)
-	for lines := bufio.NewScanner(said); lines.Scan(); {
-		if found := listening.FindStringSubmatch(lines.Text()); found != nil {
-			deadline.Stop()
-			go func() { _, _ = io.Copy(io.Discard, said) }() // ends with the server
-			return "http://" + found[1]
+	listening, ended := make(chan string, 1), make(chan struct{})
+	go func() { // reads to the end: a full pipe would stop the server
+		defer close(ended)
+		address := regexp.MustCompile(`Listening on.* address=(127\.0\.0\.1:\d+)`)
+		for lines := bufio.NewScanner(said); lines.Scan(); {
+			if found := address.FindStringSubmatch(lines.Text()); found != nil {
+				listening <- "http://" + found[1]
+				break
+			}
 		}
-		t.Log(lines.Text())
+		_, _ = io.Copy(io.Discard, said)
+	}()
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		<-ended           // before Wait closes the pipe
+		_ = server.Wait() // killed
+	})
+	select {
+	case url = <-listening:
+	case <-ended:
+		t.Fatal("Prometheus ended before it said where it listens")
+	case <-time.After(prometheusTimeout):
+		t.Fatal("Prometheus does not say where it listens")
 	}
-	t.Fatal("Prometheus never said where it listens")
-	return ""
+	return url
 }
 
 // program finds what scripts/setup installs where it may. Where it is missing the test is skipped, unless
