@@ -259,7 +259,7 @@ func measureBudget(t *testing.T, b *bench) {
 	plan := planOf(t, tokens(perSecond*(b.size.budgetSeconds+15)), all(60))
 	run := newRun(t, plan)
 	require.NoError(t, w.Launcher(quiet, time.Now).Launch(t.Context(), run, plan.Chunks, false))
-	time.Sleep(3 * time.Second) // all four are at work
+	require.Eventually(t, func() bool { return market.Stats().Requests > 3*perSecond }, time.Minute, 10*time.Millisecond, "all four are at work")
 	before, began := market.Stats(), time.Now()
 	time.Sleep(time.Duration(b.size.budgetSeconds) * time.Second)
 	after, took := market.Stats(), time.Since(began)
