@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"quantbot/internal/backfill"
@@ -134,6 +135,9 @@ func (a *app) printDetails(d runDetails) {
 		{"version", r.ScriptVersion},
 		{"git", fmt.Sprintf("%s on %s, %s", r.GitCommitHash, r.GitBranch, dirtiness(r.GitDirty))},
 		{"source", fmt.Sprintf("%s %s, tier %d, %s validation, dedup %s", strings.Join(append([]string{r.Source}, r.Fallbacks...), ", else "), r.Interval, r.SourceTier, r.Validation, r.DedupMode)},
+		{"values", valuesText(r)},
+		{"services", servicesText(r.Services)},
+		{"deployment", deploymentText(r.DeploymentID)},
 		{"priority", r.Priority},
 		{"range", formatTime(r.RangeFrom) + " to " + formatTime(r.RangeTo)},
 		{"input hash", r.InputHash},
@@ -208,6 +212,34 @@ func (a *app) printTasks(tasks []clickhouse.Task) {
 	t.Render()
 }
 
+// valuesText tells what decided the values that sources gave.
+func valuesText(r clickhouse.RunRow) string {
+	if r.Outliers == "" {
+		return "not recorded: the defaults of the source on that day"
+	}
+	files := "with published files"
+	if r.NoPublishedFiles {
+		files = "without published files"
+	}
+	return fmt.Sprintf("outliers: %s, %s", r.Outliers, files)
+}
+
+// servicesText names the host that each source was asked at.
+func servicesText(services map[string]string) string {
+	texts := make([]string, 0, len(services))
+	for _, source := range slices.Sorted(maps.Keys(services)) {
+		texts = append(texts, source+" at "+services[source])
+	}
+	return strings.Join(texts, ", ")
+}
+
+func deploymentText(id uuid.UUID) string {
+	if id == uuid.Nil {
+		return ""
+	}
+	return id.String()
+}
+
 func formatUnix(unix int64) string { return formatTime(time.Unix(unix, 0)) }
 
 // rowOf shows a record as the history's view would, for the time until it is there.
@@ -225,6 +257,7 @@ func rowOf(record backfill.RunRecord) clickhouse.RunRow {
 		Credits: record.Stats.Credits, Source: m.Source, Fallbacks: m.Fallbacks, MaxCredits: m.MaxCredits, Interval: m.Interval.String(),
 		RangeFrom: time.Unix(m.Range.From, 0).UTC(), RangeTo: time.Unix(m.Range.To, 0).UTC(),
 		Validation: string(m.Validation), StartedBy: m.StartedBy, Priority: string(m.Priority), RetriedChunks: int64(record.RetriedChunks), HaltRejectionRate: m.HaltRejectionRate,
+		Outliers: string(m.Outliers), NoPublishedFiles: m.NoPublishedFiles, Services: m.Services, DeploymentID: m.DeploymentID,
 	}
 	if !record.DedupCompletedAt.IsZero() {
 		row.DedupCompletedAt = &record.DedupCompletedAt

@@ -61,6 +61,11 @@ type lifecycleRow struct {
 	Fallbacks       []string   `ch:"fallbacks"`
 	MaxCredits      int64      `ch:"max_credits"`
 	Priority        string     `ch:"priority"`
+	Outliers        string     `ch:"outliers"`
+	NoFiles         bool       `ch:"no_published_files"`
+
+	Services     map[string]string `ch:"services"`
+	DeploymentID uuid.UUID         `ch:"deployment_id"`
 }
 
 // Started writes that the attempt runs. Written late, it hides neither the attempt's end nor a later attempt.
@@ -139,6 +144,10 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 		Fallbacks:       m.Fallbacks,
 		MaxCredits:      m.MaxCredits,
 		Priority:        string(cmp.Or(m.Priority, manifest.PriorityNormal)),
+		Outliers:        string(m.Outliers),
+		NoFiles:         m.NoPublishedFiles,
+		Services:        m.Services,
+		DeploymentID:    m.DeploymentID,
 	}, nil
 }
 

@@ -102,6 +102,7 @@ func newRun(after int) backfill.Run {
 			SourceTier:        candle.TierBackfillAPI,
 			HaltRejectionRate: 0.25,
 			Priority:          manifest.PriorityNormal,
+			Services:          map[string]string{},
 		},
 		Attempt:       1,
 		PlannedChunks: 1,

@@ -54,6 +54,11 @@ type RunRow struct {
 	Fallbacks           []string        `json:"fallbacks"`
 	MaxCredits          int64           `json:"max_credits"`
 	Priority            string          `json:"priority"`
+	Outliers            string          `json:"outliers"` // empty = not recorded
+	NoPublishedFiles    bool            `json:"no_published_files"`
+	// Services are the hosts that sources were asked at, by the sources' names.
+	Services     map[string]string `json:"services"`
+	DeploymentID uuid.UUID         `json:"deployment_id"` // zero = not recorded
 }
 
 // columns are the scan destinations, in the order of run.sql, runs.sql and unfinished.sql.
@@ -65,7 +70,7 @@ func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 		&r.TokensProcessed, &r.ErrorsCount, &r.ErrorMessage, &r.ZeroVolumeCount, &r.DedupMode, &r.DedupCompletedAt,
 		&r.Attempt, &r.PlannedChunks, &r.RetriedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
 		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy, &r.HaltRejectionRate,
-		&r.Fallbacks, &r.MaxCredits, &r.Priority,
+		&r.Fallbacks, &r.MaxCredits, &r.Priority, &r.Outliers, &r.NoPublishedFiles, &r.Services, &r.DeploymentID,
 	}
 }
 
@@ -130,6 +135,10 @@ func (r *RunRow) manifest() (manifest.Manifest, error) {
 		Validation:    candle.Validation(r.Validation),
 
 		HaltRejectionRate: r.HaltRejectionRate,
+		Outliers:          manifest.Outliers(r.Outliers),
+		NoPublishedFiles:  r.NoPublishedFiles,
+		Services:          r.Services,
+		DeploymentID:      r.DeploymentID,
 		DedupMode:         manifest.DedupMode(r.DedupMode),
 		SourceTier:        candle.SourceTier(r.SourceTier),
 	}

@@ -40,6 +40,8 @@ func fullRecord() backfill.RunRecord {
 				DedupMode:         manifest.DedupPostBatch,
 				SourceTier:        candle.TierValidated,
 				HaltRejectionRate: 0.25, MaxCredits: 1_000, Fallbacks: []string{"geckoterminal", "binance"}, Priority: manifest.PriorityLow,
+				Outliers: manifest.OutliersFilter, NoPublishedFiles: true, Services: map[string]string{"birdeye": "market.example"},
+				DeploymentID: uuid.Must(uuid.NewV7()),
 			},
 			Attempt: 2, PlannedChunks: 31, RetriedChunks: 7,
 		},

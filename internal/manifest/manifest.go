@@ -65,4 +65,13 @@ type Manifest struct {
 	MaxCredits int64 `json:"max_credits,omitempty"`
 	// Priority is that of the run's chunks among those of other runs.
 	Priority Priority `json:"priority,omitempty"`
+	// Outliers says what a source that can filter unlikely prices is asked to do with them; empty, in manifests made before
+	// it was recorded, means that the source's default of the day held.
+	Outliers Outliers `json:"outliers,omitempty"`
+	// NoPublishedFiles leaves files out that a source publishes beside its API.
+	NoPublishedFiles bool `json:"no_published_files,omitempty"`
+	// Services is the host that each source was asked at, by the source's name; empty in manifests made before it was recorded.
+	Services map[string]string `json:"services,omitempty"`
+	// DeploymentID is the deployment that the run belongs to; zero in manifests made before there were any.
+	DeploymentID uuid.UUID `json:"deployment_id,omitzero"`
 }

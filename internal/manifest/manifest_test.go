@@ -31,10 +31,13 @@ func TestManifestJSON(t *testing.T) {
 	}
 	second := first
 	second.HaltRejectionRate, second.MaxCredits, second.Fallbacks = 0.5, 100_000, []string{"geckoterminal"}
-	latest := second
-	latest.Priority = PriorityHigh
+	third := second
+	third.Priority = PriorityHigh
+	latest := third
+	latest.Outliers, latest.NoPublishedFiles, latest.DeploymentID = OutliersKeep, true, testRunID
+	latest.Services = map[string]string{"birdeye": "market.example", "geckoterminal": "pools.example"}
 
-	const file = "testdata/manifest_v3.json"
+	const file = "testdata/manifest_v4.json"
 	encoded, err := json.MarshalIndent(latest, "", "  ")
 	require.NoError(t, err)
 	encoded = append(encoded, '\n')
@@ -45,7 +48,7 @@ func TestManifestJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(golden), string(encoded))
 
-	for file, want := range map[string]Manifest{"testdata/manifest_v1.json": first, "testdata/manifest_v2.json": second, file: latest} {
+	for file, want := range map[string]Manifest{"testdata/manifest_v1.json": first, "testdata/manifest_v2.json": second, "testdata/manifest_v3.json": third, file: latest} {
 		stored, err := os.ReadFile(file)
 		require.NoError(t, err)
 		var got Manifest
@@ -54,6 +57,17 @@ func TestManifestJSON(t *testing.T) {
 		require.NoError(t, decoder.Decode(&got))
 		require.Empty(t, cmp.Diff(want, got), file)
 	}
+}
+
+func TestParseOutliers(t *testing.T) {
+	t.Parallel()
+	for _, outliers := range []Outliers{OutliersKeep, OutliersFilter} {
+		got, err := ParseOutliers(string(outliers))
+		require.NoError(t, err)
+		require.Equal(t, outliers, got)
+	}
+	_, err := ParseOutliers("")
+	require.EqualError(t, err, `unknown treatment of outliers "" (known: keep, filter)`)
 }
 
 func TestParsePriority(t *testing.T) {

@@ -6,5 +6,6 @@ INSERT INTO ohlcv_run_lifecycle (
     tokens_processed, errors_count, error_message, zero_volume_count, dedup_mode, dedup_completed_at,
     planned_chunks, retried_chunks, cancelled_chunks, candles_dropped, api_calls, credits,
     source, interval_seconds, range_from, range_to, validation, started_by, halt_rejection_rate,
-    fallbacks, max_credits, priority
+    fallbacks, max_credits, priority,
+    outliers, no_published_files, services, deployment_id
 )
