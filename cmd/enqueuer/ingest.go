@@ -268,12 +268,15 @@ func (a *app) openSources(in ingestion) (backfill.Source, error) {
 	}
 	sources := wiring.Sources{Config: cfg, Version: manifest.CurrentBuild().Version, Concurrency: 1, Logger: a.logger(), Now: a.now}
 	for _, name := range in.request.Fallbacks {
-		if _, err := sources.Source(name); err != nil {
+		if _, err := sources.Source(name, in.parameters()); err != nil {
 			return nil, fmt.Errorf("--fallback: %w", err)
 		}
 	}
-	return sources.Source(in.request.Source)
+	return sources.Source(in.request.Source, in.parameters())
 }
+
+// parameters are those of the run's manifest that its sources heed, before there is a manifest.
+func (in ingestion) parameters() *manifest.Manifest { return &manifest.Manifest{} }
 
 func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, error) {
 	o := in.options

@@ -19,7 +19,7 @@ func (f *Filler) fetchAnywhere(ctx context.Context, run Run, chunk Chunk, unansw
 	var failure error
 	var silence Stats // of the run's own source
 	for i, name := range append([]string{run.Manifest.Source}, run.Manifest.Fallbacks...) {
-		candles, err := f.fetch(ctx, name, chunk, &outcome.Stats)
+		candles, err := f.fetch(ctx, name, run, chunk, &outcome.Stats)
 		switch {
 		case err == nil && len(candles) > 0:
 			outcome.Source = name
@@ -51,9 +51,9 @@ func elsewhere(err error, unanswered int) bool {
 
 // fetch gathers the closed candles of the chunk from one source. A chunk is a few pages, which bounds the memory. Calls
 // and credits add up over the sources; the rest of the stats describes this one.
-func (f *Filler) fetch(ctx context.Context, name string, chunk Chunk, stats *Stats) ([]candle.Candle, error) {
+func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, stats *Stats) ([]candle.Candle, error) {
 	*stats = Stats{APICalls: stats.APICalls, Credits: stats.Credits}
-	source, err := f.Source(name)
+	source, err := f.Source(name, &run.Manifest)
 	if err == nil {
 		err = WithClass(ClassPermanent, source.Supports(chunk.Token.Chain, chunk.Interval))
 	}

@@ -17,8 +17,8 @@ var ErrUnwanted = errors.New("the run no longer wants this chunk")
 
 // Filler fetches chunks and stores them.
 type Filler struct {
-	// Source gives a source by its name; the error has a Class.
-	Source func(name string) (Source, error)
+	// Source gives a source by its name, as the run with this manifest asks it; the error has a Class.
+	Source SourceFunc
 	Store  CandleStore
 	// Room bounds the memory of chunks in hand; nil = limitless.
 	Room *Room

@@ -63,7 +63,7 @@ func at(open int64, volume float64) candle.Candle {
 }
 
 func filler(source Source, store CandleStore, now int64) *Filler {
-	given := func(string) (Source, error) { return source, nil }
+	given := func(string, *manifest.Manifest) (Source, error) { return source, nil }
 	return &Filler{Source: given, Store: store, Worker: "w", Version: "v", Now: func() time.Time { return time.Unix(now, 0) }}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // Page is one answer of a source.
@@ -43,3 +44,13 @@ type Source interface {
 	// a Class. Each request has its own timeout.
 	Candles(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) iter.Seq2[Page, error]
 }
+
+// Configurable is a Source some of whose parameters are the run's to choose.
+type Configurable interface {
+	Source
+	// For returns the source as the run asks it. It shares everything but the parameters with the one that it comes from.
+	For(m *manifest.Manifest) Source
+}
+
+// SourceFunc gives a source by its name, as the run with this manifest asks it.
+type SourceFunc func(name string, m *manifest.Manifest) (Source, error)

@@ -166,12 +166,12 @@ func (o observed) store(s backfill.CandleStore) backfill.CandleStore {
 	return s
 }
 
-func (o observed) source(open func(string) (backfill.Source, error)) func(string) (backfill.Source, error) {
+func (o observed) source(open backfill.SourceFunc) backfill.SourceFunc {
 	if !o.traced {
 		return open
 	}
-	return func(name string) (backfill.Source, error) {
-		source, err := open(name)
+	return func(name string, m *manifest.Manifest) (backfill.Source, error) {
+		source, err := open(name, m)
 		if err != nil {
 			return nil, err
 		}

@@ -113,8 +113,8 @@ func (w *world) work(t *testing.T, run backfill.Run) (record backfill.RunRecord)
 }
 
 // only is the source of a filler that has one.
-func only(source backfill.Source) func(string) (backfill.Source, error) {
-	return func(string) (backfill.Source, error) { return source, nil }
+func only(source backfill.Source) backfill.SourceFunc {
+	return func(string, *manifest.Manifest) (backfill.Source, error) { return source, nil }
 }
 
 // handler is a worker's.

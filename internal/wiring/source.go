@@ -14,6 +14,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
 	"quantbot/internal/source/binance"
 	"quantbot/internal/source/birdeye"
@@ -48,11 +49,20 @@ type Sources struct {
 	Now     func() time.Time
 
 	mu   sync.Mutex
-	open map[string]backfill.Source
+	open map[string]*breaker.Breaker
 }
 
-// Source opens a source, or answers the one that is open; nothing is sent yet. An unknown name is a permanent error.
-func (s *Sources) Source(name string) (backfill.Source, error) {
+// Source returns a source as the run with this manifest asks it, and opens it where it is not open yet; nothing is sent
+// before the first request. An unknown name is a permanent error.
+func (s *Sources) Source(name string, m *manifest.Manifest) (backfill.Source, error) {
+	source, err := s.opened(name)
+	if err != nil {
+		return nil, backfill.WithClass(backfill.ClassPermanent, err)
+	}
+	return source.For(m), nil
+}
+
+func (s *Sources) opened(name string) (*breaker.Breaker, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if source, ok := s.open[name]; ok {
@@ -60,14 +70,14 @@ func (s *Sources) Source(name string) (backfill.Source, error) {
 	}
 	opener, ok := openers[name]
 	if !ok {
-		return nil, backfill.WithClass(backfill.ClassPermanent, fmt.Errorf("unknown source %q (known: %s)", name, strings.Join(SourceNames(), ", ")))
+		return nil, fmt.Errorf("unknown source %q (known: %s)", name, strings.Join(SourceNames(), ", "))
 	}
 	source, err := opener(s)
 	if err != nil {
-		return nil, backfill.WithClass(backfill.ClassPermanent, err)
+		return nil, err
 	}
 	if s.open == nil {
-		s.open = make(map[string]backfill.Source)
+		s.open = make(map[string]*breaker.Breaker)
 	}
 	s.open[name] = breaker.New(source, breaker.Config{Logger: s.Logger, Now: s.Now})
 	return s.open[name], nil

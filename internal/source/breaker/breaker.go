@@ -13,6 +13,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // Source is a source that can be asked whether it works.
@@ -36,6 +37,11 @@ type Config struct {
 // Breaker wraps a source. It is safe for concurrent use and starts no goroutine: those that wait for the source probe it.
 type Breaker struct {
 	backfill.Source
+	*circuit
+}
+
+// circuit is what is known of the service, whatever a run asks of it.
+type circuit struct {
 	probe func(context.Context) error
 	cfg   Config
 	// prober is held by the one that probes.
@@ -55,7 +61,16 @@ func New(source Source, cfg Config) *Breaker {
 	if cfg.ProbeEvery == 0 {
 		cfg.ProbeEvery = DefaultProbeEvery
 	}
-	return &Breaker{Source: source, probe: source.Probe, cfg: cfg, prober: make(chan struct{}, 1)}
+	return &Breaker{Source: source, circuit: &circuit{probe: source.Probe, cfg: cfg, prober: make(chan struct{}, 1)}}
+}
+
+// For implements backfill.Configurable: the source as the run asks it, behind the same breaker.
+func (b *Breaker) For(m *manifest.Manifest) backfill.Source {
+	configurable, ok := b.Source.(backfill.Configurable)
+	if !ok {
+		return b
+	}
+	return &Breaker{Source: configurable.For(m), circuit: b.circuit}
 }
 
 // Candles implements backfill.Source. It waits while the source is down. An error of a source that turns out to be down

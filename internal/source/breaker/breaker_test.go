@@ -16,6 +16,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -123,6 +124,29 @@ func TestWhenEverybodyFailsEverybodyWaits(t *testing.T) {
 		all.Wait()
 		require.EqualValues(t, 40, f.asked.Load())
 		require.False(t, f.probedTwo.Load(), "one probe at a time")
+	})
+}
+
+// parted is a source that answers each run from a fake of its own.
+type parted struct {
+	*fake
+	runs map[string]*fake
+}
+
+func (p parted) For(m *manifest.Manifest) backfill.Source { return p.runs[m.Source] }
+
+func TestRunsShareABreakerWhateverTheyAskFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := parted{&fake{}, map[string]*fake{"a": {}, "b": {}}}
+		b := New(source, Config{Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+		source.down.Store(true)
+		source.runs["a"].down.Store(true)
+		first := b.For(&manifest.Manifest{Source: "a"}).(*Breaker)
+		require.Equal(t, backfill.ClassSourceDown, ask(t.Context(), first, good))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ask(ctx, b.For(&manifest.Manifest{Source: "b"}).(*Breaker), good)
+		require.Zero(t, source.runs["b"].asked.Load(), "what one run found down, the other does not ask")
 	})
 }
 
