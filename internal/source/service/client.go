@@ -101,7 +101,12 @@ func NewClient(cfg Config) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = max(cfg.Concurrency, 2)
 	transport.ResponseHeaderTimeout = cfg.Timeout
-	return &Client{cfg: cfg, http: &http.Client{Transport: transport, Timeout: cfg.Timeout}, rejected: make([]rejection, len(cfg.Accounts))}
+	client := &http.Client{
+		Transport: transport, Timeout: cfg.Timeout,
+		// The key goes to the host that the operator named and nowhere else, and no other host's answer counts.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return &Client{cfg: cfg, http: client, rejected: make([]rejection, len(cfg.Accounts))}
 }
 
 // CloseIdleConnections closes connections that nothing uses.
@@ -226,12 +231,26 @@ func readBody(response *http.Response, most int64) ([]byte, error) {
 }
 
 func (c *Client) failure(response *http.Response, body []byte) error {
+	if response.StatusCode >= 300 && response.StatusCode <= 399 {
+		return redirectError(response)
+	}
 	f := c.cfg.Failure(response.StatusCode, response.Header, body, RetryAfter(response.Header, c.cfg.Now()))
 	err := fmt.Errorf("HTTP %d: %s", response.StatusCode, Clean(f.Message))
 	if f.Message == "" {
 		err = fmt.Errorf("HTTP %d %s", response.StatusCode, http.StatusText(response.StatusCode))
 	}
 	return &backfill.ClassError{Class: f.Class, RetryAfter: f.RetryAfter, Err: err}
+}
+
+// redirectError names the host that an answer points at: the rest of its URL may repeat what was asked. Something between
+// us and the service may have answered, so it says nothing about the chunk.
+func redirectError(response *http.Response) error {
+	host := "no host"
+	if target, err := response.Location(); err == nil && target.Host != "" {
+		host = Clean(target.Host)
+	}
+	return backfill.WithClass(backfill.ClassUnavailable,
+		fmt.Errorf("HTTP %d: it redirects to %s, and redirects are not followed: set the base URL of the host that answers itself", response.StatusCode, host))
 }
 
 // transportError drops the URL from the error, which net/http puts there: the chunk names what was asked already, and a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,43 @@ func (s Suite) testErrors(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The key goes to no other host, and what another host answers does not count.
+func (s Suite) testRedirect(t *testing.T) {
+	t.Parallel()
+	strangers := make(chan string, 100)
+	market := s.market(stretch{0, 10})
+	whole := s.Serve(t, market, None)
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		strangers <- r.URL.String()
+		whole.ServeHTTP(w, r)
+	}))
+	t.Cleanup(stranger.Close)
+	host := strings.TrimPrefix(stranger.URL, "http://")
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for name, target := range map[string]string{"elsewhere": stranger.URL, "the same host": ""} {
+			t.Run(name, func(t *testing.T) {
+				redirect := func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+					w.Header().Set("Location", target+"/moved?distinctive-query="+r.URL.Path)
+					w.WriteHeader(status)
+				}
+				source, server := s.start(t, whole, fault{request: 1, answer: redirect})
+				f := s.fetch(t.Context(), t, source, candle.Range{From: s.Start, To: s.at(10)})
+				require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err), f.err)
+				require.ErrorContains(t, f.err, "redirects to")
+				if target != "" {
+					require.ErrorContains(t, f.err, "redirects to "+host)
+				}
+				require.NotContains(t, f.err.Error(), "distinctive-query")
+				s.requireNoSecret(t, f.err)
+				requests, _ := server.counts()
+				require.EqualValues(t, 1, requests)
+				require.Empty(t, f.candles)
+			})
+		}
+	}
+	require.Empty(t, strangers, "a redirect was followed")
 }
 
 func (s Suite) testNoConnection(t *testing.T) {

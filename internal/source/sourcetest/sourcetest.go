@@ -84,6 +84,7 @@ func Run(t *testing.T, s Suite) {
 	t.Run("pages cover the range", s.testCoverage)
 	t.Run("disorder does not stop paging", s.testDisorder)
 	t.Run("errors", s.testErrors)
+	t.Run("redirects", s.testRedirect)
 	t.Run("no connection", s.testNoConnection)
 	t.Run("interruption", s.testInterruption)
 	t.Run("a reader that stops", s.testStop)
