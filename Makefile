@@ -40,12 +40,8 @@ setup/tests: ## Also fetch what only tests need: Chromium and Prometheus
 	@scripts/setup tests
 
 .PHONY: test
-test: setup/tests ## Run all tests
-	go test ./...
-
-.PHONY: test/race
-test/race: setup/tests ## Run all tests with the race detector
-	go test -race ./...
+test: setup/tests ## Run all tests; RACE=1: with the race detector
+	go test $(if $(RACE),-race) ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s; 10000x counts runs)
