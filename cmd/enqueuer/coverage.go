@@ -126,10 +126,7 @@ func (o *coverageOptions) parse(now time.Time) (q coverageQuestion, err error) {
 			return q, fmt.Errorf("--source %q is none of %s", name, strings.Join(wiring.SourceNames(), ", "))
 		}
 	}
-	if o.limit < 1 {
-		return q, fmt.Errorf("--limit must be at least 1, not %d", o.limit)
-	}
-	return q, checkFormat(o.format)
+	return q, errors.Join(checkLimit(o.limit, 1_000_000), checkFormat(o.format))
 }
 
 func (a *app) coverageCommand() *cobra.Command {

@@ -31,8 +31,8 @@ the largest differences, per token. It compares what was stored, also of runs th
 		Example: "  quantbot ohlcv runs-diff 0192f0c1 0192f0d7 --limit 10",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if limit < 1 || limit > 100_000 {
-				return fmt.Errorf("--limit must be between 1 and 100000, not %d", limit)
+			if err := checkLimit(limit, 100_000); err != nil {
+				return err
 			}
 			if err := checkFormat(format); err != nil {
 				return err

@@ -368,6 +368,9 @@ func TestBadInputGetsOneClearSentence(t *testing.T) {
 		"misspelt command":   {[]string{"ohlcv", "runs-lists"}, `unknown command "runs-lists" for "quantbot ohlcv"`},
 		"unknown status":     {[]string{"ohlcv", "runs-list", "--status", "great"}, "--status"},
 		"details without id": {[]string{"ohlcv", "runs-details"}, "accepts 1 arg"},
+		"window too long":    {ingest("--duckdb", empty, "--pre-window", "9223372036854775807"), "at most 5256000 minutes"},
+		"too many candles":   {[]string{"ohlcv", "query", "--token", token, "--from", "-1d", "--to", "now", "--limit", "1000001"}, "between 1 and 1000000"},
+		"too many tokens":    {[]string{"ohlcv", "gaps", "--limit", "1000001"}, "between 1 and 1000000"},
 		"unknown dedup mode": {ingest("--token", token, "--dedup-mode", "magic"), "--dedup-mode"},
 	} {
 		t.Run(name, func(t *testing.T) {

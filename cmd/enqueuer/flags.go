@@ -46,6 +46,14 @@ func parseLength(flag, text string) (time.Duration, error) {
 	return d, nil
 }
 
+// checkLimit keeps what a command holds in memory, and prints, within bounds.
+func checkLimit(limit, most int) error {
+	if limit < 1 || limit > most {
+		return fmt.Errorf("--limit must be between 1 and %d, not %d", most, limit)
+	}
+	return nil
+}
+
 // formatTime writes a time for people: UTC, to the second.
 func formatTime(t time.Time) string {
 	if t.IsZero() {

@@ -54,6 +54,9 @@ type ingestOptions struct {
 // defaultHaltRate is the default of --halt-rejection-rate.
 const defaultHaltRate = 0.5
 
+// maxWindow is the most minutes before or after a call.
+const maxWindow = 10 * 365 * 24 * 60
+
 func (a *app) ingestionCommand() *cobra.Command {
 	cmd := groupCommand("ingestion", "Fetch and store market data", "quantbot ingestion ohlcv --help")
 	cmd.AddCommand(a.ingestOHLCVCommand())
@@ -76,7 +79,7 @@ half-open: --to itself is outside. Candles that have not closed yet are left out
 
 What earlier runs have fetched from the source is not fetched again, unless they were rolled back; --no-resume fetches it all
 the same. --dry-run says what the run would take: chunks, API calls, credits and time. Those are upper bounds, exact where no
-range is longer than one page of the source.`,
+range is longer than one page of the source. More than 5,000,000 chunks are refused: cut the run by interval, range or tokens.`,
 		Example: `  quantbot ingestion ohlcv --from 2024-01-01 --to 2024-02-01 --duckdb data/calls.duckdb --wait
   quantbot ingestion ohlcv --from -7d --to now --tokens tokens.txt --interval 5m
   quantbot ingestion ohlcv --from 2024-01-01 --to 2025-01-01 --tokens tokens.txt --dry-run
@@ -188,6 +191,8 @@ func (in *ingestion) check() error {
 		return errors.New("--calls-query needs --duckdb FILE")
 	case o.preWindow < 0 || o.postWindow < 0 || o.preWindow+o.postWindow == 0:
 		return errors.New("--pre-window and --post-window must not be negative, nor both 0")
+	case o.preWindow > maxWindow || o.postWindow > maxWindow:
+		return fmt.Errorf("--pre-window and --post-window must be at most %d minutes, which are ten years", maxWindow)
 	case !(o.haltRate >= 0 && o.haltRate <= 1):
 		return fmt.Errorf("--halt-rejection-rate must be between 0 and 1, not %g", o.haltRate)
 	case o.maxCalls < 0 || o.maxCredits < 0:

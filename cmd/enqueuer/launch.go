@@ -32,31 +32,35 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	plan, err := a.plan(ctx, stores.History, in, source)
+	size, err := a.plan(ctx, stores.History, in, source)
 	if err != nil {
 		return err
 	}
-	if err := affordable(plan, in.options); err != nil {
+	if err := affordable(size, in.options); err != nil {
 		return err
 	}
-	run, err := a.newRun(cmd, in, plan.Plan)
+	plan, err := size.build(ctx)
+	if err != nil {
+		return err
+	}
+	run, err := a.newRun(cmd, in, plan)
 	if err != nil {
 		return err
 	}
 	ctx = manifest.NewContext(ctx, run.Manifest)
 	a.announceTwin(ctx, stores.History, run)
-	if err := stores.History.Relied(ctx, run.ID(), plan.Relied); err != nil {
+	if err := stores.History.Relied(ctx, run.ID(), size.Relied); err != nil {
 		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)
 	}
-	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan.Plan, in.options.force) })
+	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan, in.options.force) })
 	if err != nil {
 		return err
 	}
-	a.announce(run, plan)
+	a.announce(run, size)
 	if a.localDir != "" {
 		defer a.localWorker(ctx, cfg)()
 	} else if !in.options.wait {
-		return a.printLaunched(run, plan.Plan, in.options.format)
+		return a.printLaunched(run, plan, in.options.format)
 	}
 	return a.wait(ctx, stores, run, in.options.format)
 }
@@ -76,7 +80,7 @@ func (a *app) announce(run backfill.Run, plan planned) {
 	if plan.Covered > 0 {
 		fmt.Fprintf(a.stderr, "covered by earlier runs and not fetched again: %s of %s (--no-resume fetches them)\n", counted(plan.Covered, "candle"), run.Manifest.Interval)
 	}
-	if len(plan.Chunks) == 0 {
+	if plan.Chunks == 0 {
 		why := ""
 		if run.Manifest.Range.From >= a.now().Unix() {
 			why = ": the range has not begun"
@@ -84,7 +88,7 @@ func (a *app) announce(run backfill.Run, plan planned) {
 		fmt.Fprintf(a.stderr, "run %s: nothing to fetch%s\n", run.ID(), why)
 		return
 	}
-	fmt.Fprintf(a.stderr, "run %s: %s of %s, up to %d candles of %s, at most %s\n", run.ID(), counted(len(plan.Chunks), "chunk"),
+	fmt.Fprintf(a.stderr, "run %s: %s of %s, up to %d candles of %s, at most %s\n", run.ID(), counted(plan.Chunks, "chunk"),
 		counted(plan.Tokens, "token"), plan.Candles, run.Manifest.Interval, counted(plan.Cost.Calls, "API call"))
 }
 

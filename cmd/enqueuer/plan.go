@@ -14,43 +14,60 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// planned is what a run will fetch, and what that takes.
+// planned is how much a run will fetch, and what that takes; build gives its chunks.
 type planned struct {
-	backfill.Plan
-	// Cost is the most that it can take; Saved is what it would take in addition without coverage.
-	Cost, Saved backfill.Cost
+	// PlanSize has the most that it can cost; Saved is what it would cost in addition without coverage.
+	backfill.PlanSize
+	Saved backfill.Cost
 	// Covered counts the wanted candles that are left out because earlier runs have answered for them.
 	Covered int64
 	// Relied are those runs.
 	Relied map[uuid.UUID]int64
+
+	request backfill.Request
+	options backfill.PlanOptions
 }
 
 // plan leaves out what is covered. Coverage that cannot be read is ignored, with a warning (R7); history may be nil.
 func (a *app) plan(ctx context.Context, history *clickhouse.DB, in ingestion, source backfill.Source) (planned, error) {
 	options := backfill.PlanOptions{Now: a.now(), SettleDelay: source.SettleDelay(), Cut: source.Cut(in.request.Interval)}
-	whole, err := backfill.NewPlan(in.request, options)
+	whole, err := backfill.SizePlan(ctx, in.request, options, source.Cost)
 	if err != nil {
-		return planned{}, err
+		return planned{}, planError(err)
 	}
-	p := planned{Plan: whole, Cost: cost(source, whole)}
+	p := planned{PlanSize: whole, request: in.request, options: options}
 	if in.options.noResume || history == nil {
 		return p, nil
 	}
 	coverage := backfill.NewCoverage(in.request.Wanted, in.request.Interval, a.now())
 	if err := history.FillCoverage(ctx, coverageQuery(in, whole.Range), coverage); err != nil {
+		if ctx.Err() != nil {
+			return planned{}, ctx.Err()
+		}
 		a.logger().WarnContext(ctx, "coverage not readable, planning everything", "err", err)
 		return p, nil
 	}
-	request := in.request
-	request.Wanted = coverage.Missing()
-	if p.Plan, err = backfill.NewPlan(request, options); err != nil {
-		return planned{}, err
+	p.request.Wanted = coverage.Missing()
+	if p.PlanSize, err = backfill.SizePlan(ctx, p.request, options, source.Cost); err != nil {
+		return planned{}, planError(err)
 	}
-	p.Cost, p.Saved = cost(source, p.Plan), p.Cost
-	p.Saved.Calls -= p.Cost.Calls
-	p.Saved.Credits -= p.Cost.Credits
+	p.Saved = backfill.Cost{Calls: whole.Cost.Calls - p.Cost.Calls, Credits: whole.Cost.Credits - p.Cost.Credits}
 	p.Covered, p.Relied = whole.Candles-p.Candles, coverage.Relied()
 	return p, nil
+}
+
+// build cuts the chunks.
+func (p *planned) build(ctx context.Context) (backfill.Plan, error) {
+	plan, err := backfill.NewPlan(ctx, p.request, p.options)
+	return plan, planError(err)
+}
+
+// planError refuses a plan that is too large, and says how to cut it.
+func planError(err error) error {
+	if tooLarge, ok := errors.AsType[*backfill.PlanTooLargeError](err); ok {
+		return &exitError{exitRefused, fmt.Errorf("%w: take a larger --interval, a shorter --from to --to, or fewer tokens at a time", tooLarge)}
+	}
+	return err
 }
 
 func coverageQuery(in ingestion, r candle.Range) clickhouse.CoverageQuery {
@@ -62,15 +79,6 @@ func coverageQuery(in ingestion, r candle.Range) clickhouse.CoverageQuery {
 		q.Tokens = append(q.Tokens, w.Token)
 	}
 	return q
-}
-
-func cost(source backfill.Source, plan backfill.Plan) (sum backfill.Cost) {
-	for _, chunk := range plan.Chunks {
-		c := source.Cost(chunk.Interval, chunk.Range)
-		sum.Calls += c.Calls
-		sum.Credits += c.Credits
-	}
-	return sum
 }
 
 // affordable refuses a plan above the caps, before anything is started.
@@ -117,7 +125,7 @@ func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) 
 	}
 	perSecond := wiring.CallsPerSecond(in.request.Source, cfg)
 	e := estimate{
-		Chunks: len(p.Chunks), Tokens: p.Tokens, Candles: p.Candles, CoveredCandles: p.Covered, APICalls: p.Cost.Calls, Credits: p.Cost.Credits,
+		Chunks: p.Chunks, Tokens: p.Tokens, Candles: p.Candles, CoveredCandles: p.Covered, APICalls: p.Cost.Calls, Credits: p.Cost.Credits,
 		SavedAPICalls: p.Saved.Calls, SavedCredits: p.Saved.Credits, CallsPerSecond: perSecond, DurationSeconds: float64(p.Cost.Calls) / perSecond,
 	}
 	if in.options.format == "json" {

@@ -130,8 +130,8 @@ func (a *app) queryCommand() *cobra.Command {
 			if len(selection.Tokens) != 1 {
 				return errors.New("name one token: --token ADDRESS")
 			}
-			if limit < 1 {
-				return fmt.Errorf("--limit must be above 0, not %d", limit)
+			if err := checkLimit(limit, maxPrinted); err != nil {
+				return fmt.Errorf("%w; ohlcv export writes any number to a file", err)
 			}
 			if err := checkFormat(format); err != nil {
 				return err
@@ -152,6 +152,9 @@ func (a *app) queryCommand() *cobra.Command {
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	return cmd
 }
+
+// maxPrinted is the most candles that query holds to print them, some 200 MB.
+const maxPrinted = 1_000_000
 
 // errEnough ends a reading that has all it wants.
 var errEnough = errors.New("enough")

@@ -68,8 +68,8 @@ func (a *app) runsListCommand() *cobra.Command {
 			if status != "" && !slices.Contains(runStatuses, status) {
 				return fmt.Errorf("--status %q is none of %s", status, strings.Join(runStatuses, ", "))
 			}
-			if limit < 1 || limit > 100_000 {
-				return fmt.Errorf("--limit must be between 1 and 100000, not %d", limit)
+			if err := checkLimit(limit, 100_000); err != nil {
+				return err
 			}
 			if since != "" {
 				at, err := config.ParseTime(since, a.now())

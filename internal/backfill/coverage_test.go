@@ -1,6 +1,7 @@
 package backfill
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"testing"
@@ -119,7 +120,7 @@ func planOfTheMissing(t *rapid.T) {
 		}
 	}
 	request.Wanted = c.Missing()
-	plan, err := NewPlan(request, PlanOptions{Now: coverageNow, Cut: Cut{Candles: 7}})
+	plan, err := NewPlan(context.Background(), request, PlanOptions{Now: coverageNow, Cut: Cut{Candles: 7}})
 	require.NoError(t, err)
 	planned := map[int64]bool{}
 	for _, chunk := range plan.Chunks {

@@ -1,8 +1,7 @@
 package backfill
 
 import (
-	"errors"
-	"fmt"
+	"context"
 	"math"
 	"slices"
 	"time"
@@ -97,25 +96,28 @@ type Plan struct {
 	Range candle.Range
 }
 
-// NewPlan cuts what is wanted into chunks. It is pure: the same arguments give the same plan.
-func NewPlan(request Request, opts PlanOptions) (Plan, error) {
-	if opts.Cut.Candles < 1 {
-		return Plan{}, errors.New("plan: Cut.Candles must be at least 1")
+// NewPlan cuts what is wanted into chunks. It is pure: the same arguments give the same plan. A plan that would be too large
+// is refused before anything of it is built, with a *PlanTooLargeError.
+func NewPlan(ctx context.Context, request Request, opts PlanOptions) (Plan, error) {
+	p, err := newPlanner(request, opts)
+	if err != nil {
+		return Plan{}, err
 	}
-	if request.Interval == 0 {
-		return Plan{}, errors.New("plan: the interval is missing")
+	n, err := p.bounded(ctx)
+	if err != nil {
+		return Plan{}, err
 	}
-	request.Normalize()
-	closed := ClosedBefore(request.Interval, opts.SettleDelay, opts.Now)
-	var plan Plan
-	for _, wanted := range request.Wanted {
-		before := len(plan.Chunks)
-		if err := plan.add(wanted, request.Interval, closed, opts.Cut); err != nil {
-			return Plan{}, fmt.Errorf("plan %s: %w", wanted.Token, err)
-		}
-		if len(plan.Chunks) > before {
+	plan := Plan{Chunks: make([]Chunk, 0, n)}
+	err = p.each(ctx, func(token candle.Token, r candle.Range) {
+		if last := len(plan.Chunks) - 1; last < 0 || plan.Chunks[last].Token != token {
 			plan.Tokens++
 		}
+		plan.Range = span(plan.Range, r)
+		plan.Chunks = append(plan.Chunks, NewChunk(token, p.request.Interval, r))
+		plan.Candles += r.Opens(p.request.Interval)
+	})
+	if err != nil {
+		return Plan{}, err
 	}
 	return plan, nil
 }
@@ -126,36 +128,7 @@ func ClosedBefore(interval candle.Interval, settle time.Duration, now time.Time)
 	return interval.Truncate(now.Add(-settle).Unix())
 }
 
-func (p *Plan) add(wanted candle.TokenRanges, interval candle.Interval, closed int64, cut Cut) error {
-	step := cut.Candles * interval.Seconds()
-	if step/cut.Candles != interval.Seconds() {
-		return fmt.Errorf("%d candles of %s are too many for one chunk", cut.Candles, interval)
-	}
-	for _, r := range wanted.Ranges {
-		r = openTimes(r, interval)
-		r.To = min(r.To, closed)
-		for from := r.From; from < r.To; {
-			to := min(r.To, cut.At.next(from))
-			if to-from > step {
-				to = from + step
-			}
-			p.append(NewChunk(wanted.Token, interval, candle.Range{From: from, To: to}))
-			from = to
-		}
-	}
-	return nil
-}
-
 // openTimes widens a range to the grid so that it holds the candles that open inside it, whole.
 func openTimes(r candle.Range, interval candle.Interval) candle.Range {
 	return candle.Range{From: interval.Ceil(r.From), To: interval.Ceil(r.To)}
-}
-
-func (p *Plan) append(c Chunk) {
-	if len(p.Chunks) == 0 {
-		p.Range = c.Range
-	}
-	p.Range = candle.Range{From: min(p.Range.From, c.Range.From), To: max(p.Range.To, c.Range.To)}
-	p.Chunks = append(p.Chunks, c)
-	p.Candles += c.Range.Opens(c.Interval)
 }

@@ -44,7 +44,7 @@ func TestPlanCutsAlignedChunks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			plan, err := NewPlan(request(candle.Interval1m, test.wanted...), PlanOptions{Now: test.now, SettleDelay: time.Minute, Cut: Cut{Candles: 10}})
+			plan, err := NewPlan(t.Context(), request(candle.Interval1m, test.wanted...), PlanOptions{Now: test.now, SettleDelay: time.Minute, Cut: Cut{Candles: 10}})
 			require.NoError(t, err)
 			require.Equal(t, test.want, ranges(plan))
 		})
@@ -53,9 +53,9 @@ func TestPlanCutsAlignedChunks(t *testing.T) {
 
 func TestPlanRefusesWhatItCannotCut(t *testing.T) {
 	t.Parallel()
-	_, err := NewPlan(request(candle.Interval1m), PlanOptions{})
+	_, err := NewPlan(t.Context(), request(candle.Interval1m), PlanOptions{})
 	require.ErrorContains(t, err, "Candles")
-	_, err = NewPlan(Request{}, PlanOptions{Cut: Cut{Candles: 1}})
+	_, err = NewPlan(t.Context(), Request{}, PlanOptions{Cut: Cut{Candles: 1}})
 	require.ErrorContains(t, err, "interval")
 }
 
@@ -71,7 +71,7 @@ func FuzzPlan(f *testing.F) {
 		}
 		chunk = 1 + (chunk%50+50)%50
 		interval := intervals[int(which)%len(intervals)]
-		plan, err := NewPlan(request(interval, candle.Range{From: from1, To: to1}, candle.Range{From: from2, To: to2}),
+		plan, err := NewPlan(t.Context(), request(interval, candle.Range{From: from1, To: to1}, candle.Range{From: from2, To: to2}),
 			PlanOptions{Now: time.Unix(now, 0), SettleDelay: 7 * time.Second, Cut: Cut{Candles: chunk, At: Boundary(which % 3)}})
 		if err != nil {
 			t.Fatal(err)
@@ -141,7 +141,7 @@ func BenchmarkPlanMillionChunks(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		plan, err := NewPlan(Request{Interval: candle.Interval1m, Wanted: wanted}, PlanOptions{Now: time.Unix(1<<31, 0), Cut: Cut{Candles: 10}})
+		plan, err := NewPlan(b.Context(), Request{Interval: candle.Interval1m, Wanted: wanted}, PlanOptions{Now: time.Unix(1<<31, 0), Cut: Cut{Candles: 10}})
 		if err != nil || len(plan.Chunks) != 1_000_000 {
 			b.Fatal(len(plan.Chunks), err)
 		}

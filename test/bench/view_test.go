@@ -81,7 +81,7 @@ func (w *world) missing(t *testing.T, tokens []candle.Token, span func(int) cand
 	coverage := backfill.NewCoverage(wanted, candle.Interval1m, time.Now())
 	query := clickhouse.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: span(0), Tokens: tokens}
 	require.NoError(t, w.History.FillCoverage(t.Context(), query, coverage))
-	plan, err := backfill.NewPlan(backfill.Request{Source: "birdeye", Interval: candle.Interval1m, Wanted: coverage.Missing()},
+	plan, err := backfill.NewPlan(t.Context(), backfill.Request{Source: "birdeye", Interval: candle.Interval1m, Wanted: coverage.Missing()},
 		backfill.PlanOptions{Now: time.Now(), Cut: backfill.Pages(pageLimit)})
 	require.NoError(t, err)
 	return plan

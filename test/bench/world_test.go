@@ -103,7 +103,7 @@ func planOf(t *testing.T, tokens []candle.Token, span func(i int) candle.Range) 
 	for i, token := range tokens {
 		request.Wanted = append(request.Wanted, candle.TokenRanges{Token: token, Ranges: []candle.Range{span(i)}})
 	}
-	plan, err := backfill.NewPlan(request, backfill.PlanOptions{Now: time.Now(), SettleDelay: time.Minute, Cut: backfill.Pages(pageLimit)})
+	plan, err := backfill.NewPlan(t.Context(), request, backfill.PlanOptions{Now: time.Now(), SettleDelay: time.Minute, Cut: backfill.Pages(pageLimit)})
 	require.NoError(t, err)
 	return plan
 }
