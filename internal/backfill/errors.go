@@ -42,7 +42,9 @@ type ClassError struct {
 	Class Class
 	// RetryAfter is how long to wait before the next try; 0 = the policy's own delay.
 	RetryAfter time.Duration
-	Err        error
+	// Reason says why a store does not take what it is given; empty where that is not known.
+	Reason WaitReason
+	Err    error
 }
 
 // Error returns the text of the wrapped error.
@@ -69,6 +71,14 @@ func ClassOf(err error) Class {
 		return ClassInterrupted
 	}
 	return ClassUnknown
+}
+
+// ReasonOf returns why a store refused, WaitOther where the error does not say.
+func ReasonOf(err error) WaitReason {
+	if classified, ok := errors.AsType[*ClassError](err); ok && classified.Reason != "" {
+		return classified.Reason
+	}
+	return WaitOther
 }
 
 // RetryAfter returns the wait that the service asked for, or 0.

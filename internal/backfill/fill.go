@@ -22,6 +22,8 @@ type Filler struct {
 	Store  CandleStore
 	// Room bounds the memory of chunks in hand; nil = limitless.
 	Room *Room
+	// Gate keeps chunks from being fetched while the store takes none; nil = it is not asked.
+	Gate *StoreGate
 	// Worker and Version name this process in outcomes.
 	Worker  string
 	Version string
@@ -40,6 +42,11 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 		return outcome, fmt.Errorf("wait for room for chunk %s: %w", chunk.ID, err)
 	}
 	defer leave()
+	passed, ok := f.Gate.admit(ctx)
+	if !ok {
+		return outcome, fmt.Errorf("wait until candles of chunk %s can be stored: %w", chunk.ID, endOfWait(ctx))
+	}
+	defer passed()
 	fetched, err := f.fetchAnywhere(ctx, run, chunk, admission.Unanswered, &outcome)
 	if err != nil {
 		return outcome, err
@@ -49,33 +56,77 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 		f.deduplicate(ctx, &write, &outcome)
 	}
 	outcome.Status = OutcomeSuccess
+	return f.store(ctx, write, outcome, stillWanted)
+}
+
+const (
+	// storeTries is how often a chunk is tried whose refusal has no reason that we know: about ten minutes.
+	storeTries = 120
+	// wantedPause is between two questions whether a chunk is still wanted, while the ledger does not answer.
+	wantedPause = time.Second
+)
+
+// store writes what was fetched. It has been paid for, so it is kept in hand while ClickHouse refuses, as long as this
+// process lives and the chunk is wanted: to fetch it again would cost calls.
+func (f *Filler) store(ctx context.Context, write ChunkWrite, outcome Outcome, stillWanted func(context.Context) (bool, error)) (Outcome, error) {
 	for tries := 1; ; tries++ {
-		wanted, err := stillWanted(ctx)
-		if err != nil {
-			return outcome, fmt.Errorf("ask whether chunk %s is still wanted: %w", chunk.ID, err)
+		tried, ok := f.Gate.turn(ctx)
+		if !ok {
+			return outcome, fmt.Errorf("store chunk %s: %w", write.Chunk.ID, endOfWait(ctx))
 		}
-		if !wanted {
-			return outcome, ErrUnwanted
-		}
-		outcome.EndedAt = f.Now().UTC()
-		write.Outcome = outcome
-		recorded, err := f.Store.WriteChunk(ctx, write)
-		if err == nil {
+		recorded, refused, err := f.tryStore(ctx, write, &outcome, stillWanted)
+		switch {
+		case err == nil:
+			f.Gate.accept(ctx)
 			outcome.Unrecorded = !recorded
-			return outcome, nil
+		case refused:
+			f.Gate.Refuse(ctx, err)
 		}
-		if ClassOf(err) != ClassStore || tries == storeTries || !pause(ctx, storePause) {
-			return outcome, fmt.Errorf("store chunk %s: %w", chunk.ID, err)
+		tried()
+		if !refused || tries >= storeTries && ReasonOf(err) == WaitOther || f.Gate == nil && !pause(ctx, storePause) {
+			return outcome, err
 		}
 	}
 }
 
-// What was fetched has been paid for, so it is kept in hand while ClickHouse is away, for about ten minutes: fetching it
-// again would cost calls, and a worker that waits asks the source for nothing that it could not store.
-const (
-	storeTries = 120
-	storePause = 5 * time.Second
-)
+// tryStore asks whether the chunk is still wanted and writes it. refused tells that the store did not take it.
+func (f *Filler) tryStore(ctx context.Context, write ChunkWrite, outcome *Outcome, stillWanted func(context.Context) (bool, error)) (recorded, refused bool, err error) {
+	wanted, err := askUntilAnswered(ctx, stillWanted)
+	if err != nil {
+		return false, false, fmt.Errorf("ask whether chunk %s is still wanted: %w", write.Chunk.ID, err)
+	}
+	if !wanted {
+		return false, false, ErrUnwanted
+	}
+	outcome.EndedAt = f.Now().UTC()
+	write.Outcome = *outcome
+	answered := f.Gate.asking()
+	recorded, err = f.Store.WriteChunk(ctx, write)
+	answered()
+	if err != nil {
+		return false, ClassOf(err) == ClassStore && ctx.Err() == nil, fmt.Errorf("store chunk %s: %w", write.Chunk.ID, err)
+	}
+	return recorded, false, nil
+}
+
+// askUntilAnswered asks again while the ledger is away. That it lost the run or rebuilt it is an answer.
+func askUntilAnswered(ctx context.Context, stillWanted func(context.Context) (bool, error)) (bool, error) {
+	for {
+		wanted, err := stillWanted(ctx)
+		answered := err == nil || errors.Is(err, ErrUnknownRun) || errors.Is(err, ErrStale)
+		if answered || ClassOf(err) != ClassStore || !pause(ctx, wantedPause) {
+			return wanted, err
+		}
+	}
+}
+
+// endOfWait is why a wait for the store ended: a task whose time is over is tried again without spending a try.
+func endOfWait(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return WithClass(ClassStore, ctx.Err())
+	}
+	return ctx.Err()
+}
 
 // pause waits, and reports whether it did to the end.
 func pause(ctx context.Context, d time.Duration) bool {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"quantbot/internal/backfill"
 )
 
 // The oldest version that the project is tested with, and how far the clocks may be apart: the queue's leases last 30 s
@@ -77,15 +79,65 @@ func checkSkew(skew time.Duration) Finding {
 	return finding
 }
 
+// insertChecks ask for the right to insert into what runs cannot do without, table by table: a user may have been granted no
+// more than that.
+var insertChecks = []struct{ table, query string }{
+	{"ohlcv_candle_versions", checkInsertCandlesSQL},
+	{"ohlcv_ingestion_tasks", checkInsertTasksSQL},
+	{"ohlcv_run_lifecycle", checkInsertLifecycleSQL},
+}
+
+// CheckWritable returns a sentence when our user is known not to be able to store candles, or when the server does not
+// answer. A server that cannot say which rights we have may still grant them.
+func (db *DB) CheckWritable(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var readonly uint8
+	if err := db.conn.QueryRow(ctx, checkReadonlySQL).Scan(&readonly); err != nil {
+		return db.unlessItCannotSay("ask whether candles can be stored", err)
+	}
+	if readonly != 0 {
+		return lacksRight(fmt.Errorf("user %q of ClickHouse at %s may only read (setting readonly of its profile): quantbot cannot store candles with it", db.user, db.addr))
+	}
+	for _, check := range insertChecks {
+		var granted uint8
+		if err := db.conn.QueryRow(ctx, check.query).Scan(&granted); err != nil {
+			return db.unlessItCannotSay("ask whether candles can be stored", err)
+		}
+		if granted == 0 {
+			return lacksRight(fmt.Errorf("user %[1]q of ClickHouse at %[2]s may not insert into %[3]s: GRANT SELECT, INSERT ON %[4]s.* TO %[1]s", db.user, db.addr, check.table, db.database))
+		}
+	}
+	return nil
+}
+
+func lacksRight(err error) error {
+	return &backfill.ClassError{Class: backfill.ClassStore, Reason: backfill.WaitRights, Err: err}
+}
+
+// unlessItCannotSay drops errors of a server that answers and does not know the question.
+func (db *DB) unlessItCannotSay(action string, err error) error {
+	if db.waitReason(err) == backfill.WaitOther {
+		return nil
+	}
+	return db.storeError(action, err)
+}
+
 // checkRights is lenient: a server that cannot say which rights we have may still grant them.
 func (db *DB) checkRights(ctx context.Context) Finding {
 	finding := Finding{Name: "clickhouse rights", Level: LevelOK, Detail: fmt.Sprintf("user %s may create, insert and select in %s", db.user, db.database)}
-	var granted uint8
+	var granted, readonly uint8
 	err := db.conn.QueryRow(ctx, checkRightsSQL).Scan(&granted)
+	if err == nil {
+		err = db.conn.QueryRow(ctx, checkReadonlySQL).Scan(&readonly)
+	}
 	switch {
 	case err != nil:
 		finding.Level, finding.Detail = LevelWarning, "could not be checked: "+err.Error()
 		finding.Hint = "nothing, if inserts work"
+	case readonly != 0:
+		finding.Level, finding.Detail = LevelError, fmt.Sprintf("user %s may only read (setting readonly of its profile)", db.user)
+		finding.Hint = "give it another profile, or set CLICKHOUSE_USER to a user that may write"
 	case granted == 0:
 		finding.Level, finding.Detail = LevelWarning, fmt.Sprintf("user %s lacks a right on %s", db.user, db.database)
 		finding.Hint = fmt.Sprintf("GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW ON %s.* TO %s", db.database, db.user)

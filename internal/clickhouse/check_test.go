@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
 )
 
 func levels(findings []Finding) map[string]Level {
@@ -36,6 +38,23 @@ func TestCheckBeforeMigration(t *testing.T) {
 	require.Len(t, findings, 1)
 	require.Equal(t, LevelWarning, findings[0].Level)
 	require.Contains(t, findings[0].Hint, "quantbot migrate")
+}
+
+// A user that may only read is told so before anything is bought for it, in one sentence; inserts say the same.
+func TestAUserThatMayOnlyReadIsToldSo(t *testing.T) {
+	t.Parallel()
+	cfg := newConfig(t)
+	db, _ := openConfig(t, cfg)
+	_, err := db.Migrate(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, db.CheckWritable(t.Context()))
+
+	reader, _ := openConfig(t, cfg.with("readonly=2"))
+	err = reader.CheckWritable(t.Context())
+	require.ErrorContains(t, err, "may only read")
+	require.Equal(t, backfill.WaitRights, backfill.ReasonOf(err))
+	require.NotContains(t, err.Error(), "\n")
+	require.Equal(t, LevelError, levels(reader.Check(t.Context(), time.Now))["clickhouse rights"])
 }
 
 func TestCheckVersion(t *testing.T) {

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -37,12 +38,65 @@ func (e *AmbiguousRunError) Error() string {
 
 // Error codes of the server that have a cause which a person can put right.
 const (
+	codeNoSuchColumnInTable  = 16
 	codeUnknownTable         = 60
 	codeUnknownDatabase      = 81
+	codeTimeoutExceeded      = 159
+	codeReadonly             = 164
+	codeQuotaExceeded        = 201
+	codeTooManyQueries       = 202
+	codeMemoryLimit          = 241
+	codeTableIsReadOnly      = 242
+	codeNotEnoughSpace       = 243
+	codeTooManyParts         = 252
+	codeCannotWrite          = 75  // to a file: the disk is full, or broken
 	codeThrown               = 395 // by throwIf, which only ohlcv_candles_as_of has
-	codeAuthenticationFailed = 516
 	codeAccessDenied         = 497
+	codeAuthenticationFailed = 516
 )
+
+// waitReasons say why the server refuses, by its code.
+var waitReasons = map[int32]backfill.WaitReason{
+	codeNoSuchColumnInTable: backfill.WaitSchema, codeUnknownTable: backfill.WaitSchema, codeUnknownDatabase: backfill.WaitSchema,
+	codeTimeoutExceeded: backfill.WaitOverload, codeTooManyQueries: backfill.WaitOverload,
+	codeReadonly: backfill.WaitRights, codeAccessDenied: backfill.WaitRights, codeTableIsReadOnly: backfill.WaitRights,
+	codeQuotaExceeded: backfill.WaitQuota, codeMemoryLimit: backfill.WaitMemory,
+	codeNotEnoughSpace: backfill.WaitDisk, codeCannotWrite: backfill.WaitDisk,
+	codeTooManyParts: backfill.WaitParts, codeAuthenticationFailed: backfill.WaitLogin,
+}
+
+// waitReason says why the store does not take what it is given.
+func (db *DB) waitReason(err error) backfill.WaitReason {
+	if exception, ok := errors.AsType[*driver.Exception](err); ok {
+		if reason, known := waitReasons[exception.Code]; known {
+			return reason
+		}
+		return backfill.WaitOther
+	}
+	switch {
+	case untrusted(err):
+		return backfill.WaitCertificate
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, driver.ErrAcquireConnTimeout), isTimeout(err):
+		return backfill.WaitNoAnswer
+	case db.unreachable(err):
+		return backfill.WaitUnreachable
+	}
+	return backfill.WaitOther
+}
+
+// untrusted tells a certificate that is not accepted, by us or by the server.
+func untrusted(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	_, alert := errors.AsType[tls.AlertError](err)
+	return alert
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
 
 // storeError says which action failed and why, as trouble with our own store: the caller tries again until it works.
 // That holds for errors of type or schema as well: they come from a database that is not migrated (yet), and giving a
@@ -51,17 +105,21 @@ func (db *DB) storeError(action string, err error) error {
 	if err == nil {
 		return nil
 	}
+	reason := db.waitReason(err)
 	err = fmt.Errorf("%s: %w", action, db.explain(err))
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return backfill.WithClass(backfill.ClassStore, err)
+	return &backfill.ClassError{Class: backfill.ClassStore, Reason: reason, Err: err}
 }
 
 // explain puts what to do in front of errors that have one remedy.
 func (db *DB) explain(err error) error {
 	if exception, ok := errors.AsType[*driver.Exception](err); ok {
 		return db.explainException(exception)
+	}
+	if untrusted(err) {
+		return fmt.Errorf("the certificate of ClickHouse at %s is not trusted (%w): put its authority into this machine's certificates (SSL_CERT_FILE)", db.addr, err)
 	}
 	if db.unreachable(err) {
 		return fmt.Errorf("ClickHouse at %s does not answer (%w): start it, or set CLICKHOUSE_HOST and CLICKHOUSE_PORT to where it runs; quantbot --local needs no server", db.addr, err)
@@ -84,6 +142,8 @@ func (db *DB) explainException(e *driver.Exception) error {
 		return ErrMomentGone
 	case codeAccessDenied:
 		return fmt.Errorf("user %q of ClickHouse at %s lacks a right: %w", db.user, db.addr, e)
+	case codeReadonly:
+		return fmt.Errorf("user %q of ClickHouse at %s may only read (setting readonly of its profile): %w", db.user, db.addr, e)
 	}
 	return e
 }

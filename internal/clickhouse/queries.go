@@ -113,6 +113,14 @@ var (
 	tableExistsSQL string
 	//go:embed queries/check_server.sql
 	checkServerSQL string
+	//go:embed queries/check_readonly.sql
+	checkReadonlySQL string
+	//go:embed queries/check_insert_candles.sql
+	checkInsertCandlesSQL string
+	//go:embed queries/check_insert_tasks.sql
+	checkInsertTasksSQL string
+	//go:embed queries/check_insert_lifecycle.sql
+	checkInsertLifecycleSQL string
 	//go:embed queries/check_rights.sql
 	checkRightsSQL string
 	//go:embed queries/asked.sql

@@ -49,8 +49,9 @@ const enqueueParallel = 24
 // maxRetry is asynq's own limit and only a net below ours: the ledger counts per class and ends a chunk earlier.
 const maxRetry = 25
 
-// taskTimeout must outlast waiting for the rate budget; every request and insert has its own, much shorter timeout.
-const taskTimeout = 12 * time.Hour
+// taskTimeout must outlast waiting for the rate budget and for a store that refuses, over a long weekend; every request and
+// insert has its own, much shorter timeout.
+const taskTimeout = 7 * 24 * time.Hour
 
 // Queue enqueues and looks up tasks in asynq. It implements backfill.Queue.
 type Queue struct {

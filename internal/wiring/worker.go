@@ -75,8 +75,8 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
 		Finisher: stores.Finisher(logger, cfg.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
 		Filler: &backfill.Filler{
-			Source: seen.source(sources.Source), Store: seen.store(writer), Room: backfill.NewRoom(chunkRoom), Worker: name,
-			Version: cfg.Build.Version, Now: cfg.Now,
+			Source: seen.source(sources.Source), Store: seen.store(writer), Room: backfill.NewRoom(chunkRoom),
+			Gate: storeGate(ctx, stores, logger, cfg.Now), Worker: name, Version: cfg.Build.Version, Now: cfg.Now,
 		},
 	}
 	reconciler := stores.Reconciler(name, logger, cfg.Now)
@@ -106,6 +106,15 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	}, handler, cfg.StopNow)
 	logger.InfoContext(ctx, "worker stopped")
 	return err
+}
+
+// storeGate is closed from the start when the user is known not to be able to store candles: nothing is bought until it is.
+func storeGate(ctx context.Context, stores *Stores, logger *slog.Logger, now func() time.Time) *backfill.StoreGate {
+	gate := &backfill.StoreGate{Check: stores.History.CheckWritable, Logger: logger, Now: now}
+	if err := stores.History.CheckWritable(ctx); err != nil {
+		gate.Refuse(ctx, err)
+	}
+	return gate
 }
 
 // MaintenanceLock keeps rollback, restore, the start of a retry, sweep and purge apart.

@@ -1,0 +1,94 @@
+package backfill
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// WaitReason says why work waits. The list is closed: the words are labels of metrics and stand in the ledger.
+type WaitReason string
+
+// The reasons. Those from WaitUnreachable to WaitOther are a store's.
+const (
+	WaitUnreachable WaitReason = "unreachable" // nobody listens there, or the connection was cut
+	WaitNoAnswer    WaitReason = "no_answer"   // it was asked, and nothing comes back
+	WaitLogin       WaitReason = "login"       // it does not know our user or password
+	WaitCertificate WaitReason = "certificate" // its certificate is not trusted
+	WaitRights      WaitReason = "rights"      // our user may not write
+	WaitMemory      WaitReason = "memory"      // a limit of memory
+	WaitDisk        WaitReason = "disk"        // no space left
+	WaitParts       WaitReason = "parts"       // more parts than it merges
+	WaitQuota       WaitReason = "quota"       // our user's quota is used up
+	WaitOverload    WaitReason = "overload"    // it has too much to do
+	WaitSchema      WaitReason = "schema"      // its tables are not ours, or not migrated
+	WaitOther       WaitReason = "other"
+	WaitSourceDown  WaitReason = "source_down" // the source answers nobody
+	WaitNoWorker    WaitReason = "no_worker"   // no worker is running
+)
+
+// StoreWaitReasons are the reasons why a store keeps work waiting.
+func StoreWaitReasons() []WaitReason {
+	return []WaitReason{
+		WaitUnreachable, WaitNoAnswer, WaitLogin, WaitCertificate, WaitRights, WaitMemory, WaitDisk, WaitParts, WaitQuota, WaitOverload,
+		WaitSchema, WaitOther,
+	}
+}
+
+// SilentAfter is how long a service may take to answer before it is said that nothing comes back.
+const SilentAfter = 10 * time.Second
+
+// Wait is what work waits for, and since when.
+type Wait struct {
+	// On is who keeps it waiting: a store or a source, by its name.
+	On     string     `json:"on"`
+	Reason WaitReason `json:"reason"`
+	// Detail is the last error, on one line; empty when nothing came back.
+	Detail string `json:"detail,omitempty"`
+	// Since is when it began. In the ledger it is by Redis' clock.
+	Since time.Time `json:"since"`
+	// Workers is how many workers wait; 0 while it is only one process's own view.
+	Workers int `json:"workers,omitempty"`
+}
+
+// String is the sentence that people read: what does not answer or refuses since when, and why.
+func (w Wait) String() string {
+	since := w.Since.UTC().Truncate(time.Second).Format(time.RFC3339)
+	var text string
+	switch w.Reason {
+	case WaitNoAnswer:
+		text = fmt.Sprintf("no answer from %s since %s", w.On, since)
+	case WaitNoWorker:
+		return "no worker is running: start one with `worker`, on any machine that reaches Redis and ClickHouse"
+	case WaitSourceDown:
+		text = fmt.Sprintf("%s answers nobody since %s", w.On, since)
+	default:
+		text = fmt.Sprintf("%s takes nothing since %s (%s)", w.On, since, w.Reason)
+	}
+	if w.Detail != "" {
+		text += ": " + w.Detail
+	}
+	return text
+}
+
+// maxWaitDetail bounds what an error brings into the ledger, in bytes.
+const maxWaitDetail = 400
+
+// WaitDetail makes one short line of an error.
+func WaitDetail(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(err.Error(), ""))
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > maxWaitDetail {
+		text = strings.ToValidUTF8(text[:maxWaitDetail], "") + "…"
+	}
+	return text
+}
