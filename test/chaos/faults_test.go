@@ -76,6 +76,8 @@ func (w *world) do(t *testing.T, a action) {
 		time.Sleep(a.lasts)
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 		w.tally.outages.Add(1)
+	case refuseInserts:
+		w.refuseInserts(t, a)
 	case breakSource:
 		w.market.SetFaults([]simmarket.Fault{{Kind: "500"}})
 		time.Sleep(a.lasts)
@@ -84,6 +86,21 @@ func (w *world) do(t *testing.T, a action) {
 	default:
 		w.meddle(t, a)
 	}
+}
+
+// refuseInserts makes ClickHouse refuse what is written to the table of candles as it does when merges fall behind.
+func (w *world) refuseInserts(t *testing.T, a action) {
+	const table = "ALTER TABLE ohlcv_candle_versions "
+	if _, err := w.tryQuery("quantbot", table+"MODIFY SETTING parts_to_delay_insert = 1, parts_to_throw_insert = 1"); err != nil {
+		w.tally.skipped.Add(1) // ClickHouse is away
+		return
+	}
+	time.Sleep(a.lasts)
+	eventually(t, "ClickHouse takes inserts again", func() bool {
+		_, err := w.tryQuery("quantbot", table+"RESET SETTING parts_to_delay_insert, parts_to_throw_insert")
+		return err == nil
+	})
+	w.tally.outages.Add(1)
 }
 
 // meddle does what a person or a wrong clock does to the queue and to runs.

@@ -23,6 +23,7 @@ const (
 	emptyRedis      kind = "FLUSHALL"
 	killClickHouse  kind = "kill ClickHouse, which starts again"
 	stopClickHouse  kind = "stop ClickHouse for a while"
+	refuseInserts   kind = "ClickHouse refuses candles for a while: too many parts"
 	breakSource     kind = "the source answers 500 to everybody for a while"
 	deleteTask      kind = "delete a task by hand"
 	archiveTask     kind = "archive a task by hand"
@@ -90,6 +91,7 @@ func draw(seed uint64, kills int, long bool) schedule {
 	add(1, stopWorker, zombie)
 	add(1, stopEnqueuer, min(zombie, 40*time.Second))
 	add(1, stopClickHouse, away)
+	add(1, refuseInserts, away)
 	if long {
 		add(times, killEnqueuer, 0)
 		add(times, endWorker, 0)
