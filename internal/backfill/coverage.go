@@ -23,7 +23,8 @@ type Asked struct {
 	Answered bool
 	// Confirmed: the source has given a candle of the token at some time, so that its silence means something.
 	Confirmed bool
-	EndedAt   time.Time
+	// At is when, by the clock of the store.
+	At time.Time
 }
 
 // RejectedRange is a stretch of candles that a run rejected because they were corrupt.
@@ -79,7 +80,7 @@ func (c *Coverage) AddRejected(r RejectedRange) {
 // Add takes an outcome into account. Failed chunks cover nothing.
 func (c *Coverage) Add(a Asked) {
 	token := c.tokens[a.Token]
-	old := a.EndedAt.Before(c.recheck)
+	old := a.At.Before(c.recheck)
 	if token == nil || !a.Answered || old && !a.Confirmed {
 		return
 	}

@@ -28,7 +28,7 @@ func TestWhatCoversARange(t *testing.T) {
 	t.Parallel()
 	all := candle.Range{From: 0, To: 6_000}
 	run := uuid.New()
-	answer := Asked{Token: testToken, Range: candle.Range{From: 600, To: 1_200}, RunID: run, Answered: true, Confirmed: true, EndedAt: stale}
+	answer := Asked{Token: testToken, Range: candle.Range{From: 600, To: 1_200}, RunID: run, Answered: true, Confirmed: true, At: stale}
 	hole := RejectedRange{Token: testToken, RunID: run, Range: candle.Range{From: 660, To: 720}}
 	with := func(change func(*Asked)) Asked { a := answer; change(&a); return a }
 	around := []candle.Range{{From: 0, To: 600}, {From: 1_200, To: 6_000}}
@@ -41,9 +41,9 @@ func TestWhatCoversARange(t *testing.T) {
 		"an answer":                           {answer, nil, around, 10},
 		"a failure":                           {with(func(a *Asked) { a.Answered = false }), nil, []candle.Range{all}, 0},
 		"silence of a source that had none":   {with(func(a *Asked) { a.Confirmed = false }), nil, []candle.Range{all}, 0},
-		"such silence of today":               {with(func(a *Asked) { a.Confirmed = false; a.EndedAt = fresh }), nil, around, 10},
+		"such silence of today":               {with(func(a *Asked) { a.Confirmed = false; a.At = fresh }), nil, around, 10},
 		"an answer with a corrupt candle":     {answer, []RejectedRange{hole}, []candle.Range{{From: 0, To: 600}, {From: 660, To: 720}, {From: 1_200, To: 6_000}}, 9},
-		"a corrupt candle of today":           {with(func(a *Asked) { a.EndedAt = fresh }), []RejectedRange{hole}, around, 10},
+		"a corrupt candle of today":           {with(func(a *Asked) { a.At = fresh }), []RejectedRange{hole}, around, 10},
 		"a corrupt candle of another run":     {answer, []RejectedRange{{Token: testToken, RunID: uuid.New(), Range: hole.Range}}, around, 10},
 		"an answer about something else":      {with(func(a *Asked) { a.Range = candle.Range{From: 9_000, To: 9_600} }), nil, []candle.Range{all}, 0},
 		"an answer about another token":       {with(func(a *Asked) { a.Token.Address = "x" }), nil, []candle.Range{all}, 0},
@@ -100,7 +100,7 @@ func planOfTheMissing(t *rapid.T) {
 	for range rapid.IntRange(0, 12).Draw(t, "outcomes") {
 		a := Asked{
 			Token: testToken, Range: span("asked"), RunID: uuid.New(), Answered: rapid.Bool().Draw(t, "answered"),
-			Confirmed: rapid.Bool().Draw(t, "confirmed"), EndedAt: rapid.SampledFrom([]time.Time{fresh, stale}).Draw(t, "ended"),
+			Confirmed: rapid.Bool().Draw(t, "confirmed"), At: rapid.SampledFrom([]time.Time{fresh, stale}).Draw(t, "ended"),
 		}
 		asked = append(asked, a)
 		if rapid.Bool().Draw(t, "corrupt") {
@@ -114,7 +114,7 @@ func planOfTheMissing(t *rapid.T) {
 		c.Add(a)
 		for _, open := range opens(a.Range) {
 			corrupt := slices.ContainsFunc(rejected, func(r RejectedRange) bool { return r.RunID == a.RunID && r.Range.Contains(open) })
-			if a.Answered && (a.EndedAt.Equal(fresh) || a.Confirmed && !corrupt) {
+			if a.Answered && (a.At.Equal(fresh) || a.Confirmed && !corrupt) {
 				delete(wanted, open)
 			}
 		}
@@ -140,8 +140,8 @@ func TestEachMomentHasOneVerdict(t *testing.T) {
 	h := TokenHistory{
 		Token: testToken, Interval: candle.Interval1m, Have: []candle.Range{span(0, 10), span(12, 20)},
 		Asked: []Asked{
-			{Token: testToken, Range: span(0, 30), RunID: run, Answered: true, Confirmed: true, EndedAt: stale},
-			{Token: testToken, Range: span(25, 40), RunID: run, EndedAt: stale},
+			{Token: testToken, Range: span(0, 30), RunID: run, Answered: true, Confirmed: true, At: stale},
+			{Token: testToken, Range: span(25, 40), RunID: run, At: stale},
 		},
 		Rejected: []RejectedRange{{Token: testToken, RunID: run, Range: span(10, 11)}},
 	}
@@ -155,7 +155,7 @@ func TestEachMomentHasOneVerdict(t *testing.T) {
 		{span(30, 40), FailedToFetch, 10, true},
 		{span(40, 50), NeverAsked, 10, true},
 	}, h.Judge(span(0, 50), coverageNow))
-	silent := TokenHistory{Token: testToken, Interval: candle.Interval1m, Asked: []Asked{{Token: testToken, Range: span(0, 5), RunID: run, Answered: true, EndedAt: stale}}}
+	silent := TokenHistory{Token: testToken, Interval: candle.Interval1m, Asked: []Asked{{Token: testToken, Range: span(0, 5), RunID: run, Answered: true, At: stale}}}
 	require.Equal(t, []Judged{{span(0, 5), Unconfirmed, 5, true}}, silent.Judge(span(0, 5), coverageNow))
 	require.Empty(t, silent.Judge(candle.Range{}, coverageNow))
 }
@@ -171,7 +171,7 @@ func BenchmarkCoverageOf100000Tokens(b *testing.B) {
 		c := NewCoverage(wanted, candle.Interval1m, coverageNow)
 		for _, w := range wanted {
 			for chunk := range int64(9) { // ten chunks each, the last one is missing
-				c.Add(Asked{Token: w.Token, Range: candle.Range{From: chunk * 1_200_000, To: (chunk + 1) * 1_200_000}, RunID: run, Answered: true, Confirmed: true, EndedAt: stale})
+				c.Add(Asked{Token: w.Token, Range: candle.Range{From: chunk * 1_200_000, To: (chunk + 1) * 1_200_000}, RunID: run, Answered: true, Confirmed: true, At: stale})
 			}
 		}
 		if missing := c.Missing(); len(missing) != len(wanted) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"quantbot/internal/candle"
 )
@@ -11,30 +12,41 @@ import (
 // UnansweredLimit is how often a chunk may get no answer from a source before it is taken elsewhere, or fails.
 const UnansweredLimit = 5
 
+// fetchResult is what a source answered.
+type fetchResult struct {
+	candles []candle.Candle
+	// answeredTo is where the answer ends: nothing is known of what opens there or later.
+	answeredTo int64
+}
+
 // fetchAnywhere asks the run's source and, where that has nothing, its fallbacks in turn. The outcome names the source
 // whose answer counts. A source that answers without a candle is overruled by a later one that has some; a failure of the
 // source is only made good by candles, because the silence of a fallback proves nothing about the source that was asked
 // for.
-func (f *Filler) fetchAnywhere(ctx context.Context, run Run, chunk Chunk, unanswered int, outcome *Outcome) ([]candle.Candle, error) {
+func (f *Filler) fetchAnywhere(ctx context.Context, run Run, chunk Chunk, unanswered int, outcome *Outcome) (fetchResult, error) {
 	var failure error
-	var silence Stats // of the run's own source
+	var silence fetchResult // of the run's own source
+	var silent Stats
 	for i, name := range append([]string{run.Manifest.Source}, run.Manifest.Fallbacks...) {
-		candles, err := f.fetch(ctx, name, run, chunk, &outcome.Stats)
+		got, err := f.fetch(ctx, name, run, chunk, &outcome.Stats)
 		switch {
-		case err == nil && len(candles) > 0:
+		case err == nil && len(got.candles) > 0:
 			outcome.Source = name
-			return candles, nil
+			if i > 0 && failure == nil {
+				got.answeredTo = min(got.answeredTo, silence.answeredTo) // behind it, the run's own source was not asked
+			}
+			return got, nil
 		case i == 0:
-			failure, silence = err, outcome.Stats
+			failure, silence, silent = err, got, outcome.Stats
 		}
 		if err != nil && !elsewhere(err, unanswered) {
-			return nil, err
+			return fetchResult{}, err
 		}
 	}
 	// What the fallbacks said does not count, but it was paid for.
-	silence.APICalls, silence.Credits = outcome.Stats.APICalls, outcome.Stats.Credits
-	outcome.Stats = silence
-	return nil, failure
+	silent.APICalls, silent.Credits = outcome.Stats.APICalls, outcome.Stats.Credits
+	outcome.Stats = silent
+	return silence, failure
 }
 
 // elsewhere reports whether an error is a reason to ask another source: this one will not answer, or not soon. A chunk
@@ -51,38 +63,68 @@ func elsewhere(err error, unanswered int) bool {
 
 // fetch gathers the closed candles of the chunk from one source. A chunk is a few pages, which bounds the memory. Calls
 // and credits add up over the sources; the rest of the stats describes this one.
-func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, stats *Stats) ([]candle.Candle, error) {
+func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, stats *Stats) (fetchResult, error) {
 	*stats = Stats{APICalls: stats.APICalls, Credits: stats.Credits}
 	source, err := f.Source(name, &run.Manifest)
 	if err == nil {
 		err = WithClass(ClassPermanent, source.Supports(chunk.Token.Chain, chunk.Interval))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask %s for %s: %w", name, chunk.Token, err)
+		return fetchResult{}, fmt.Errorf("ask %s for %s: %w", name, chunk.Token, err)
 	}
-	closed := ClosedBefore(chunk.Interval, source.SettleDelay(), f.Now())
+	end, err := f.closed(ctx, chunk, source)
+	if err != nil || end == chunk.Range.From {
+		return fetchResult{answeredTo: end}, err // nothing is closed: whoever asks now learns nothing
+	}
 	var candles []candle.Candle
 	for page, err := range source.Candles(ctx, chunk.Token, chunk.Interval, chunk.Range) {
 		stats.APICalls += page.APICalls
 		stats.Credits += page.Credits
 		if err != nil {
-			return nil, fmt.Errorf("fetch %s %s %s from %s: %w", chunk.Token, chunk.Interval, chunk.Range, name, err)
+			return fetchResult{}, fmt.Errorf("fetch %s %s %s from %s: %w", chunk.Token, chunk.Interval, chunk.Range, name, err)
 		}
-		switch {
-		case candles == nil:
-			candles = page.Candles[:0] // most chunks are one page, which is sifted where it is
-		case cap(candles)-len(candles) < len(page.Candles):
-			// The chunk is dense: room for the rest, at once.
-			candles = slices.Grow(candles, max(len(page.Candles), int(chunk.Range.Opens(chunk.Interval))-len(candles)))
+		if !page.At.IsZero() {
+			end = min(end, ClosedBefore(chunk.Interval, source.SettleDelay(), page.At))
 		}
-		for _, c := range page.Candles {
-			if !chunk.Range.Contains(c.OpenTime) || c.OpenTime >= closed {
-				stats.Dropped++
-				continue
-			}
+		candles = gather(candles, page, candle.Range{From: chunk.Range.From, To: end}, chunk, stats)
+	}
+	if end <= chunk.Range.From {
+		return fetchResult{}, WithClass(ClassUnavailable, fmt.Errorf("fetch %s %s %s from %s: by the clock of the service, nothing of it has closed",
+			chunk.Token, chunk.Interval, chunk.Range, name))
+	}
+	before := len(candles)
+	candles = slices.DeleteFunc(candles, func(c candle.Candle) bool { return c.OpenTime >= end }) // a later page told of an earlier end
+	stats.Dropped += int64(before - len(candles))
+	stats.Fetched = int64(len(candles))
+	return fetchResult{candles, end}, nil
+}
+
+// closed is where the chunk ends for the source: before what has not closed by the stores' clocks, which are read before
+// the source is asked. A plan ends there already; one that an older program made by the clock of its host may not.
+func (f *Filler) closed(ctx context.Context, chunk Chunk, source Source) (end int64, err error) {
+	settle := source.SettleDelay()
+	now, err := f.Clock.Reached(ctx, time.Unix(chunk.Range.To, 0).Add(settle))
+	if err != nil {
+		return chunk.Range.From, fmt.Errorf("find out what of %s has closed: %w", chunk.Token, err)
+	}
+	return min(max(ClosedBefore(chunk.Interval, settle, now), chunk.Range.From), chunk.Range.To), nil
+}
+
+// gather adds the candles of the page that lie in what is answered.
+func gather(candles []candle.Candle, page Page, answered candle.Range, chunk Chunk, stats *Stats) []candle.Candle {
+	switch {
+	case candles == nil:
+		candles = page.Candles[:0] // most chunks are one page, which is sifted where it is
+	case cap(candles)-len(candles) < len(page.Candles):
+		// The chunk is dense: room for the rest, at once.
+		candles = slices.Grow(candles, max(len(page.Candles), int(chunk.Range.Opens(chunk.Interval))-len(candles)))
+	}
+	for _, c := range page.Candles {
+		if answered.Contains(c.OpenTime) {
 			candles = append(candles, c)
+		} else {
+			stats.Dropped++
 		}
 	}
-	stats.Fetched = int64(len(candles))
-	return candles, nil
+	return candles
 }

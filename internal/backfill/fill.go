@@ -27,7 +27,8 @@ type Filler struct {
 	// Worker and Version name this process in outcomes.
 	Worker  string
 	Version string
-	Now     func() time.Time
+	// Clock decides what is closed, and dates outcomes.
+	Clock *Clock
 }
 
 // Fill fetches the chunk page by page, checks its candles and writes those that pass together with the outcome row. It
@@ -51,7 +52,8 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 	if err != nil {
 		return outcome, err
 	}
-	f.sift(fetched, run, chunk, &write, &outcome)
+	outcome.AnsweredTo = fetched.answeredTo
+	sift(fetched.candles, run, chunk, &write, &outcome)
 	if run.Manifest.DedupMode == manifest.DedupInline {
 		f.deduplicate(ctx, &write, &outcome)
 	}
@@ -98,7 +100,7 @@ func (f *Filler) tryStore(ctx context.Context, write ChunkWrite, outcome *Outcom
 	if !wanted {
 		return false, false, ErrUnwanted
 	}
-	outcome.EndedAt = f.Now().UTC()
+	outcome.EndedAt = f.Clock.Now().UTC()
 	write.Outcome = *outcome
 	answered := f.Gate.asking()
 	recorded, err = f.Store.WriteChunk(ctx, write)
@@ -163,19 +165,20 @@ func (f *Filler) begin(admission Admission, chunk Chunk) Outcome {
 	return Outcome{
 		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Source: admission.Run.Manifest.Source,
 		Stats:      Stats{APICalls: admission.Spent.Calls, Credits: admission.Spent.Credits},
-		Executions: admission.Executions, Worker: f.Worker, Version: f.Version, StartedAt: f.Now().UTC(),
+		Executions: admission.Executions, Worker: f.Worker, Version: f.Version, StartedAt: f.Clock.Now().UTC(),
 	}
 }
 
 // sift sorts what was fetched into candles to store, rejected ones and duplicates; each goes to exactly one of them (R3).
-func (f *Filler) sift(fetched []candle.Candle, run Run, chunk Chunk, write *ChunkWrite, outcome *Outcome) {
-	now, tier, stats := f.Now().Unix(), run.Tier(outcome.Source), &outcome.Stats
+// None of them opens in the future: what is not closed was dropped before.
+func sift(fetched []candle.Candle, run Run, chunk Chunk, write *ChunkWrite, outcome *Outcome) {
+	tier, stats := run.Tier(outcome.Source), &outcome.Stats
 	valid := fetched[:0]
 	for _, c := range fetched {
 		if candle.ZeroVolume(c) {
 			stats.ZeroVolume++
 		}
-		if rule := candle.Check(c, chunk.Interval, run.Manifest.Validation, now); rule != candle.RuleNone {
+		if rule := candle.Check(c, chunk.Interval, run.Manifest.Validation, chunk.Range.To); rule != candle.RuleNone {
 			write.Rejected = append(write.Rejected, Rejection{Candle: c, Rule: rule})
 			continue
 		}

@@ -64,7 +64,7 @@ func at(open int64, volume float64) candle.Candle {
 
 func filler(source Source, store CandleStore, now int64) *Filler {
 	given := func(string, *manifest.Manifest) (Source, error) { return source, nil }
-	return &Filler{Source: given, Store: store, Worker: "w", Version: "v", Now: func() time.Time { return time.Unix(now, 0) }}
+	return &Filler{Source: given, Store: store, Worker: "w", Version: "v", Clock: HostClock(func() time.Time { return time.Unix(now, 0) })}
 }
 
 func yes(context.Context) (bool, error) { return true, nil }

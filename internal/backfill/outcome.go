@@ -70,6 +70,9 @@ type Outcome struct {
 	ErrorClass Class  `json:"error_class,omitempty"`
 	// Source is the service that answered.
 	Source string `json:"source,omitempty"`
+	// AnsweredTo is where a success's answer ends: at the end of the range, or where the candles begin that were not closed yet
+	// for the source. 0, in outcomes from before it was recorded, means the whole range.
+	AnsweredTo int64 `json:"answered_to,omitempty"`
 	// Executions counts how often a worker took the chunk up in this attempt.
 	Executions int       `json:"executions"`
 	Worker     string    `json:"worker"`

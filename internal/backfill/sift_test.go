@@ -3,7 +3,6 @@ package backfill
 import (
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,10 +21,9 @@ func siftable(n int) (run Run, chunk Chunk, candles []candle.Candle) {
 // A good answer, which is nearly every one, is judged without a single allocation.
 func TestSiftDoesNotAllocate(t *testing.T) {
 	run, chunk, candles := siftable(5_000)
-	filler := Filler{Now: time.Now}
 	var write ChunkWrite
 	var outcome Outcome
-	require.Zero(t, testing.AllocsPerRun(20, func() { filler.sift(candles, run, chunk, &write, &outcome) }))
+	require.Zero(t, testing.AllocsPerRun(20, func() { sift(candles, run, chunk, &write, &outcome) }))
 	require.Len(t, write.Candles, len(candles))
 }
 
@@ -33,7 +31,6 @@ func BenchmarkSift(b *testing.B) {
 	run, chunk, candles := siftable(20_000)
 	disordered := slices.Clone(candles)
 	disordered[0], disordered[1] = disordered[1], disordered[0]
-	filler := Filler{Now: time.Now}
 	for name, fetched := range map[string][]candle.Candle{"ascending": candles, "disordered": disordered} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -42,7 +39,7 @@ func BenchmarkSift(b *testing.B) {
 				copy(work, fetched)
 				var write ChunkWrite
 				var outcome Outcome
-				filler.sift(work, run, chunk, &write, &outcome)
+				sift(work, run, chunk, &write, &outcome)
 			}
 			b.ReportMetric(float64(len(fetched))*float64(b.N)/b.Elapsed().Seconds(), "candles/s")
 		})

@@ -17,6 +17,9 @@ type Page struct {
 	// APICalls is how many requests the page took, and Credits what they cost in the source's own units.
 	APICalls int64
 	Credits  int64
+	// At is when the service made the answer by its own clock; zero where it does not tell. A service whose clock is behind
+	// cannot know of candles that it takes to be open.
+	At time.Time
 }
 
 // Cost is what requests take.

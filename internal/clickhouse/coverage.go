@@ -64,19 +64,17 @@ func (db *DB) asked(ctx context.Context, q CoverageQuery, statuses []string, yie
 		runID        uuid.UUID
 		answered     bool
 		confirmed    uint8
-		ended        *time.Time
+		recorded     time.Time
 	}
 	err := db.rows(ctx, streamTimeout, askedSQL, append(q.params(), named("statuses", statuses)), func(rows chdriver.Rows) error {
-		err := rows.Scan(&row.chain, &row.token, &row.from, &row.to, &row.runID, &row.answered, &row.confirmed, &row.ended)
+		err := rows.Scan(&row.chain, &row.token, &row.from, &row.to, &row.runID, &row.answered, &row.confirmed, &row.recorded)
 		if err != nil {
 			return err
 		}
 		asked := backfill.Asked{
 			Token: candle.Token{Chain: candle.Chain(row.chain), Address: row.token}, Range: candle.Range{From: row.from.Unix(), To: row.to.Unix()},
 			RunID: row.runID, Answered: row.answered, Confirmed: row.confirmed == 1,
-		}
-		if row.ended != nil {
-			asked.EndedAt = *row.ended
+			At: row.recorded,
 		}
 		yield(asked)
 		return nil

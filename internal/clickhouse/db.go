@@ -74,6 +74,14 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Now is the time by the server's clock.
+func (db *DB) Now(ctx context.Context) (now time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	err = db.conn.QueryRow(ctx, serverTimeSQL).Scan(&now)
+	return now.UTC(), db.storeError("read the clock of ClickHouse", err)
+}
+
 // OnInsert has observe called before each insert of candles, and what it returns after. Set it before the first insert.
 func (db *DB) OnInsert(observe func(rows int) (inserted func(error))) { db.observeInsert = observe }
 

@@ -16,6 +16,8 @@ var (
 	//go:embed queries/insert_lifecycle.sql
 	insertLifecycleSQL string
 
+	//go:embed queries/server_time.sql
+	serverTimeSQL string
 	//go:embed queries/successes_before.sql
 	successesBeforeSQL string
 	//go:embed queries/unsuccessful.sql

@@ -41,6 +41,7 @@ type taskRow struct {
 	ScriptVersion   string     `ch:"script_version"`
 	StartedAt       *time.Time `ch:"started_at"`
 	EndedAt         *time.Time `ch:"ended_at"`
+	AnsweredTo      *time.Time `ch:"answered_to"`
 	RecordedAt      time.Time  `ch:"recorded_at"` // set by the server
 }
 
@@ -78,6 +79,10 @@ func newOutcomeRow(run backfill.Run, o backfill.Outcome) taskRow {
 	row.ScriptVersion = o.Version
 	row.StartedAt = nullable(o.StartedAt)
 	row.EndedAt = nullable(o.EndedAt)
+	if o.AnsweredTo != 0 {
+		to := storableTime(o.AnsweredTo)
+		row.AnsweredTo = &to
+	}
 	return row
 }
 
@@ -103,7 +108,7 @@ func (r *taskRow) outcome() *backfill.Outcome {
 	if r.Status == statusPlanned {
 		return nil
 	}
-	return &backfill.Outcome{
+	outcome := &backfill.Outcome{
 		ChunkID: backfill.ChunkID(r.ChunkID),
 		Token:   r.token(),
 		Range:   r.span(),
@@ -127,6 +132,10 @@ func (r *taskRow) outcome() *backfill.Outcome {
 		StartedAt:  orZero(r.StartedAt),
 		EndedAt:    orZero(r.EndedAt),
 	}
+	if r.AnsweredTo != nil {
+		outcome.AnsweredTo = r.AnsweredTo.Unix()
+	}
+	return outcome
 }
 
 // nullable turns the zero time into NULL.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -32,6 +33,15 @@ func (w Warning) String() string {
 var wantedSettings = []struct{ name, value, advice string }{
 	{"maxmemory-policy", "noeviction", "set it to noeviction, or tasks and runs vanish when the memory is full"},
 	{"appendonly", "yes", "set it to yes, or a restart of Redis loses what the last snapshot lacks"},
+}
+
+// Now is the time by Redis' clock.
+func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
+	now, err := l.client.Time(ctx).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the clock of Redis: %w", err)
+	}
+	return now.UTC(), nil
 }
 
 // Check reads version and settings of Redis and returns what to warn of. It fails only when Redis does not answer: a

@@ -80,7 +80,9 @@ func setupOn(t *testing.T, env *localtest.Env) *world {
 	stores, err := wiring.OpenStores(t.Context(), cfg, logger)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, stores.Close()) })
-	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(cfg.Redis), conn: cfg.Redis,
+	conn, err := asynq.ParseRedisURI(env.RedisURL)
+	require.NoError(t, err)
+	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn,
 		source: &oneCandle{asked: make(map[candle.Range]int)}, writer: clickhouse.NewWriter(stores.History), logger: logger}
 	t.Cleanup(w.writer.Close)
 	t.Cleanup(func() { require.NoError(t, w.inspector.Close()) })
@@ -120,7 +122,7 @@ func (w *world) handler() *tasks.Handler {
 	return &tasks.Handler{
 		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: w.logger, Finisher: w.Finisher(w.logger, time.Now),
 		Leases: &backfill.Leases{Ledger: w.Ledger, Logger: w.logger},
-		Filler: &backfill.Filler{Source: only(w.source), Store: w.writer, Worker: "w", Version: "v", Now: time.Now},
+		Filler: &backfill.Filler{Source: only(w.source), Store: w.writer, Worker: "w", Version: "v", Clock: backfill.HostClock(time.Now)},
 	}
 }
 
@@ -130,7 +132,7 @@ func (w *world) workUntil(t *testing.T, wait func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
-		served <- tasks.Serve(ctx, tasks.ServerConfig{Redis: w.conn, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, handler, nil)
+		served <- tasks.Serve(ctx, tasks.ServerConfig{RedisURL: w.env.RedisURL, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, handler, nil)
 	}()
 	defer func() {
 		cancel()

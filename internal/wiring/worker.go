@@ -64,6 +64,10 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	sources := &Sources{
 		Config: cfg.Config, Version: cfg.Build.Version, Redis: stores.Redis, Member: name, Concurrency: cfg.Concurrency, Logger: logger, Now: cfg.Now,
 	}
+	clock := stores.Clock(cfg.Now)
+	if _, err := clock.Ask(ctx); err != nil { // so that the first times that are written are the stores'
+		return err
+	}
 	writer := clickhouse.NewWriter(stores.History)
 	defer writer.Close()
 	leases := &backfill.Leases{Ledger: stores.Ledger, Logger: logger}
@@ -73,13 +77,13 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	seen := observed{metrics: m, traced: cfg.Config.Traces, now: cfg.Now}
 	handler := &tasks.Handler{
 		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
-		Finisher: stores.Finisher(logger, cfg.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
+		Finisher: stores.Finisher(logger, clock.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
 		Filler: &backfill.Filler{
 			Source: seen.source(sources.Source), Store: seen.store(writer), Room: backfill.NewRoom(chunkRoom),
-			Gate: storeGate(ctx, stores, logger, cfg.Now), Worker: name, Version: cfg.Build.Version, Now: cfg.Now,
+			Gate: storeGate(ctx, stores, logger, cfg.Now), Worker: name, Version: cfg.Build.Version, Clock: clock,
 		},
 	}
-	reconciler := stores.Reconciler(name, logger, cfg.Now)
+	reconciler := stores.Reconciler(name, logger, clock.Now)
 	reconciler.Ledger = countedRepairs{stores.Ledger, m}
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -101,7 +105,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	}
 	logger.InfoContext(ctx, "worker started", "concurrency", cfg.Concurrency, "version", cfg.Build.Version)
 	err = tasks.Serve(ctx, tasks.ServerConfig{
-		Redis: cfg.Config.Redis, Concurrency: cfg.Concurrency,
+		RedisURL: cfg.Config.RedisURL.Reveal(), Concurrency: cfg.Concurrency,
 		ShutdownTimeout: cfg.ShutdownTimeout, Logger: logger,
 	}, handler, cfg.StopNow)
 	logger.InfoContext(ctx, "worker stopped")

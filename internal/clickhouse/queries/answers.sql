@@ -1,10 +1,12 @@
 -- What sources answered at this interval, of runs that count (as asked.sql says), and only where the silence of the source
 -- means something: it has given a candle of the token at some time. An empty list of tokens means all.
-SELECT chain, token_address, toUInt32(range_from), toUInt32(range_to)
+WITH least(recorded_at, ifNull(ended_at, recorded_at)) AS moment
+SELECT chain, token_address, toUInt32(range_from), toUInt32(least(range_to, ifNull(answered_to, toDateTime(intDiv(toUnixTimestamp(moment), interval_seconds) * interval_seconds, 'UTC')))) AS answered_end
 FROM ohlcv_ingestion_tasks
 WHERE interval_seconds = {interval:UInt32}
   AND status = 'success'
   AND range_from < toDateTime({to:UInt32}, 'UTC') AND range_to > toDateTime({from:UInt32}, 'UTC')
+  AND toUInt32(range_from) < answered_end
   AND (chain, token_address, source) IN
   (
       SELECT chain, token_address, source
@@ -21,7 +23,7 @@ WHERE interval_seconds = {interval:UInt32}
   )
   AND NOT
   (
-      ifNull(ended_at < now() - INTERVAL 89 DAY, false)
+      moment < now() - INTERVAL 89 DAY
       AND candles_rejected > if(run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE validation = 'strict'), zero_volume_count, 0)
   )
   AND (empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)})

@@ -6,13 +6,15 @@ WITH hidden AS
     WHERE recorded_at <= {as_of:DateTime64(6, 'UTC')}
     GROUP BY run_id
     HAVING argMax(event, (sequence, event)) != 'restored'
-)
-SELECT chain, token_address, toUInt32(range_from), toUInt32(range_to)
+),
+least(recorded_at, ifNull(ended_at, recorded_at)) AS moment
+SELECT chain, token_address, toUInt32(range_from), toUInt32(least(range_to, ifNull(answered_to, toDateTime(intDiv(toUnixTimestamp(moment), interval_seconds) * interval_seconds, 'UTC')))) AS answered_end
 FROM ohlcv_ingestion_tasks
 WHERE interval_seconds = {interval:UInt32}
   AND status = 'success'
   AND recorded_at <= {as_of:DateTime64(6, 'UTC')}
   AND range_from < toDateTime({to:UInt32}, 'UTC') AND range_to > toDateTime({from:UInt32}, 'UTC')
+  AND toUInt32(range_from) < answered_end
   AND (chain, token_address, source) IN
   (
       SELECT chain, token_address, source
@@ -35,7 +37,7 @@ WHERE interval_seconds = {interval:UInt32}
   )
   AND NOT
   (
-      ifNull(ended_at < now() - INTERVAL 89 DAY, false)
+      moment < now() - INTERVAL 89 DAY
       AND candles_rejected > if(run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE validation = 'strict'), zero_volume_count, 0)
   )
   AND (empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)})

@@ -4,13 +4,16 @@
 --
 -- A source's silence means something where it has itself given a candle of the token at any time (confirmed). An answer with
 -- corrupt candles proves nothing any more once the quarantine, which says where they were, has expired (0005: 90 days).
+-- A success covers up to where it was answered; of rows from before that was recorded, nothing that was still to come at their
+-- moment. That is the earlier one of when the chunk ended by the clock of its worker and when the server wrote the row.
 -- PREWHERE: few tokens of many are told apart by one column, before the others are read.
 -- FINAL is not needed: a success is one in any revision, and what is said twice changes nothing.
+WITH least(recorded_at, ifNull(ended_at, recorded_at)) AS moment
 SELECT
     chain,
     token_address,
     range_from,
-    range_to,
+    if(status = 'success', least(range_to, ifNull(answered_to, toDateTime(intDiv(toUnixTimestamp(moment), interval_seconds) * interval_seconds, 'UTC'))), range_to) AS covered_to,
     run_id,
     status = 'success' AS answered,
     (chain, token_address, source) IN
@@ -22,16 +25,17 @@ SELECT
     )
     AND NOT
     (
-        ifNull(ended_at < now() - INTERVAL 89 DAY, false)
+        moment < now() - INTERVAL 89 DAY
         AND candles_rejected > if({validation:String} = 'strict', zero_volume_count, 0)
     ) AS confirmed,
-    ifNull(ended_at, started_at) AS ended
+    moment
 FROM ohlcv_ingestion_tasks
 PREWHERE empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)}
 WHERE interval_seconds = {interval:UInt32}
   AND source IN {sources:Array(String)}
   AND status IN {statuses:Array(String)}
   AND range_from < toDateTime({to:UInt32}, 'UTC') AND range_to > toDateTime({from:UInt32}, 'UTC')
+  AND range_from < covered_to
   AND run_id IN
   (
       SELECT run_id

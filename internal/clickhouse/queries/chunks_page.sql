@@ -1,6 +1,9 @@
 -- A page of a run's chunks, chosen as in tasks.sql. The choice and the order read narrow columns only; the inner LIMIT
 -- leaves a page of keys, and only their rows are read whole.
-SELECT *
+SELECT
+    run_id, attempt, chunk_id, chain, token_address, interval_seconds, range_from, range_to, status,
+    candles_fetched, candles_inserted, candles_rejected, candles_deduplicated, zero_volume_count, candles_dropped, api_calls, credits,
+    error_message, error_class, source, executions, worker, script_version, started_at, ended_at, answered_to, recorded_at
 FROM ohlcv_ingestion_tasks FINAL
 WHERE run_id = {run_id:UUID} AND (attempt, chunk_id) IN
 (

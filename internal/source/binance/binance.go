@@ -167,6 +167,7 @@ func (s *Source) page(ctx context.Context, token candle.Token, interval candle.I
 		return page, err
 	}
 	s.watchWeight(ctx, answer.Header)
+	page.At = answer.At()
 	if page.Candles, err = decodePage(answer.Body, hasDollarQuote(token.Address)); err != nil {
 		return page, backfill.WithClass(backfill.ClassUnavailable, err)
 	}

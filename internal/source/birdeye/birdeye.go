@@ -112,6 +112,7 @@ func (s *Source) page(ctx context.Context, token candle.Token, interval candle.I
 	if err != nil {
 		return page, err
 	}
+	page.At = answer.At()
 	if page.Candles, err = decodePage(answer.Body); err != nil {
 		return page, backfill.WithClass(backfill.ClassUnavailable, err)
 	}

@@ -151,12 +151,12 @@ func (s *Source) page(ctx context.Context, chain candle.Chain, p pool, interval 
 		"aggregate": {frame.aggregate}, "before_timestamp": {strconv.FormatInt(w.before, 10)},
 		"limit": {strconv.Itoa(pageSize)}, "currency": {"usd"}, "token": {p.side},
 	}.Encode()
-	body, calls, err := s.get(ctx, address)
-	page.APICalls = calls
+	answer, calls, err := s.get(ctx, address)
+	page.APICalls, page.At = calls, answer.At()
 	if err != nil {
 		return page, err
 	}
-	candles, err := decodeCandles(body)
+	candles, err := decodeCandles(answer.Body)
 	if err != nil {
 		return page, backfill.WithClass(backfill.ClassUnavailable, err)
 	}
@@ -168,14 +168,13 @@ func (s *Source) page(ctx context.Context, chain candle.Chain, p pool, interval 
 func (s *Source) Probe(ctx context.Context) error {
 	address := s.base.JoinPath("networks")
 	address.RawQuery = "page=1"
-	body, _, err := s.get(ctx, address)
+	answer, _, err := s.get(ctx, address)
 	if err != nil {
 		return err
 	}
-	return backfill.WithClass(backfill.ClassUnavailable, checkNetworks(body))
+	return backfill.WithClass(backfill.ClassUnavailable, checkNetworks(answer.Body))
 }
 
-func (s *Source) get(ctx context.Context, address *url.URL) (body []byte, calls int64, err error) {
-	answer, calls, err := s.client.Get(ctx, address.String(), http.Header{"Accept": {accept}}, 1)
-	return answer.Body, calls, err
+func (s *Source) get(ctx context.Context, address *url.URL) (answer service.Answer, calls int64, err error) {
+	return s.client.Get(ctx, address.String(), http.Header{"Accept": {accept}}, 1)
 }

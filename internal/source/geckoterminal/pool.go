@@ -47,9 +47,9 @@ func (s *Source) pool(ctx context.Context, token candle.Token) (found pool, call
 func (s *Source) askPool(ctx context.Context, token candle.Token) (found pool, calls int64, err error) {
 	address := s.base.JoinPath("networks", networks[token.Chain], "tokens", token.Address, "pools")
 	address.RawQuery = "page=1&sort=h24_volume_usd_liquidity_desc"
-	body, calls, err := s.get(ctx, address)
+	answer, calls, err := s.get(ctx, address)
 	if err == nil {
-		found, err = decodePool(body, token)
+		found, err = decodePool(answer.Body, token)
 	} else if backfill.ClassOf(err) == backfill.ClassPermanent {
 		err = backfill.WithClass(backfill.ClassPermanent, fmt.Errorf("%w: %w", errNoPool, err))
 	}

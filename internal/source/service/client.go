@@ -118,6 +118,15 @@ type Answer struct {
 	Header http.Header
 }
 
+// At is when the service made the answer by its own clock; zero where it does not tell.
+func (a Answer) At() time.Time {
+	at, err := http.ParseTime(a.Header.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
 // Get asks for a URL with a request of this weight. calls is how many requests it sent: a key that is rejected or whose
 // quota is used up gives way to the next. The error has a class and does not name the URL, which may hold a password.
 func (c *Client) Get(ctx context.Context, address string, header http.Header, weight int) (answer Answer, calls int64, err error) {

@@ -17,8 +17,12 @@ type Monitor struct {
 	readOnly, writable *asynqmon.HTTPHandler
 }
 
-// New makes a monitor that answers below root, such as "/queues", over the Redis that conn reaches.
-func New(conn asynq.RedisConnOpt, root string) *Monitor {
+// New makes a monitor that answers below root, such as "/queues", over the Redis at the URL.
+func New(redisURL, root string) (*Monitor, error) {
+	conn, err := asynq.ParseRedisURI(redisURL)
+	if err != nil {
+		return nil, errors.New("read REDIS_URL: it must be redis://, rediss:// or redis-sentinel://") // the URL may hold a password
+	}
 	options := asynqmon.Options{
 		RootPath: root, RedisConnOpt: conn, ReadOnly: true,
 		PayloadFormatter: asynqmon.PayloadFormatterFunc(tasks.Describe),
@@ -27,7 +31,7 @@ func New(conn asynq.RedisConnOpt, root string) *Monitor {
 	m := &Monitor{readOnly: asynqmon.New(options)}
 	options.ReadOnly = false
 	m.writable = asynqmon.New(options)
-	return m
+	return m, nil
 }
 
 // Handler shows the queues; writable lets visitors run, archive and delete tasks and pause queues.
