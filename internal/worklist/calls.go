@@ -5,21 +5,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
-
-	"github.com/duckdb/duckdb-go/v2"
 
 	"quantbot/internal/candle"
 )
 
 // CallsOptions say which calls to read.
 type CallsOptions struct {
-	// Path is the DuckDB file; it is opened read-only.
+	// Path is the DuckDB file; it is opened read-only. Nothing in it has a meaning of its own: ?, % and # are characters.
 	Path string
-	// Query, when set, replaces the known tables; it must give columns mint, chain and ts_ms.
+	// Query, when set, replaces the known tables; it must give columns mint, chain and ts_ms, in any case.
 	Query string
 	// Range limits the time of the calls.
 	Range candle.Range
@@ -45,62 +41,24 @@ var callTables = []callTable{
 }
 
 // ReadCalls reads the calls whose time lies in the range. Errors that the user can mend satisfy errors.Is(err, ErrInput).
-func ReadCalls(ctx context.Context, o CallsOptions) (List, error) {
-	db, err := open(ctx, o.Path)
+func ReadCalls(ctx context.Context, o CallsOptions) (_ List, err error) {
+	db, err := openDatabase(ctx, o.Path)
 	if err != nil {
 		return List{}, err
 	}
-	defer db.Close()
-	query, args, origin, err := chooseQuery(ctx, db, o)
+	defer func() { err = errors.Join(err, db.close()) }()
+	query, args, origin, err := chooseQuery(ctx, db.conn, o)
 	if err != nil {
 		return List{}, err
 	}
-	return readRows(ctx, db, query, args, origin, o)
+	list, err := readRows(ctx, db.conn, query, args, origin, o)
+	if ctx.Err() != nil {
+		return List{}, ctx.Err() // the interrupt, and not what DuckDB makes of it
+	}
+	return list, err
 }
 
-func open(ctx context.Context, path string) (*sql.DB, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, inputErrorf("there is no file %s", path)
-	case err != nil:
-		return nil, inputErrorf("cannot open %s: %v", path, err)
-	case info.IsDir():
-		return nil, inputErrorf("%s is a directory, not a DuckDB file", path)
-	}
-	// A query of the user's must not read other files or the network.
-	connector, err := duckdb.NewConnector(path+"?access_mode=read_only&enable_external_access=false&lock_configuration=true", nil)
-	if err != nil {
-		return nil, openError(path, err)
-	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(1)
-	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(openError(path, err), db.Close())
-	}
-	return db, nil
-}
-
-// openError says in one sentence what is wrong with the file. DuckDB tells its reasons by text only.
-func openError(path string, err error) error {
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "lock on file"):
-		return inputErrorf("%s is open for writing in another process: close it there, or give a copy of the file", path)
-	case strings.Contains(text, "not a valid DuckDB database"):
-		return inputErrorf("%s is no DuckDB file", path)
-	case strings.Contains(text, "newer version"), strings.Contains(text, "storage version"), strings.Contains(text, "database file with version"):
-		return inputErrorf("%s was written by a newer DuckDB than this program has: export it with an older storage version", path)
-	}
-	return inputErrorf("cannot open %s as a DuckDB file: %s", path, firstLine(text))
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
-}
-
-func chooseQuery(ctx context.Context, db *sql.DB, o CallsOptions) (query string, args []any, origin string, err error) {
+func chooseQuery(ctx context.Context, db *sql.Conn, o CallsOptions) (query string, args []any, origin string, err error) {
 	if o.Query != "" {
 		return o.Query, nil, "--calls-query", nil
 	}
@@ -132,9 +90,13 @@ func chooseQuery(ctx context.Context, db *sql.DB, o CallsOptions) (query string,
 	return "", nil, "", inputErrorf("%s has none of the tables caller_links_d, user_calls_d, canon.alerts_std (%s): name the calls with --calls-query", o.Path, found)
 }
 
-// listTables returns the lower-case columns of each table and view.
-func listTables(ctx context.Context, db *sql.DB) (map[string][]string, error) {
-	rows, err := db.QueryContext(ctx, "SELECT schema_name || '.' || table_name, lower(column_name) FROM duckdb_columns() WHERE NOT internal")
+const listTablesSQL = `SELECT lower(schema_name || '.' || table_name), lower(column_name) FROM duckdb_columns()
+	WHERE NOT internal AND database_name = current_database()`
+
+// listTables returns the columns of each table and view, all names in lower case: DuckDB takes names for the same whatever their
+// case, so a file has CALLER_LINKS_D or caller_links_d and never both.
+func listTables(ctx context.Context, db *sql.Conn) (map[string][]string, error) {
+	rows, err := db.QueryContext(ctx, listTablesSQL)
 	if err != nil {
 		return nil, inputErrorf("list the tables: %s", firstLine(err.Error()))
 	}
@@ -153,36 +115,30 @@ func listTables(ctx context.Context, db *sql.DB) (map[string][]string, error) {
 	return tables, nil
 }
 
-func readRows(ctx context.Context, db *sql.DB, query string, args []any, origin string, o CallsOptions) (List, error) {
+func readRows(ctx context.Context, db *sql.Conn, query string, args []any, origin string, o CallsOptions) (List, error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return List{}, inputErrorf("query %s of %s: %s", origin, o.Path, firstLine(err.Error()))
 	}
 	defer rows.Close()
-	columns, err := rows.Columns()
+	columns, err := findColumns(rows, origin)
 	if err != nil {
-		return List{}, fmt.Errorf("read the columns of %s: %w", origin, err)
-	}
-	mint, chain, at := slices.Index(columns, "mint"), slices.Index(columns, "chain"), slices.Index(columns, "ts_ms")
-	if mint < 0 || chain < 0 || at < 0 {
-		return List{}, inputErrorf("%s must give the columns mint, chain and ts_ms; it gives %s", origin, strings.Join(columns, ", "))
+		return List{}, err
 	}
 	list := List{Origin: origin}
-	cells := make([]any, len(columns))
-	targets := make([]any, len(columns))
-	for i := range cells {
-		targets[i] = &cells[i]
-	}
 	for number := 1; rows.Next(); number++ {
-		if err := rows.Scan(targets...); err != nil {
-			return List{}, fmt.Errorf("read row %d of %s: %w", number, origin, err)
+		row, err := columns.scan(rows)
+		if err != nil {
+			return List{}, inputErrorf("read row %d of %s: %s", number, origin, firstLine(err.Error()))
 		}
-		row := callRow{mint: text(cells[mint]), chain: text(cells[chain]), at: cells[at]}
 		call, reason := row.call(o)
 		switch {
 		case reason != "":
 			list.Skip(Skipped{Where: fmt.Sprintf("row %d", number), Chain: row.chain, Address: row.mint, Reason: reason})
-		case call != nil:
+		case call == nil: // of another time
+		case len(list.Calls) == MaxEntries:
+			return List{}, inputErrorf("%s has more than %d calls in the range: take a shorter --from to --to", origin, MaxEntries)
+		default:
 			list.Calls = append(list.Calls, *call)
 		}
 	}

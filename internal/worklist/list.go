@@ -37,6 +37,10 @@ type Skipped struct {
 	Reason  string `json:"reason"`
 }
 
+// MaxEntries is the most calls, or tokens, of a worklist; each takes some 100 bytes, and each token at least one chunk
+// of a plan (see backfill.MaxChunks).
+const MaxEntries = 5_000_000
+
 // maxSkipped bounds the list of skipped rows; the count goes on.
 const maxSkipped = 1_000
 

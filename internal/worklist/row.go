@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duckdb/duckdb-go/v2"
+
 	"quantbot/internal/candle"
 )
 
@@ -21,6 +23,9 @@ func (r callRow) call(o CallsOptions) (call *Call, reason string) {
 	ms, ok := milliseconds(r.at)
 	if !ok {
 		return nil, "time of the call missing or no number"
+	}
+	if reason := implausible(ms); reason != "" {
+		return nil, reason
 	}
 	if at := time.UnixMilli(ms).Unix(); !o.Range.Contains(at) {
 		return nil, ""
@@ -49,20 +54,45 @@ func (r callRow) parseChain(evm candle.Chain) (candle.Chain, error) {
 	return candle.ParseChain(r.chain)
 }
 
-// text reads a cell that should hold text.
+// No token was traded before Bitcoin's first block, of 3 January 2009, and no call comes from after this century.
+const (
+	earliestCall = 1_230_940_800_000 // Unix milliseconds
+	latestCall   = 4_102_444_800_000
+)
+
+// implausible says what a number that cannot be the time of a call may be instead, or nothing. The numbers that stand for
+// the plausible years in one unit stand in no other unit for any of them.
+func implausible(ms int64) string {
+	plausible := func(ms int64) bool { return earliestCall <= ms && ms < latestCall }
+	if plausible(ms) {
+		return ""
+	}
+	var unit string
+	switch {
+	case ms > 0 && ms < latestCall/1_000 && plausible(ms*1_000):
+		unit = "seconds"
+	case plausible(ms / 1_000):
+		unit = "microseconds"
+	case plausible(ms / 1_000_000):
+		unit = "nanoseconds"
+	default:
+		return fmt.Sprintf("time of the call (%d) is not between 2009 and 2100 in milliseconds", ms)
+	}
+	return fmt.Sprintf("time of the call (%d) looks like %s, not milliseconds", ms, unit)
+}
+
+// text reads a cell of text.
 func text(cell any) string {
 	switch v := cell.(type) {
 	case nil:
 		return ""
 	case string:
 		return v
-	case []byte:
-		return string(v)
 	}
 	return fmt.Sprint(cell)
 }
 
-// milliseconds reads a cell of any numeric type, or a timestamp.
+// milliseconds reads a cell of any numeric type, or a timestamp. Parts of a millisecond are cut off.
 func milliseconds(cell any) (int64, bool) {
 	switch v := cell.(type) {
 	case int64:
@@ -71,14 +101,25 @@ func milliseconds(cell any) (int64, bool) {
 		return int64(v), true
 	case int16:
 		return int64(v), true
+	case int8:
+		return int64(v), true
+	case uint8:
+		return int64(v), true
+	case uint16:
+		return int64(v), true
 	case uint32:
 		return int64(v), true
 	case uint64:
 		return int64(v), v <= math.MaxInt64
+	case float32:
+		return milliseconds(float64(v))
 	case float64:
-		return int64(v), !math.IsNaN(v) && math.Abs(v) < 1<<53
+		return int64(v), math.Abs(v) < 1<<63 // false of what is not a number
 	case *big.Int:
 		return v.Int64(), v.IsInt64()
+	case duckdb.Decimal:
+		scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(v.Scale)), nil)
+		return milliseconds(scale.Quo(v.Value, scale))
 	case time.Time:
 		return v.UnixMilli(), true
 	}

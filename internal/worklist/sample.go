@@ -2,10 +2,11 @@ package worklist
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/duckdb/duckdb-go/v2"
 )
@@ -16,23 +17,29 @@ func WriteSample(ctx context.Context, path string, calls []Call) (err error) {
 	if _, statErr := os.Stat(path); statErr == nil {
 		return inputErrorf("%s is there already", path)
 	}
-	connector, err := duckdb.NewConnector(path, nil)
+	full, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
-	db := sql.OpenDB(connector)
-	defer func() { err = errors.Join(err, db.Close()) }()
-	const create = `CREATE TABLE caller_links_d (
-		trigger_chat_id VARCHAR, trigger_message_id BIGINT, trigger_ts_ms BIGINT, mint VARCHAR, chain VARCHAR, side VARCHAR)`
-	if _, err := db.ExecContext(ctx, create); err != nil {
-		return fmt.Errorf("create caller_links_d: %w", err)
-	}
-	conn, err := connector.Connect(ctx)
+	file, err := startDuckDB(ctx)
 	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return err
 	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	appender, err := duckdb.NewAppenderFromConn(conn, "", "caller_links_d")
+	defer func() { err = errors.Join(err, file.close()) }()
+	const name = "sample"
+	for _, statement := range []string{"ATTACH " + quoted("'", full) + " AS " + name, "USE " + name, createSampleSQL} {
+		if _, err := file.conn.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("create %s: %w", path, err)
+		}
+	}
+	return file.conn.Raw(func(conn any) error { return appendCalls(conn.(driver.Conn), name, calls) })
+}
+
+const createSampleSQL = `CREATE TABLE caller_links_d (
+	trigger_chat_id VARCHAR, trigger_message_id BIGINT, trigger_ts_ms BIGINT, mint VARCHAR, chain VARCHAR, side VARCHAR)`
+
+func appendCalls(conn driver.Conn, database string, calls []Call) error {
+	appender, err := duckdb.NewAppender(conn, database, "main", "caller_links_d")
 	if err != nil {
 		return fmt.Errorf("write calls: %w", err)
 	}

@@ -58,12 +58,15 @@ func database(t testing.TB, statements ...string) string {
 
 var all = candle.Range{From: 0, To: 4_000_000_000}
 
+// day is when the calls of the tests were: 2 January 2025, in Unix milliseconds.
+const day = 1_735_776_000_000
+
 func TestTablesAreTakenInOrder(t *testing.T) {
 	t.Parallel()
 	links := "CREATE TABLE caller_links_d (mint VARCHAR, chain VARCHAR, trigger_ts_ms BIGINT, side VARCHAR)"
 	users := "CREATE TABLE user_calls_d (mint VARCHAR, call_ts_ms BIGINT)"
 	alerts := "CREATE SCHEMA canon; CREATE TABLE canon.alerts_std (mint VARCHAR, chain VARCHAR, alert_ts_ms BIGINT)"
-	fill := fmt.Sprintf("INSERT INTO user_calls_d VALUES ('%s', 2000)", mintB)
+	fill := fmt.Sprintf("INSERT INTO user_calls_d VALUES ('%s', %d)", mintB, day)
 	for name, test := range map[string]struct {
 		statements []string
 		origin     string
@@ -87,16 +90,16 @@ func TestRowsThatCannotBeUsedAreSkippedAndListed(t *testing.T) {
 	t.Parallel()
 	path := database(t, "CREATE TABLE caller_links_d (mint VARCHAR, chain VARCHAR, trigger_ts_ms BIGINT, side VARCHAR)",
 		fmt.Sprintf(`INSERT INTO caller_links_d VALUES
-			(' %[1]s ', 'SOL', 2000, 'buy'), ('%[1]s', 'solana', 2000, NULL), ('%[1]s', 'solana', 1000, 'BUY'), ('%[2]s', 'solana', 3000, 'sell'),
-			('%[2]s', '', 3000, 'buy'), ('%[2]s', NULL, 3000, 'buy'), ('%[2]s', 'tron', 3000, 'buy'), ('%[3]s', 'solana', 3000, 'buy'),
-			(NULL, 'solana', 3000, 'buy'), ('  ', 'solana', 3000, 'buy'), ('%[2]s', 'solana', NULL, 'buy'), ('%[3]s', 'bnb', 3000, 'buy'),
-			('%[2]s', 'solana', 9000000000, 'buy')`, mintA, mintB, evm))
-	list, err := ReadCalls(t.Context(), CallsOptions{Path: path, Range: candle.Range{From: 0, To: 100_000}, Side: "buy"})
+			(' %[1]s ', 'SOL', %[5]d, 'buy'), ('%[1]s', 'solana', %[5]d, NULL), ('%[1]s', 'solana', %[4]d, 'BUY'), ('%[2]s', 'solana', %[6]d, 'sell'),
+			('%[2]s', '', %[6]d, 'buy'), ('%[2]s', NULL, %[6]d, 'buy'), ('%[2]s', 'tron', %[6]d, 'buy'), ('%[3]s', 'solana', %[6]d, 'buy'),
+			(NULL, 'solana', %[6]d, 'buy'), ('  ', 'solana', %[6]d, 'buy'), ('%[2]s', 'solana', NULL, 'buy'), ('%[3]s', 'bnb', %[6]d, 'buy'),
+			('%[2]s', 'solana', %[7]d, 'buy')`, mintA, mintB, evm, day+1_000, day+2_000, day+3_000, day+9_000_000_000))
+	list, err := ReadCalls(t.Context(), CallsOptions{Path: path, Range: candle.Range{From: 0, To: day/1_000 + 100_000}, Side: "buy"})
 	require.NoError(t, err)
 	token := func(chain candle.Chain, address string) candle.Token {
 		return candle.Token{Chain: chain, Address: address}
 	}
-	require.Equal(t, []Call{{token(candle.BSC, evm), 3000}, {token(candle.Solana, mintA), 1000}, {token(candle.Solana, mintA), 2000}}, list.Calls)
+	require.Equal(t, []Call{{token(candle.BSC, evm), day + 3_000}, {token(candle.Solana, mintA), day + 1_000}, {token(candle.Solana, mintA), day + 2_000}}, list.Calls)
 	require.Equal(t, 7, list.SkippedTotal)
 	reasons := map[string]int{}
 	for _, s := range list.Skipped {
@@ -111,7 +114,7 @@ func TestRowsThatCannotBeUsedAreSkippedAndListed(t *testing.T) {
 func TestEVMNeedsItsChain(t *testing.T) {
 	t.Parallel()
 	path := database(t, "CREATE SCHEMA canon", "CREATE TABLE canon.alerts_std (mint VARCHAR, chain VARCHAR, alert_ts_ms BIGINT)",
-		fmt.Sprintf("INSERT INTO canon.alerts_std VALUES ('%s', 'evm', 1000)", evm))
+		fmt.Sprintf("INSERT INTO canon.alerts_std VALUES ('%s', 'evm', %d)", evm, day))
 	list, err := ReadCalls(t.Context(), CallsOptions{Path: path, Range: all})
 	require.NoError(t, err)
 	require.Empty(t, list.Calls)
@@ -124,7 +127,9 @@ func TestEVMNeedsItsChain(t *testing.T) {
 func TestQueriesOfAnyNumberType(t *testing.T) {
 	t.Parallel()
 	path := database(t, "CREATE TABLE t (m VARCHAR)", fmt.Sprintf("INSERT INTO t VALUES ('%s')", mintA))
-	for _, value := range []string{"1700000000000::BIGINT", "1700000000000::HUGEINT", "1700000000000::DOUBLE", "1700000000000::UBIGINT", "epoch_ms(1700000000000::BIGINT)"} {
+	for _, value := range []string{"1700000000000::BIGINT", "1700000000000::HUGEINT", "1700000000000::DOUBLE", "1700000000000::UBIGINT", "epoch_ms(1700000000000::BIGINT)",
+		"1700000000000::UHUGEINT", "1700000000000.4::DECIMAL(18, 1)", "1700000000000::DECIMAL(38, 0)", "TIMESTAMP_S '2023-11-14 22:13:20'", "TIMESTAMP_NS '2023-11-14 22:13:20'",
+		"TIMESTAMPTZ '2023-11-14 22:13:20+00'"} {
 		list, err := ReadCalls(t.Context(), CallsOptions{Path: path, Range: all, Query: "SELECT m AS mint, 'solana' AS chain, " + value + " AS ts_ms FROM t"})
 		require.NoError(t, err, value)
 		require.Len(t, list.Calls, 1, value)
@@ -291,7 +296,7 @@ func TestCallWindowsCoverEachCall(t *testing.T) {
 func TestWriteSampleKeepsWhatIsThere(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "sample.duckdb")
-	calls := []Call{{candle.Token{Chain: candle.Solana, Address: mintA}, 1_000}}
+	calls := []Call{{candle.Token{Chain: candle.Solana, Address: mintA}, day}}
 	require.NoError(t, WriteSample(t.Context(), path, calls))
 	list, err := ReadCalls(t.Context(), CallsOptions{Path: path, Range: all, Side: "buy"})
 	require.NoError(t, err)
@@ -300,7 +305,7 @@ func TestWriteSampleKeepsWhatIsThere(t *testing.T) {
 }
 
 func BenchmarkReadMillionCalls(b *testing.B) {
-	path := database(b, "CREATE TABLE user_calls_d AS SELECT '"+mintA+"' AS mint, range AS call_ts_ms FROM range(1000000)")
+	path := database(b, "CREATE TABLE user_calls_d AS SELECT '"+mintA+"' AS mint, 1735776000000 + range AS call_ts_ms FROM range(1000000)")
 	for b.Loop() {
 		list, err := ReadCalls(context.Background(), CallsOptions{Path: path, Range: all})
 		if err != nil || len(list.Calls) != 1_000_000 {
