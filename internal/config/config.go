@@ -11,8 +11,8 @@ import (
 
 // Config is the environment, read and checked.
 type Config struct {
-	// RedisURL is redis://, rediss:// or redis-sentinel://; it may hold a password. RedisOptions reads it.
-	RedisURL      Secret
+	// Redis makes the clients of Redis.
+	Redis         *Redis
 	ClickHouse    ClickHouse
 	Birdeye       Birdeye
 	GeckoTerminal GeckoTerminal
@@ -99,7 +99,7 @@ const maxNumberedKeys = 16
 func Load(getenv func(string) string) (Config, error) {
 	r := reader{getenv: getenv}
 	cfg := Config{
-		RedisURL:   r.redisURL("REDIS_URL", defaultRedisURL),
+		Redis:      r.redis("REDIS_URL", defaultRedisURL),
 		ClickHouse: r.clickHouse(),
 		Birdeye:    r.birdeye(),
 		GeckoTerminal: GeckoTerminal{

@@ -22,7 +22,7 @@ func TestLoadDefaults(t *testing.T) {
 	cfg, err := Load(env())
 	require.NoError(t, err)
 	require.Equal(t, Config{
-		RedisURL:       "redis://127.0.0.1:6379/0",
+		Redis:          parsed(t, "redis://127.0.0.1:6379/0"),
 		ClickHouse:     ClickHouse{Host: "127.0.0.1", Port: 9000, HTTPPort: 8123, Database: "quantbot", User: "default"},
 		Birdeye:        Birdeye{BaseURL: "https://public-api.birdeye.so", RPS: 15, Keys: []Secret{}},
 		GeckoTerminal:  GeckoTerminal{BaseURL: "https://api.geckoterminal.com/api/v2", PerMinute: 20},
@@ -47,7 +47,7 @@ func TestLoadReadsEverything(t *testing.T) {
 	))
 	require.NoError(t, err)
 	require.Equal(t, Config{
-		RedisURL: "rediss://:pw@r:1/2",
+		Redis: parsed(t, "rediss://:pw@r:1/2"),
 		ClickHouse: ClickHouse{
 			Host: "ch", Port: 19000, HTTPPort: 18123, Database: "db", User: "u", Password: " p ", DSN: "clickhouse://u:p@a:1,b/db?secure=true",
 		},
@@ -71,7 +71,7 @@ func TestLoadListsEveryProblemAtOnceWithoutSecrets(t *testing.T) {
 		"QUANTBOT_ROLLBACK_WINDOW", "soon", "QUANTBOT_SWEEP_CRON", "daily", "QUANTBOT_ALERT_WEBHOOK_URL", "hunter2", "QUANTBOT_ALERT_ERROR_RATE", "10%",
 	))
 	require.Equal(t, Config{}, cfg)
-	require.EqualError(t, err, `REDIS_URL: scheme "http" is not redis, rediss or redis-sentinel
+	require.EqualError(t, err, `REDIS_URL: scheme "http" is not redis, redis-socket, redis-sentinel, redis-cluster, rediss, rediss-sentinel or rediss-cluster
 CLICKHOUSE_PORT: "0" is not a port, 1 to 65535
 CLICKHOUSE_HTTP_PORT: "65536" is not a port, 1 to 65535
 CLICKHOUSE_DSN: not a DSN such as clickhouse://user:password@host:9000/database; in a password @ / ? # and % must be percent-encoded

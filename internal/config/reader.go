@@ -156,12 +156,12 @@ func isHTTP(u *url.URL) bool {
 	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
 }
 
-func (r *reader) redisURL(name, fallback string) Secret {
-	value := Secret(r.text(name, fallback))
-	if _, err := RedisOptions(value); err != nil {
+func (r *reader) redis(name, fallback string) *Redis {
+	redis, err := ParseRedis(Secret(r.text(name, fallback)))
+	if err != nil {
 		r.problem(name, "%w", err)
 	}
-	return value
+	return redis
 }
 
 // dsn checks the form only: what the parameters mean is the driver's affair.

@@ -1,40 +1,58 @@
 package config
 
 import (
-	"context"
 	"crypto/tls"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/alicebob/miniredis/v2"
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
 
-func TestRedisOptions(t *testing.T) {
+// parsed is what a URL that the test knows to be right says.
+func parsed(t *testing.T, url Secret) *Redis {
+	t.Helper()
+	r, err := ParseRedis(url)
+	require.NoError(t, err, url.Reveal())
+	return r
+}
+
+func TestParseRedis(t *testing.T) {
 	t.Parallel()
+	secure := &tls.Config{MinVersion: tls.VersionTLS12}
 	for in, want := range map[string]redis.UniversalOptions{
-		"redis://127.0.0.1:6379/0":  {Addrs: []string{"127.0.0.1:6379"}},
-		"redis://h":                 {Addrs: []string{"h:6379"}},
-		"redis://[::1]/3":           {Addrs: []string{"[::1]:6379"}, DB: 3},
-		"redis://ana:p%40s%2F@h:1/": {Addrs: []string{"h:1"}, Username: "ana", Password: "p@s/"},
-		"redis://:p@s@h:1":          {Addrs: []string{"h:1"}, Password: "p@s"},
-		"rediss://:pw@h:1":          {Addrs: []string{"h:1"}, Password: "pw", TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: "h"}},
-		"redis-sentinel://:pw@a:1,b,[::1]:3/2?master=m&sentinel_username=u&sentinel_password=s": {
-			Addrs: []string{"a:1", "b:26379", "[::1]:3"}, DB: 2, MasterName: "m", Password: "pw", SentinelUsername: "u", SentinelPassword: "s",
+		"redis://127.0.0.1:6379/0":               {Addrs: []string{"127.0.0.1:6379"}},
+		"redis://h":                              {Addrs: []string{"h:6379"}},
+		"redis://[::1]/3":                        {Addrs: []string{"[::1]:6379"}, DB: 3},
+		"redis://ana:p%40s%2F@h:1/":              {Addrs: []string{"h:1"}, Username: "ana", Password: "p@s/"},
+		"redis://:p@s@h:1":                       {Addrs: []string{"h:1"}, Password: "p@s"},
+		"rediss://:pw@h":                         {Addrs: []string{"h:6379"}, Password: "pw", TLSConfig: secure},
+		"redis-socket:///run/r.sock":             {Addrs: []string{"/run/r.sock"}},
+		"redis-socket://ana:pw@/run/r.sock?db=3": {Addrs: []string{"/run/r.sock"}, Username: "ana", Password: "pw", DB: 3},
+		"redis-sentinel://ana:pw@a:1,b,[::1]:3/2?master=m&sentinel_username=u&sentinel_password=s": {
+			Addrs: []string{"a:1", "b:26379", "[::1]:3"}, DB: 2, MasterName: "m", Username: "ana", Password: "pw", SentinelUsername: "u", SentinelPassword: "s",
 		},
+		"rediss-sentinel://a?master=m":   {Addrs: []string{"a:26379"}, MasterName: "m", TLSConfig: secure},
+		"redis-cluster://ana:pw@a,b:1/0": {Addrs: []string{"a:6379", "b:1"}, Username: "ana", Password: "pw", IsClusterMode: true},
+		"rediss-cluster://a":             {Addrs: []string{"a:6379"}, IsClusterMode: true, TLSConfig: secure},
 	} {
-		got, err := RedisOptions(Secret(in))
-		require.NoError(t, err, in)
-		want.ContextTimeoutEnabled = true
-		require.Empty(t, gocmp.Diff(want, *got, cmpopts.IgnoreUnexported(tls.Config{})), in)
+		got := parsed(t, Secret(in)).options
+		require.True(t, got.ContextTimeoutEnabled, in)
+		got.ContextTimeoutEnabled = false
+		times := cmpopts.IgnoreFields(got, "DialTimeout", "DialerRetries", "MaxRetries", "ReadTimeout", "PoolSize", "MaintNotificationsConfig")
+		require.Empty(t, gocmp.Diff(want, got, times, cmpopts.IgnoreUnexported(tls.Config{})), in)
 	}
 }
 
-func TestRedisOptionsRefusesWithoutQuoting(t *testing.T) {
+func TestParseRedisRefusesWithoutQuoting(t *testing.T) {
 	t.Parallel()
+	noCertificate := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(noCertificate, []byte("hunter2"), 0o600))
 	for in, want := range map[string]string{
 		"":                                "not a URL",
 		"h:6379":                          "not a URL",
@@ -46,12 +64,22 @@ func TestRedisOptionsRefusesWithoutQuoting(t *testing.T) {
 		"redis://h/one":                   "database number",
 		"redis://h/-1":                    "database number",
 		"redis://h/1/2":                   "database number",
-		"redis://a,b":                     "redis-sentinel://",
+		"redis://a,b":                     "redis-sentinel:// or redis-cluster://",
 		"redis://h?pool_size=3":           `parameter "pool_size" is unknown`,
-		"http://u:hunter2@h":              `scheme "http" is not redis, rediss or redis-sentinel`,
+		"redis://h?ca=/x":                 `parameter "ca" is unknown`,
+		"http://u:hunter2@h":              `scheme "http" is not redis, redis-socket,`,
+		"rediss-socket:///s":              `scheme "rediss-socket" is not`,
+		"rediss://h?ca=/hunter2":          "read the file of ?ca=: no such file",
+		"rediss://h?ca=" + noCertificate:  "has no certificate",
+		"redis-socket://h/s":              "needs the path of a socket",
+		"redis-socket://":                 "needs the path of a socket",
+		"redis-socket:///s?db=x":          "database number",
 		"redis-sentinel://a:1":            "?master=NAME",
 		"redis-sentinel://a:1,?master=m":  "a host is missing",
 		"redis-sentinel://a?master=m&x=1": `parameter "x" is unknown`,
+		"redis-cluster://a/1":             "only database 0",
+		"redis-cluster://a,:hunter2@":     "a host is missing",
+		"rediss-cluster://a?master=m":     `parameter "master" is unknown`,
 		// Passwords that were not percent-encoded, and so look like something else.
 		"redis://:hunter2/x@h": "percent-encoded",
 		"redis://:hunter2?x@h": "percent-encoded",
@@ -60,30 +88,25 @@ func TestRedisOptionsRefusesWithoutQuoting(t *testing.T) {
 		"redis://:hunter2%@h":  "percent-encoded",
 		"redis://user:hunter2": "a host is missing or malformed",
 	} {
-		_, err := RedisOptions(Secret(in))
+		_, err := ParseRedis(Secret(in))
 		require.ErrorContains(t, err, want, in)
 		require.NotContains(t, err.Error(), "hunter2", in)
 	}
 }
 
-func TestRedisOptionsConnect(t *testing.T) {
+func TestRedisNamesItsServersAlone(t *testing.T) {
 	t.Parallel()
-	server := miniredis.RunT(t)
-	server.RequireUserAuth("ana", "p@ss/word")
-	options, err := RedisOptions(Secret("redis://ana:p%40ss%2Fword@" + server.Addr() + "/2"))
-	require.NoError(t, err)
-	client := redis.NewUniversalClient(options)
-	defer func() { require.NoError(t, client.Close()) }()
-	require.NoError(t, client.Set(context.Background(), "k", "v", 0).Err())
-	require.True(t, server.DB(2).Exists("k"))
+	r := parsed(t, "redis-sentinel://ana:hunter2@a,b:1?master=m&sentinel_password=hunter2")
+	require.Equal(t, "a:26379,b:1", r.String())
+	require.Equal(t, "a:26379,b:1", fmt.Sprint(r))
 }
 
-func FuzzRedisOptionsNeverQuotes(f *testing.F) {
+func FuzzParseRedisNeverQuotes(f *testing.F) {
 	for _, seed := range []string{"pw", "p/w", "p?w", "p#w", "p@w", "p:w", "12/3", "%zz", "p w", "p,w", "://"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, password string) {
-		_, err := RedisOptions(Secret("redis://:s3cr3t" + password + "s3cr3t@h:6379/0"))
+		_, err := ParseRedis(Secret("redis://:s3cr3t" + password + "s3cr3t@h:6379/0"))
 		if err != nil && strings.Contains(err.Error(), "s3cr3t") {
 			t.Fatalf("the error quotes the password: %v", err)
 		}

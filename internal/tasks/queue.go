@@ -64,13 +64,9 @@ type Queue struct {
 
 var _ backfill.Queue = (*Queue)(nil)
 
-// NewQueue opens a queue over the Redis at the URL (redis://, rediss:// or redis-sentinel://).
-func NewQueue(redisURL string) (*Queue, error) {
-	conn, err := asynq.ParseRedisURI(redisURL)
-	if err != nil {
-		return nil, errors.New("read REDIS_URL: it must be redis://, rediss:// or redis-sentinel://") // the URL may hold a password
-	}
-	return &Queue{conn: conn, inspector: asynq.NewInspector(conn), client: asynq.NewClient(conn)}, nil
+// NewQueue opens a queue over the Redis that conn reaches.
+func NewQueue(conn asynq.RedisConnOpt) *Queue {
+	return &Queue{conn: conn, inspector: asynq.NewInspector(conn), client: asynq.NewClient(conn)}
 }
 
 // Close closes the connections.
@@ -193,10 +189,6 @@ func (q *Queue) Workers() (int, error) {
 	}
 	return len(servers), nil
 }
-
-// NewRedisClient makes a Redis client for the same server, for whoever keeps other things there; it is a
-// redis.UniversalClient, which this package does not import.
-func (q *Queue) NewRedisClient() any { return q.conn.MakeRedisClient() }
 
 // Hurry takes up at once the chunks that wait for a later moment. It answers how many.
 func (q *Queue) Hurry() (hurried int, err error) {

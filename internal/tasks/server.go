@@ -12,7 +12,8 @@ import (
 
 // ServerConfig configures a Server. Zero values mean the defaults.
 type ServerConfig struct {
-	RedisURL string
+	// Redis makes the server's clients.
+	Redis asynq.RedisConnOpt
 	// Concurrency is how many tasks run at once; default 16.
 	Concurrency int
 	// ShutdownTimeout is how long a stopping server lets its tasks go on; default 45 s, above one request (30 s) and one
@@ -42,13 +43,9 @@ const handBackTime = 2 * time.Second
 // once.
 func Serve(ctx context.Context, cfg ServerConfig, handler *Handler, stopNow <-chan struct{}) error {
 	cfg = cfg.withDefaults()
-	conn, err := asynq.ParseRedisURI(cfg.RedisURL)
-	if err != nil {
-		return fmt.Errorf("read REDIS_URL: it must be redis://, rediss:// or redis-sentinel://")
-	}
 	tasksCtx, interrupt := context.WithCancel(context.WithoutCancel(ctx))
 	defer interrupt()
-	server := asynq.NewServer(conn, asynq.Config{
+	server := asynq.NewServer(cfg.Redis, asynq.Config{
 		Concurrency:              cfg.Concurrency,
 		BaseContext:              func() context.Context { return tasksCtx },
 		Queues:                   weights,
@@ -61,7 +58,7 @@ func Serve(ctx context.Context, cfg ServerConfig, handler *Handler, stopNow <-ch
 		LogLevel:                 asynq.InfoLevel,
 	})
 	var running sync.WaitGroup
-	err = server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
+	err := server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 		running.Add(1)
 		defer running.Done()
 		return handler.ProcessTask(ctx, task)

@@ -142,7 +142,7 @@ func TestTheChunkOfADeadWorkerGoesToAnother(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
-		served <- tasks.Serve(ctx, tasks.ServerConfig{RedisURL: w.env.RedisURL, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, victim, nil)
+		served <- tasks.Serve(ctx, tasks.ServerConfig{Redis: w.conn, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, victim, nil)
 	}()
 	<-stuck.entered
 	<-stuck.entered // both tasks are active in the queue, and stay so

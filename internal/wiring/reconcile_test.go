@@ -80,9 +80,7 @@ func setupOn(t *testing.T, env *localtest.Env) *world {
 	stores, err := wiring.OpenStores(t.Context(), cfg, logger)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, stores.Close()) })
-	conn, err := asynq.ParseRedisURI(env.RedisURL)
-	require.NoError(t, err)
-	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn,
+	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(cfg.Redis), conn: cfg.Redis,
 		source: &oneCandle{asked: make(map[candle.Range]int)}, writer: clickhouse.NewWriter(stores.History), logger: logger}
 	t.Cleanup(w.writer.Close)
 	t.Cleanup(func() { require.NoError(t, w.inspector.Close()) })
@@ -132,7 +130,7 @@ func (w *world) workUntil(t *testing.T, wait func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
-		served <- tasks.Serve(ctx, tasks.ServerConfig{RedisURL: w.env.RedisURL, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, handler, nil)
+		served <- tasks.Serve(ctx, tasks.ServerConfig{Redis: w.conn, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, handler, nil)
 	}()
 	defer func() {
 		cancel()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -50,30 +49,14 @@ func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*S
 // OpenRedis connects to Redis alone: ledger and queue.
 func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	logging.Disable() // the client writes to stderr by itself; all that it says comes back as an error, too
-	queue, err := tasks.NewQueue(cfg.RedisURL.Reveal())
-	if err != nil {
-		return nil, err
-	}
-	client, ok := queue.NewRedisClient().(redis.UniversalClient)
-	if !ok {
-		return nil, errors.Join(errors.New("asynq made a Redis client of an unknown kind"), queue.Close())
-	}
-	s := &Stores{Redis: client, Queue: queue, Ledger: ledger.New(client)}
+	client := cfg.Redis.NewClient()
+	s := &Stores{Redis: client, Queue: tasks.NewQueue(cfg.Redis), Ledger: ledger.New(client)}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
-		return nil, errors.Join(fmt.Errorf("redis at %s does not answer (%w): start it, or set REDIS_URL to where it runs; quantbot --local needs no server", redisHost(cfg), err), s.Close())
+		return nil, errors.Join(fmt.Errorf("redis at %s does not answer (%w): start it, or set REDIS_URL to where it runs; quantbot --local needs no server", cfg.Redis, err), s.Close())
 	}
 	return s, nil
-}
-
-// redisHost is the server in the URL, without user and password.
-func redisHost(cfg config.Config) string {
-	u, err := url.Parse(cfg.RedisURL.Reveal())
-	if err != nil {
-		return "the configured URL"
-	}
-	return u.Host
 }
 
 // OpenHistory connects to ClickHouse alone.

@@ -54,7 +54,7 @@ func TestManySchedulersSweepOnce(t *testing.T) {
 	workers := make(chan error, 2)
 	for range 2 {
 		go func() {
-			workers <- tasks.Serve(ctx, tasks.ServerConfig{RedisURL: w.env.RedisURL, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, handler, nil)
+			workers <- tasks.Serve(ctx, tasks.ServerConfig{Redis: w.conn, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, handler, nil)
 		}()
 	}
 	completed := func() bool {

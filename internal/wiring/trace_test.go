@@ -40,7 +40,7 @@ func TestATraceGoesFromLaunchToFinish(t *testing.T) {
 	served, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- tasks.Serve(served, tasks.ServerConfig{RedisURL: w.env.RedisURL, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, h, nil)
+		done <- tasks.Serve(served, tasks.ServerConfig{Redis: w.conn, Concurrency: 2, ShutdownTimeout: 5 * time.Second}, h, nil)
 	}()
 	requireExact(t, w.ended(t, run), 2)
 	cancel()

@@ -105,7 +105,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	}
 	logger.InfoContext(ctx, "worker started", "concurrency", cfg.Concurrency, "version", cfg.Build.Version)
 	err = tasks.Serve(ctx, tasks.ServerConfig{
-		RedisURL: cfg.Config.RedisURL.Reveal(), Concurrency: cfg.Concurrency,
+		Redis: cfg.Config.Redis, Concurrency: cfg.Concurrency,
 		ShutdownTimeout: cfg.ShutdownTimeout, Logger: logger,
 	}, handler, cfg.StopNow)
 	logger.InfoContext(ctx, "worker stopped")

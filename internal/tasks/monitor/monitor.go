@@ -17,12 +17,8 @@ type Monitor struct {
 	readOnly, writable *asynqmon.HTTPHandler
 }
 
-// New makes a monitor that answers below root, such as "/queues", over the Redis at the URL.
-func New(redisURL, root string) (*Monitor, error) {
-	conn, err := asynq.ParseRedisURI(redisURL)
-	if err != nil {
-		return nil, errors.New("read REDIS_URL: it must be redis://, rediss:// or redis-sentinel://") // the URL may hold a password
-	}
+// New makes a monitor that answers below root, such as "/queues", over the Redis that conn reaches.
+func New(conn asynq.RedisConnOpt, root string) *Monitor {
 	options := asynqmon.Options{
 		RootPath: root, RedisConnOpt: conn, ReadOnly: true,
 		PayloadFormatter: asynqmon.PayloadFormatterFunc(tasks.Describe),
@@ -31,7 +27,7 @@ func New(redisURL, root string) (*Monitor, error) {
 	m := &Monitor{readOnly: asynqmon.New(options)}
 	options.ReadOnly = false
 	m.writable = asynqmon.New(options)
-	return m, nil
+	return m
 }
 
 // Handler shows the queues; writable lets visitors run, archive and delete tasks and pause queues.

@@ -31,10 +31,7 @@ type Options struct {
 
 // New makes a dashboard over open stores. release closes what it opened; the stores stay open.
 func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dashboard, release func() error, err error) {
-	queues, err := monitor.New(cfg.RedisURL.Reveal(), "/queues")
-	if err != nil {
-		return nil, nil, err
-	}
+	queues := monitor.New(cfg.Redis, "/queues")
 	d, err = dashboard.New(dashboard.Config{
 		History: stores.History, Live: live{stores}, Metrics: o.Metrics, Queues: queues.Handler,
 		Actions:        &wiring.Operator{Stores: stores, Name: "dashboard", Logger: o.Logger, Now: o.Now},
