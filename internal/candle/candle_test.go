@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/mr-tron/base58"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -49,6 +50,38 @@ func TestTokens(t *testing.T) {
 		_, err := NewToken(bad.chain, bad.address)
 		require.Error(t, err, name)
 	}
+}
+
+func TestSymbolsAreAsTheExchangeHasThem(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]string{
+		"币安人生USDT": "币安人生USDT", "币安人生usdt": "币安人生USDT", "这是测试币456": "这是测试币456", "ΣUSDT": "ΣUSDT", "ςusdt": "ςUSDT", "1000SATSUSDT": "1000SATSUSDT",
+	} {
+		token, err := NewToken(BinanceSpot, typed)
+		require.NoError(t, err)
+		require.Equal(t, want, token.Address)
+	}
+	for name, bad := range map[string]string{
+		"right-to-left override": "BTC\u202eUSDT", "zero-width joiner": "BTC\u200dUSDT", "zero-width space": "BTC\u200bUSDT", "mark of byte order": "BTC\ufeffUSDT",
+		"line break": "BTC\nUSDT", "escape": "BTC\x1b[31m", "NUL": "BTC\x00", "delete": "BTC\x7f", "control of Latin 1": "BTC\u009b31m", "soft hyphen": "BTC\u00adUSDT",
+		"Hangul filler": "BTC\u3164USDT", "variation selector": "BTC\ufe0fUSDT", "grapheme joiner": "BTC\u034fUSDT", "tag": "BTC\U000e0041", "private use": "BTC\ue000",
+		"emoji": "🐕USDT", "no UTF-8": "BTC\xffUSDT", "percent": "BTC%2fUSDT", "question mark": "BTC?", "hash": "BTC#", "blank inside": "BTC USDT", "backslash": `BTC\USDT`,
+		"too long": "币安人生币安人生币安人生币安人生币安人生B",
+	} {
+		_, err := NewToken(BinanceSpot, bad)
+		require.ErrorContains(t, err, "no symbol of Binance spot", name)
+		require.NotContains(t, err.Error(), "\u202e", name)
+	}
+}
+
+func TestTheCaseOfAMintIsNeverChanged(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		mint := base58.Encode(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "mint"))
+		token, err := NewToken(Solana, "\t"+mint+" \r\n")
+		require.NoError(t, err)
+		require.Equal(t, mint, token.Address)
+	})
 }
 
 func TestChainsAreNeverGuessed(t *testing.T) {

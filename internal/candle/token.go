@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mr-tron/base58"
 )
@@ -55,8 +57,8 @@ type Token struct {
 }
 
 // NewToken checks the address against the chain's form. A Solana mint is kept exactly as it is (its case carries
-// information); an EVM address is lower-cased (its case is only a checksum) and a symbol upper-cased, so that a token has
-// one key.
+// information); an EVM address is lower-cased (its case is only a checksum), and so are the ASCII letters of a symbol
+// upper-cased, so that a token has one key.
 func NewToken(chain Chain, address string) (Token, error) {
 	address = strings.TrimSpace(address)
 	var err error
@@ -64,7 +66,7 @@ func NewToken(chain Chain, address string) (Token, error) {
 	case Solana:
 		err = checkSolanaMint(address)
 	case BinanceSpot:
-		address = strings.ToUpper(address)
+		address = upperASCII(address)
 		err = checkSymbol(address)
 	default:
 		address = strings.ToLower(address)
@@ -114,15 +116,35 @@ func checkEVMAddress(address string) error {
 	return fmt.Errorf("address %q is no EVM address (0x and 40 hex digits)", shorten(address))
 }
 
-// checkSymbol: what the exchange's API takes for a symbol.
+// upperASCII leaves letters of other scripts as the exchange writes them: their upper case is not always one letter, and no
+// symbol's is known to differ.
+func upperASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		return r
+	}, s)
+}
+
+// maxSymbol is in letters of any script; the longest known symbol has 17.
+const maxSymbol = 20
+
+// checkSymbol: what the exchange's API takes for a symbol: letters of any script (币安人生USDT is one), digits and -_. What
+// cannot be seen (control and format characters, fillers, variation selectors) is refused: two symbols must not look alike.
 func checkSymbol(symbol string) error {
-	letter := func(r rune) bool {
-		return r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r)
-	}
-	if symbol == "" || len(symbol) > 20 || strings.Trim(symbol, "-_.") == "" || strings.TrimFunc(symbol, letter) != "" {
+	if symbol == "" || utf8.RuneCountInString(symbol) > maxSymbol || strings.Trim(symbol, "-_.") == "" || strings.ContainsFunc(symbol, notOfSymbols) {
 		return fmt.Errorf("%q is no symbol of Binance spot (letters and digits, like BTCUSDT)", shorten(symbol))
 	}
 	return nil
+}
+
+func notOfSymbols(r rune) bool {
+	if r < utf8.RuneSelf {
+		return !('A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.", r))
+	}
+	return r == utf8.RuneError || !unicode.In(r, unicode.L, unicode.M, unicode.Nd) ||
+		unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 // shorten keeps error texts readable when a cell holds a whole document.
