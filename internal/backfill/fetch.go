@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,6 +16,8 @@ const UnansweredLimit = 5
 // fetchResult is what a source answered.
 type fetchResult struct {
 	candles []candle.Candle
+	// odd tells what is wrong with candles whose values are no numbers.
+	odd []Oddity
 	// answeredTo is where the answer ends: nothing is known of what opens there or later.
 	answeredTo int64
 }
@@ -49,6 +52,27 @@ func (f *Filler) fetchAnywhere(ctx context.Context, run Run, chunk Chunk, unansw
 	return silence, failure
 }
 
+// namedOddities bounds how many candles of a chunk are told apart: when that many are odd, the next is as well.
+const namedOddities = 100
+
+// detail tells more about a candle that broke the rule.
+func (f fetchResult) detail(c candle.Candle, rule candle.Rule) string {
+	if rule != candle.RuleNotFinite {
+		return ""
+	}
+	at := slices.IndexFunc(f.odd, func(o Oddity) bool { return o.OpenTime == c.OpenTime })
+	if at < 0 {
+		return ""
+	}
+	return f.odd[at].Text
+}
+
+// errFlood refuses what a source sends beyond all that a range can hold: it must not fill the memory.
+var errFlood = errors.New("it sent more than twice the candles that the range has")
+
+// mostCandles is how many candles may come for a chunk: each twice, and a page of the largest more.
+func mostCandles(chunk Chunk) int { return 2*int(chunk.Range.Opens(chunk.Interval)) + answerCandles }
+
 // elsewhere reports whether an error is a reason to ask another source: this one will not answer, or not soon. A chunk
 // that got no answer is tried again here first.
 func elsewhere(err error, unanswered int) bool {
@@ -77,15 +101,21 @@ func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, s
 		return fetchResult{answeredTo: end}, err // nothing is closed: whoever asks now learns nothing
 	}
 	var candles []candle.Candle
+	var odd []Oddity
+	most := mostCandles(chunk)
 	for page, err := range source.Candles(ctx, chunk.Token, chunk.Interval, chunk.Range) {
 		stats.APICalls += page.APICalls
 		stats.Credits += page.Credits
+		if err == nil && len(candles)+len(page.Candles) > most {
+			err = WithClass(ClassUnavailable, errFlood)
+		}
 		if err != nil {
 			return fetchResult{}, fmt.Errorf("fetch %s %s %s from %s: %w", chunk.Token, chunk.Interval, chunk.Range, name, err)
 		}
 		if !page.At.IsZero() {
 			end = min(end, ClosedBefore(chunk.Interval, source.SettleDelay(), page.At))
 		}
+		odd = append(odd, page.Odd[:min(len(page.Odd), namedOddities-len(odd))]...)
 		candles = gather(candles, page, candle.Range{From: chunk.Range.From, To: end}, chunk, stats)
 	}
 	if end <= chunk.Range.From {
@@ -96,7 +126,7 @@ func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, s
 	candles = slices.DeleteFunc(candles, func(c candle.Candle) bool { return c.OpenTime >= end }) // a later page told of an earlier end
 	stats.Dropped += int64(before - len(candles))
 	stats.Fetched = int64(len(candles))
-	return fetchResult{candles, end}, nil
+	return fetchResult{candles: candles, odd: odd, answeredTo: end}, nil
 }
 
 // closed is where the chunk ends for the source: before what has not closed by the stores' clocks, which are read before

@@ -53,7 +53,7 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 		return outcome, err
 	}
 	outcome.AnsweredTo = fetched.answeredTo
-	sift(fetched.candles, run, chunk, &write, &outcome)
+	sift(fetched, run, chunk, &write, &outcome)
 	if run.Manifest.DedupMode == manifest.DedupInline {
 		f.deduplicate(ctx, &write, &outcome)
 	}
@@ -171,15 +171,15 @@ func (f *Filler) begin(admission Admission, chunk Chunk) Outcome {
 
 // sift sorts what was fetched into candles to store, rejected ones and duplicates; each goes to exactly one of them (R3).
 // None of them opens in the future: what is not closed was dropped before.
-func sift(fetched []candle.Candle, run Run, chunk Chunk, write *ChunkWrite, outcome *Outcome) {
+func sift(fetched fetchResult, run Run, chunk Chunk, write *ChunkWrite, outcome *Outcome) {
 	tier, stats := run.Tier(outcome.Source), &outcome.Stats
-	valid := fetched[:0]
-	for _, c := range fetched {
+	valid := fetched.candles[:0]
+	for _, c := range fetched.candles {
 		if candle.ZeroVolume(c) {
 			stats.ZeroVolume++
 		}
 		if rule := candle.Check(c, chunk.Interval, run.Manifest.Validation, chunk.Range.To); rule != candle.RuleNone {
-			write.Rejected = append(write.Rejected, Rejection{Candle: c, Rule: rule})
+			write.Rejected = append(write.Rejected, Rejection{Candle: c, Rule: rule, Detail: fetched.detail(c, rule)})
 			continue
 		}
 		valid = append(valid, c)

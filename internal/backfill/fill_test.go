@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +94,50 @@ func TestFillCountsEachCandleOnce(t *testing.T) {
 	require.Equal(t, []Rejection{{Candle: broken, Rule: candle.RuleInvalidRange}}, store.write.Rejected)
 	require.Equal(t, OutcomeSuccess, store.write.Outcome.Status)
 	require.False(t, outcome.Unrecorded)
+}
+
+// One candle whose value is no number goes to quarantine, with the item and the field; the others are stored.
+func TestFillNamesWhatIsOdd(t *testing.T) {
+	t.Parallel()
+	odd := at(60, 1)
+	odd.High = math.NaN()
+	store := &shelf{recorded: true}
+	source := pages{list: []Page{{Candles: []candle.Candle{at(0, 1), odd, at(120, 1)}, Odd: []Oddity{{OpenTime: 60, Text: "item 1 of the answer: h is null"}}}}}
+	outcome, err := filler(source, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
+	require.NoError(t, err)
+	require.Equal(t, Stats{Fetched: 3, Inserted: 2, Rejected: 1}, outcome.Stats)
+	require.Len(t, store.write.Rejected, 1)
+	require.Equal(t, candle.RuleNotFinite, store.write.Rejected[0].Rule)
+	require.Equal(t, "item 1 of the answer: h is null", store.write.Rejected[0].Detail)
+}
+
+// flood is a source that sends the same page for ever, and counts how often.
+type flood struct {
+	pages
+	page  []candle.Candle
+	count int
+}
+
+func (f *flood) Candles(context.Context, candle.Token, candle.Interval, candle.Range) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		for f.count = 1; yield(Page{Candles: slices.Clone(f.page), Odd: make([]Oddity, len(f.page)), APICalls: 1}, nil); f.count++ {
+			if f.count == 1_000 {
+				return
+			}
+		}
+	}
+}
+
+// What a chunk keeps in memory is bounded by its range, not by what a source sends.
+func TestFillStopsAFlood(t *testing.T) {
+	t.Parallel()
+	source := &flood{page: []candle.Candle{at(0, 1), at(0, 2), at(60, 1), at(0, 3), at(0, 4), at(0, 5), at(0, 6), at(0, 7), at(0, 8), at(0, 9)}}
+	store := &shelf{recorded: true}
+	_, err := filler(source, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
+	require.ErrorIs(t, err, errFlood)
+	require.Equal(t, ClassUnavailable, ClassOf(err))
+	require.Zero(t, store.writes)
+	require.Equal(t, (2*60+answerCandles)/10+1, source.count, "twice what the hour has, a page more, and the one that is too much")
 }
 
 func TestFillStoresNothingOfAHalfAnswer(t *testing.T) {

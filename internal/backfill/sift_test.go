@@ -23,7 +23,7 @@ func TestSiftDoesNotAllocate(t *testing.T) {
 	run, chunk, candles := siftable(5_000)
 	var write ChunkWrite
 	var outcome Outcome
-	require.Zero(t, testing.AllocsPerRun(20, func() { sift(candles, run, chunk, &write, &outcome) }))
+	require.Zero(t, testing.AllocsPerRun(20, func() { sift(fetchResult{candles: candles}, run, chunk, &write, &outcome) }))
 	require.Len(t, write.Candles, len(candles))
 }
 
@@ -31,17 +31,17 @@ func BenchmarkSift(b *testing.B) {
 	run, chunk, candles := siftable(20_000)
 	disordered := slices.Clone(candles)
 	disordered[0], disordered[1] = disordered[1], disordered[0]
-	for name, fetched := range map[string][]candle.Candle{"ascending": candles, "disordered": disordered} {
+	for name, given := range map[string][]candle.Candle{"ascending": candles, "disordered": disordered} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			work := make([]candle.Candle, len(fetched))
+			work := make([]candle.Candle, len(given))
 			for b.Loop() {
-				copy(work, fetched)
+				copy(work, given)
 				var write ChunkWrite
 				var outcome Outcome
-				sift(work, run, chunk, &write, &outcome)
+				sift(fetchResult{candles: work}, run, chunk, &write, &outcome)
 			}
-			b.ReportMetric(float64(len(fetched))*float64(b.N)/b.Elapsed().Seconds(), "candles/s")
+			b.ReportMetric(float64(len(given))*float64(b.N)/b.Elapsed().Seconds(), "candles/s")
 		})
 	}
 }

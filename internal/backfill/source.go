@@ -14,12 +14,20 @@ type Page struct {
 	// Candles are as the source gave them, oldest first; they may hold duplicates and candles outside the asked range. They
 	// belong to the reader, who may change them.
 	Candles []candle.Candle
+	// Odd tells what is wrong with candles that have NaN or an infinity for a value; most pages have none.
+	Odd []Oddity
 	// APICalls is how many requests the page took, and Credits what they cost in the source's own units.
 	APICalls int64
 	Credits  int64
 	// At is when the service made the answer by its own clock; zero where it does not tell. A service whose clock is behind
 	// cannot know of candles that it takes to be open.
 	At time.Time
+}
+
+// Oddity tells what is wrong with a candle of an answer: which item and which field.
+type Oddity struct {
+	OpenTime int64
+	Text     string
 }
 
 // Cost is what requests take.

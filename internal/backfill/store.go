@@ -10,6 +10,8 @@ import (
 type Rejection struct {
 	Candle candle.Candle
 	Rule   candle.Rule
+	// Detail tells which item of the answer and which field was no number; mostly empty.
+	Detail string
 }
 
 // ChunkWrite is everything that a filled chunk leaves in the store.

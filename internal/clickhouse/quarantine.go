@@ -27,6 +27,7 @@ type rejectedRow struct {
 	VolumeUSD       float64   `ch:"volume_usd"`
 	Source          string    `ch:"source"`
 	ChunkID         string    `ch:"chunk_id"`
+	Detail          string    `ch:"detail"`
 }
 
 func (db *DB) insertRejected(ctx context.Context, writes []backfill.ChunkWrite) error {
@@ -56,6 +57,7 @@ func newRejectedRow(w backfill.ChunkWrite, r backfill.Rejection) rejectedRow {
 		VolumeUSD:       r.Candle.VolumeUSD,
 		Source:          sourceOf(w),
 		ChunkID:         string(w.Chunk.ID),
+		Detail:          r.Detail,
 	}
 }
 

@@ -40,6 +40,8 @@ type Rejection struct {
 	Rule       candle.Rule
 	Source     string
 	RejectedAt time.Time
+	// Detail tells which item and field was no number; empty where the rule and the values say it all.
+	Detail string
 }
 
 // candleParams name one candle.
@@ -81,7 +83,7 @@ func (db *DB) Rejections(ctx context.Context, token candle.Token, interval candl
 		r := Rejection{Candle: candle.Candle{OpenTime: openTime}}
 		c := &r.Candle
 		var rule string
-		err := rows.Scan(&r.RunID, &rule, &r.Source, &c.Open, &c.High, &c.Low, &c.Close, &c.Volume, &c.VolumeUSD, &r.RejectedAt)
+		err := rows.Scan(&r.RunID, &rule, &r.Source, &c.Open, &c.High, &c.Low, &c.Close, &c.Volume, &c.VolumeUSD, &r.RejectedAt, &r.Detail)
 		r.Rule = candle.Rule(rule)
 		rejections = append(rejections, r)
 		return err

@@ -142,7 +142,9 @@ type tokenAnswer struct {
 			Why    string `json:"why"`
 		} `json:"versions"`
 		Rejections []struct {
-			Rule string `json:"rule"`
+			Rule   string   `json:"rule"`
+			Open   *float64 `json:"open"`
+			Detail string   `json:"detail"`
 		} `json:"rejections"`
 	} `json:"candle"`
 }
@@ -220,9 +222,16 @@ func TestTokensWithoutCandles(t *testing.T) {
 	require.Contains(t, unknown.body, "No run has asked for base:0x0000000000000000000000000000000000000001 yet.")
 	corrupt := readJSON[tokenAnswer](t, w, "/api"+tokenPath(d.tokens[6])+"?at="+candle.FormatTime(d.corrupt))
 	require.Empty(t, corrupt.Candle.Versions)
-	require.Len(t, corrupt.Candle.Rejections, 1)
-	require.Equal(t, "INVALID_RANGE", corrupt.Candle.Rejections[0].Rule)
-	require.Contains(t, w.get(t, tokenPath(d.tokens[6])+"?at="+candle.FormatTime(d.corrupt)).body, "what runs rejected stands below")
+	require.Len(t, corrupt.Candle.Rejections, 2)
+	odd, broken := corrupt.Candle.Rejections[0], corrupt.Candle.Rejections[1]
+	if broken.Rule == "NOT_FINITE" {
+		odd, broken = broken, odd
+	}
+	require.Equal(t, "INVALID_RANGE", broken.Rule)
+	require.Equal(t, "NOT_FINITE", odd.Rule)
+	require.Nil(t, odd.Open, "JSON has no word for what is no number")
+	require.Equal(t, "item 0 of the answer: o is null", odd.Detail)
+	require.Contains(t, w.get(t, tokenPath(d.tokens[6])+"?at="+candle.FormatTime(d.corrupt)).body, "NOT_FINITE: item 0 of the answer: o is null")
 }
 
 type qualityAnswer struct {

@@ -106,6 +106,9 @@ func (d *desk) fetch(t testing.TB, w *world, market *simmarket.Market, i int, to
 			c.High = c.Low / 2
 			rejected = append(rejected, backfill.Rejection{Candle: c, Rule: candle.RuleInvalidRange})
 		}
+		odd := candles[0]
+		odd.Open = math.NaN()
+		rejected = append(rejected, backfill.Rejection{Candle: odd, Rule: candle.RuleNotFinite, Detail: "item 0 of the answer: o is null"})
 		candles, d.corrupt = candles[20:], candles[0].OpenTime
 	case i == 0 && day == 2:
 		candles = thin(r)

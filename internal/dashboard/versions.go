@@ -2,7 +2,9 @@ package dashboard
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,16 +43,31 @@ type shownVersion struct {
 
 // shownRejected is what one run got and did not store.
 type shownRejected struct {
-	RunID      uuid.UUID   `json:"run_id"`
-	Rule       candle.Rule `json:"rule"`
-	Source     string      `json:"source"`
-	RejectedAt time.Time   `json:"rejected_at"`
-	Open       float64     `json:"open"`
-	High       float64     `json:"high"`
-	Low        float64     `json:"low"`
-	Close      float64     `json:"close"`
-	Volume     float64     `json:"volume"`
+	RunID      uuid.UUID     `json:"run_id"`
+	Rule       candle.Rule   `json:"rule"`
+	Source     string        `json:"source"`
+	RejectedAt time.Time     `json:"rejected_at"`
+	Open       rejectedValue `json:"open"`
+	High       rejectedValue `json:"high"`
+	Low        rejectedValue `json:"low"`
+	Close      rejectedValue `json:"close"`
+	Volume     rejectedValue `json:"volume"`
+	Detail     string        `json:"detail,omitempty"`
 }
+
+// rejectedValue may be no number, which JSON has no word for but null.
+type rejectedValue float64
+
+// MarshalJSON implements json.Marshaler.
+func (v rejectedValue) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(v))
+}
+
+// String is what the page shows.
+func (v rejectedValue) String() string { return formatPrice(float64(v)) }
 
 func (d *Dashboard) versionsOf(ctx context.Context, token candle.Token, interval candle.Interval, open int64) (*candleVersions, error) {
 	shown := &candleVersions{OpenTime: open, Versions: []shownVersion{}, Rejections: []shownRejected{}}
@@ -70,7 +87,8 @@ func (d *Dashboard) versionsOf(ctx context.Context, token candle.Token, interval
 	for _, r := range rejections {
 		c := r.Candle
 		shown.Rejections = append(shown.Rejections, shownRejected{
-			RunID: r.RunID, Rule: r.Rule, Source: r.Source, RejectedAt: r.RejectedAt, Open: c.Open, High: c.High, Low: c.Low, Close: c.Close, Volume: c.Volume,
+			RunID: r.RunID, Rule: r.Rule, Source: r.Source, RejectedAt: r.RejectedAt, Detail: r.Detail,
+			Open: rejectedValue(c.Open), High: rejectedValue(c.High), Low: rejectedValue(c.Low), Close: rejectedValue(c.Close), Volume: rejectedValue(c.Volume),
 		})
 	}
 	return shown, err

@@ -97,6 +97,12 @@ func pad(found []candle.Candle, q question) []candle.Candle {
 
 // render writes the answer by hand: encoding/json would take most of a benchmark's time.
 func render(candles []candle.Candle, q question) []byte {
+	name := ""
+	for theirs, interval := range intervals {
+		if interval == q.interval {
+			name = theirs
+		}
+	}
 	body := make([]byte, 0, 64+192*len(candles))
 	body = append(body, `{"success":true,"data":{"is_scaled_ui_token":false,"items":[`...)
 	for i, c := range candles {
@@ -115,7 +121,7 @@ func render(candles []candle.Candle, q question) []byte {
 			body = appendNumber(body, field.value)
 		}
 		body = append(body, `,"type":"`...)
-		body = append(body, q.interval.String()...)
+		body = append(body, name...)
 		body = append(body, `","currency":"usd"}`...)
 	}
 	return append(body, `]}}`...)

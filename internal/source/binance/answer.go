@@ -45,7 +45,7 @@ const (
 func (s *Source) readFailure(status int, header http.Header, body []byte, retryAfter time.Duration) service.Failure {
 	var f failure
 	_ = json.Unmarshal(body, &f) // the firewall answers in HTML
-	result := service.Failure{Class: service.StatusClass(status), Message: f.String(), RetryAfter: retryAfter}
+	result := service.Failure{Class: service.StatusClass(status), Message: f.String(), RetryAfter: retryAfter, Foreign: f.String() == ""}
 	switch {
 	case status == http.StatusTeapot:
 		result.Class, result.RetryAfter = backfill.ClassRateLimited, s.ban(header, f.Message)
@@ -82,27 +82,51 @@ func (s *Source) ban(header http.Header, message string) time.Duration {
 	return shortestBan
 }
 
-// rowBytes is about what a candle takes in an answer; a wrong guess costs a copy.
-const rowBytes = 130
+const (
+	// rowBytes is about what a candle takes in an answer, and maxRow bounds the mean.
+	rowBytes = 130
+	maxRow   = 512
+)
 
-// decodePage refuses what is no whole answer, so that a cut or foreign body is never taken for an empty range (R8).
-func decodePage(body []byte, dollars bool) ([]candle.Candle, error) {
-	a := answer{dollars: dollars, candles: make([]candle.Candle, 0, min(len(body)/rowBytes, pageSize))}
+// question is what an answer has to be about. dollars: the volume in the quote asset is one in USD.
+type question struct {
+	interval candle.Interval
+	window   candle.Range
+	dollars  bool
+}
+
+// errOtherInterval: each row says when its candle closes.
+var errOtherInterval = errors.New("the candles close at other times than those of the interval that was asked for")
+
+// decodePage refuses what is no whole answer to the question, so that a cut or foreign body is never taken for an empty
+// range (R8).
+func decodePage(body []byte, about question) ([]candle.Candle, []backfill.Oddity, error) {
+	a := answer{about: about, rows: service.NewRows(min(about.window.Opens(about.interval), pageSize), len(body), rowBytes)}
 	readField := a.readField // one closure for all rows
 	err := service.Decode(body, func(d *jx.Decoder) error {
 		return d.Arr(func(d *jx.Decoder) error { return a.readRow(d, readField) })
 	})
 	switch {
 	case a.flaw != nil:
-		return nil, a.flaw
+		return nil, nil, a.flaw
 	case err != nil:
 		var f failure
 		if json.Unmarshal(body, &f) == nil && f.String() != "" {
-			return nil, fmt.Errorf("answer without candles: %s", service.Clean(f.String()))
+			return nil, nil, fmt.Errorf("answer without candles: %s", service.Clean(f.String()))
 		}
-		return nil, fmt.Errorf("answer is no list of candles (%d bytes)", len(bytes.TrimSpace(body)))
+		return nil, nil, fmt.Errorf("answer is no list of candles (%d bytes)", len(bytes.TrimSpace(body)))
 	}
-	return a.candles, nil
+	candles, odd, err := a.rows.Page(about.interval)
+	if err == nil {
+		err = service.InWindow(candles, about.window)
+	}
+	if err == nil && len(candles) > 0 && !a.fits {
+		err = errOtherInterval
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return candles, odd, nil
 }
 
 // fieldsRead is how many of a row's twelve fields are read: open time, open, high, low, close, volume, close time and
@@ -111,32 +135,42 @@ const fieldsRead = 8
 
 // answer is a list of rows that is being read.
 type answer struct {
-	dollars bool
-	candles []candle.Candle
-	flaw    error // what is wrong with a row
-	fields  [fieldsRead][]byte
-	seen    int // fields of the row
+	about question
+	rows  service.Rows
+	// fits: at least one candle closes when one of the interval does. The exchange has a few of early years that closed when
+	// it stopped trading.
+	fits   bool
+	flaw   error // why the answer is refused where the JSON is whole
+	fields [fieldsRead][]byte
+	seen   int // fields of the row
 }
 
-func (a *answer) readRow(d *jx.Decoder, readField func(*jx.Decoder) error) error {
+func (a *answer) readRow(d *jx.Decoder, readField func(*jx.Decoder) error) (err error) {
 	a.seen = 0
-	if !service.Null(d) {
-		if err := d.Arr(readField); err != nil {
-			return err
-		}
+	if d.Next() == jx.Array {
+		err = d.Arr(readField)
+	} else {
+		err = d.Skip()
 	}
-	index := len(a.candles)
-	if a.seen < fieldsRead {
-		a.flaw = fmt.Errorf("row %d of the answer has %d fields", index, a.seen)
-		return a.flaw
-	}
-	c, err := parseRow(a.fields[:], a.dollars)
 	if err != nil {
-		a.flaw = fmt.Errorf("row %d of the answer: %w", index, err)
-		return a.flaw
+		return err
 	}
-	a.candles = append(a.candles, c)
-	return nil
+	for i := a.seen; i < fieldsRead; i++ {
+		a.fields[i] = []byte("missing")
+	}
+	if err = a.addRow(); err != nil {
+		a.flaw = fmt.Errorf("item %d of the answer: %w", len(a.rows.Candles), err)
+	}
+	return a.flaw
+}
+
+func (a *answer) addRow() error {
+	c, odd, err := parseRow(a.fields[:], a.about.dollars)
+	if err != nil {
+		return a.rows.AddUntimed(err.Error())
+	}
+	a.fits = a.fits || closesAfter(a.fields[:], a.about.interval)
+	return a.rows.Add(c, odd)
 }
 
 func (a *answer) readField(d *jx.Decoder) error {
@@ -148,22 +182,40 @@ func (a *answer) readField(d *jx.Decoder) error {
 	return err
 }
 
-// parseRow reads a row of the API or of a file.
-func parseRow[T string | []byte](fields []T, dollars bool) (c candle.Candle, err error) {
+// parseRow reads a row of the API or of a file. odd names the first value that is no number, which is NaN then.
+func parseRow[T string | []byte](fields []T, dollars bool) (c candle.Candle, odd string, err error) {
 	if c.OpenTime, err = openTime(string(fields[0])); err != nil {
-		return candle.Candle{}, err
+		return candle.Candle{}, "", err
 	}
-	for i, value := range [...]*float64{&c.Open, &c.High, &c.Low, &c.Close, &c.Volume} {
-		if *value, err = strconv.ParseFloat(string(fields[1+i]), 64); err != nil {
-			return candle.Candle{}, errors.New("a price or volume is no number")
+	number := func(field int, name string) float64 {
+		value, err := strconv.ParseFloat(string(fields[field]), 64)
+		switch {
+		case err == nil && !math.IsNaN(value) && !math.IsInf(value, 0):
+			return value
+		case odd == "":
+			odd = name + " is " + service.Clean(string(fields[field]))
 		}
+		if errors.Is(err, strconv.ErrSyntax) {
+			return math.NaN()
+		}
+		return value
 	}
-	if quoteVolume, err := strconv.ParseFloat(string(fields[7]), 64); err != nil {
-		return candle.Candle{}, errors.New("the quote volume is no number")
-	} else if dollars {
+	c.Open, c.High, c.Low, c.Close = number(1, "open"), number(2, "high"), number(3, "low"), number(4, "close")
+	c.Volume = number(5, "volume")
+	if quoteVolume := number(7, "quote volume"); dollars {
 		c.VolumeUSD = quoteVolume
 	}
-	return c, nil
+	return c, odd, nil
+}
+
+// closesAfter reports whether a row's close time is that of a candle of the interval: its last moment, in the row's unit.
+func closesAfter[T string | []byte](fields []T, interval candle.Interval) bool {
+	open, err := strconv.ParseInt(string(fields[0]), 10, 64)
+	if err != nil {
+		return false
+	}
+	end, err := strconv.ParseInt(string(fields[6]), 10, 64)
+	return err == nil && end-open == interval.Seconds()*perSecond(open)-1
 }
 
 // openTime reads milliseconds, or the microseconds that files have from 2025 on, as Unix seconds.
@@ -172,14 +224,19 @@ func openTime(text string) (int64, error) {
 	if err != nil || t < 0 {
 		return 0, errors.New("the open time is no number")
 	}
-	perSecond := int64(1e3)
-	if t >= 1e14 { // in milliseconds that would be the year 5138
-		perSecond = 1e6
-	}
-	if t%perSecond != 0 || t/perSecond > math.MaxUint32 {
+	unit := perSecond(t)
+	if t%unit != 0 || t/unit > math.MaxUint32 {
 		return 0, fmt.Errorf("the open time %d is no whole second", t)
 	}
-	return t / perSecond, nil
+	return t / unit, nil
+}
+
+// perSecond is how many of a time's units make a second.
+func perSecond(t int64) int64 {
+	if t >= 1e14 { // in milliseconds that would be the year 5138
+		return 1e6
+	}
+	return 1e3
 }
 
 // dollarAssets are quote assets that stand for a US dollar.

@@ -150,10 +150,6 @@ func (s *Source) askAPI(ctx context.Context, token candle.Token, interval candle
 	return true
 }
 
-// errElsewhere: the service answers times that it does not understand with its newest candles, which prove nothing about
-// the window.
-var errElsewhere = errors.New("the answer has candles, and none of the window that was asked for")
-
 // page asks once.
 func (s *Source) page(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) (page backfill.Page, err error) {
 	query := url.Values{
@@ -161,18 +157,18 @@ func (s *Source) page(ctx context.Context, token candle.Token, interval candle.I
 		"startTime": {strconv.FormatInt(r.From*1000, 10)},
 		"endTime":   {strconv.FormatInt(r.To*1000-1, 10)}, // the service includes the candle that opens at endTime
 	}
-	answer, calls, err := s.client.Get(ctx, s.klines+"?"+query.Encode(), nil, pageWeight)
+	about := question{interval: interval, window: r, dollars: hasDollarQuote(token.Address)}
+	answer, calls, err := s.client.Get(ctx, service.Request{
+		Address: s.klines + "?" + query.Encode(), Weight: pageWeight, MaxBody: service.MaxBody(min(r.Opens(interval), pageSize), maxRow),
+	})
 	page.APICalls, page.Credits = calls, calls*pageWeight
 	if err != nil {
 		return page, err
 	}
 	s.watchWeight(ctx, answer.Header)
 	page.At = answer.At()
-	if page.Candles, err = decodePage(answer.Body, hasDollarQuote(token.Address)); err != nil {
+	if page.Candles, page.Odd, err = decodePage(answer.Body, about); err != nil {
 		return page, backfill.WithClass(backfill.ClassUnavailable, err)
-	}
-	if len(page.Candles) > 0 && !slices.ContainsFunc(page.Candles, func(c candle.Candle) bool { return r.Contains(c.OpenTime) }) {
-		return page, backfill.WithClass(backfill.ClassUnavailable, errElsewhere)
 	}
 	slices.SortStableFunc(page.Candles, byOpenTime)
 	return page, nil
@@ -199,7 +195,7 @@ func (s *Source) Cost(interval candle.Interval, r candle.Range) backfill.Cost {
 
 // Probe asks the API whether it is there, which costs a weight of 1.
 func (s *Source) Probe(ctx context.Context) error {
-	answer, _, err := s.client.Get(ctx, s.ping, nil, pingWeight)
+	answer, _, err := s.client.Get(ctx, service.Request{Address: s.ping, Weight: pingWeight})
 	if err != nil {
 		return err
 	}

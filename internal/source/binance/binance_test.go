@@ -1,12 +1,15 @@
 package binance
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -90,8 +93,31 @@ func TestConformance(t *testing.T) {
 		FewestCalls: sourcetest.Ascending(pageSize, candle.Interval1m),
 		Price:       func(*http.Request) int64 { return pageWeight },
 		BadToken:    sourcetest.Answer{Status: http.StatusBadRequest, Body: `{"code":-1121,"msg":"Invalid symbol."}`},
+		Foreign: map[string]func([]byte) []byte{
+			"another time":     func(body []byte) []byte { return shift(body, 30*86_400_000) },
+			"an earlier time":  func(body []byte) []byte { return shift(body, -30*86_400_000) },
+			"another interval": func(body []byte) []byte { return bytes.ReplaceAll(body, []byte(`9999,"`), []byte(`9998,"`)) },
+			"a repeated name":  func([]byte) []byte { return []byte(`{"code":0,"code":-1000,"msg":"later"}`) },
+		},
+		Odd: func(body []byte, item int) []byte {
+			rows := bytes.SplitAfter(body, []byte("["))
+			values := bytes.SplitN(rows[item+2], []byte(","), 3)
+			values[1] = []byte("null")
+			rows[item+2] = bytes.Join(values, []byte(","))
+			return bytes.Join(rows, nil)
+		},
 		Chains:      []candle.Chain{candle.BinanceSpot},
 		NoIntervals: []candle.Interval{candle.Interval15s},
+	})
+}
+
+var rowTime = regexp.MustCompile(`\[\d+`)
+
+// shift moves the open times of all candles.
+func shift(body []byte, milliseconds int64) []byte {
+	return rowTime.ReplaceAllFunc(body, func(begin []byte) []byte {
+		open, _ := strconv.ParseInt(string(begin[1:]), 10, 64)
+		return strconv.AppendInt([]byte("["), open+milliseconds, 10)
 	})
 }
 
@@ -131,13 +157,15 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 		"error with 200":       {200, "", `{"code":-1000,"msg":"later"}`, backfill.ClassUnavailable, 0, "later"},
 		"another object":       {200, "", `{}`, backfill.ClassUnavailable, 0, "no list"},
 		"null":                 {200, "", `null`, backfill.ClassUnavailable, 0, "no list"},
-		"numbers":              {200, "", `[1,2]`, backfill.ClassUnavailable, 0, "no list"},
-		"a short row":          {200, "", `[[1704067200000,"1","1"]]`, backfill.ClassUnavailable, 0, "3 fields"},
-		"a null row":           {200, "", `[null]`, backfill.ClassUnavailable, 0, "0 fields"},
-		"a price in words":     {200, "", `[[` + strings.Replace(row, `"1"`, `"one"`, 1) + `]]`, backfill.ClassUnavailable, 0, "no number"},
-		"no price":             {200, "", `[[` + strings.Replace(row, `"1"`, `null`, 1) + `]]`, backfill.ClassUnavailable, 0, "no number"},
+		"numbers":              {200, "", `[1,2]`, backfill.ClassUnavailable, 0, "item 0 of the answer"},
+		"a null row":           {200, "", `[null]`, backfill.ClassUnavailable, 0, "item 0 of the answer: the open time is no number"},
 		"half a second":        {200, "", `[[` + strings.Replace(row, `00000,`, `00500,`, 1) + `]]`, backfill.ClassUnavailable, 0, "whole second"},
+		"conflict in HTML":     {409, "", html, backfill.ClassUnavailable, 0, "409"},
+		"legal in HTML":        {451, "", html, backfill.ClassUnavailable, 0, "451"},
+		"not there, in HTML":   {404, "", html, backfill.ClassUnavailable, 0, "404"},
+		"not there":            {404, "", `{"code":-1121,"msg":"Invalid symbol."}`, backfill.ClassPermanent, 0, "404"},
 		"the newest instead":   {200, "", `[[` + row + `]]`, backfill.ClassUnavailable, 0, "none of the window"},
+		"another interval":     {200, "", `[[60000,"1","1","1","1","1",359999,"1",1,"1","1","0"]]`, backfill.ClassUnavailable, 0, "close at other times"},
 		"cut":                  {200, "", `[[` + row + `],[17040`, backfill.ClassUnavailable, 0, "no list"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -232,7 +260,7 @@ func TestVolumeInDollarsOnlyWhereTheQuoteIsADollar(t *testing.T) {
 	}
 	body := []byte(`[[1704067200000,"1","4","0.5","2","3",1704067259999,"6",1,"1","1","0"]]`)
 	for _, dollars := range []bool{true, false} {
-		candles, err := decodePage(body, dollars)
+		candles, _, err := decodePage(body, question{candle.Interval1m, candle.Range{To: 1 << 32}, dollars})
 		require.NoError(t, err)
 		want := candle.Candle{OpenTime: 1_704_067_200, Open: 1, High: 4, Low: 0.5, Close: 2, Volume: 3}
 		if dollars {
@@ -253,13 +281,39 @@ func TestNewNamesTheBadURL(t *testing.T) {
 	require.ErrorContains(t, err, "BINANCE_DUMP_URL")
 }
 
+// always is a question that every candle of a minute is about.
+var always = question{candle.Interval1m, candle.Range{To: 1 << 32}, true}
+
+// One row that cannot be read costs that candle, not the page.
+func TestOddRowsAreToldApart(t *testing.T) {
+	t.Parallel()
+	row := func(minute int) string {
+		return fmt.Sprintf(`[%d,"1","1","1","1","1",%d,"1",1,"1","1","0"]`, minute*60_000, minute*60_000+59_999)
+	}
+	for odd, text := range map[string]string{
+		strings.Replace(row(2), `"1"`, `null`, 1):   "open is null",
+		strings.Replace(row(2), `"1"`, `"one"`, 1):  "open is one",
+		strings.Replace(row(2), `"1"`, `"NaN"`, 1):  "open is NaN",
+		strings.Replace(row(2), `"1"`, `1e999`, 1):  "open is 1e999",
+		`[120000,"1","1","1"]`:                      "close is missing",
+		`null`:                                      "the open time is no number",
+		strings.Replace(row(2), `120000`, `"x"`, 1): "the open time is no number",
+	} {
+		candles, oddities, err := decodePage([]byte("["+row(1)+","+odd+","+row(3)+"]"), always)
+		require.NoError(t, err, odd)
+		require.Equal(t, []backfill.Oddity{{OpenTime: 120, Text: "item 1 of the answer: " + text}}, oddities)
+		require.Equal(t, candle.RuleNotFinite, candle.Check(candles[1], candle.Interval1m, candle.Lenient, 1_000), odd)
+		require.Equal(t, candle.RuleNone, candle.Check(candles[2], candle.Interval1m, candle.Lenient, 1_000), odd)
+	}
+}
+
 func FuzzDecodePage(f *testing.F) {
 	f.Add([]byte(`[[1704067200000,"1","4","0.5","2","3",1704067259999,"6",1,"1","1","0"]]`))
 	f.Add([]byte(`[[1735689600000000,"1","4","0.5","2","3",1735689659999999,"6",1,"1","1","0"]]`))
 	f.Add([]byte(`{"code":-1121,"msg":"Invalid symbol."}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		candles, err := decodePage(body, true)
+		candles, _, err := decodePage(body, always)
 		if err != nil {
 			require.Nil(t, candles, "candles beside an error")
 			return
@@ -281,7 +335,7 @@ func BenchmarkDecodePage(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		candles, err := decodePage(body, true)
+		candles, _, err := decodePage(body, always)
 		if err != nil || len(candles) != pageSize {
 			b.Fatal(len(candles), err)
 		}

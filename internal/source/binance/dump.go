@@ -27,8 +27,10 @@ const (
 	dumpRequests = 2
 	// maxDumpCandles bounds the memory of a dump. It lets a month of 1m and a day of 1s in, and keeps a month of 1s out.
 	maxDumpCandles = 100_000
-	// maxRow bounds the mean length of a row in bytes; one has about 130.
-	maxRow = 256
+	// maxFileRow bounds the mean length of a row in bytes; one has about 130.
+	maxFileRow = 256
+	// maxZipped bounds what a row takes in the zip; one takes about 45.
+	maxZipped = 100
 	// dumpsPerSecond is polite; the files do not count against the API's limit.
 	dumpsPerSecond = 10
 	// dumpsPause is how long the files are left alone when their server does not answer.
@@ -111,11 +113,11 @@ var errNoDump = errors.New("no dump")
 func (d *dumps) load(ctx context.Context, symbol string, interval candle.Interval, file dump) (candles []candle.Candle, calls int64, err error) {
 	name := symbol + "-" + interval.String() + "-" + file.stamp
 	address := d.base.JoinPath("data/spot", file.folder, "klines", symbol, interval.String(), name+".zip").String()
-	checksum, calls, err := d.client.Get(ctx, address+".CHECKSUM", nil, 1)
+	checksum, calls, err := d.client.Get(ctx, service.Request{Address: address + ".CHECKSUM", Weight: 1})
 	if err != nil {
 		return nil, calls, d.refuse(ctx, name, calls, err)
 	}
-	zipped, more, err := d.client.Get(ctx, address, nil, 1)
+	zipped, more, err := d.client.Get(ctx, service.Request{Address: address, Weight: 1, MaxBody: service.MaxBody(file.period.Opens(interval), maxZipped)})
 	calls += more
 	if err != nil {
 		return nil, calls, d.refuse(ctx, name, calls, err)
@@ -123,7 +125,7 @@ func (d *dumps) load(ctx context.Context, symbol string, interval candle.Interva
 	if err := verify(checksum.Body, zipped.Body, name+".zip"); err != nil {
 		return nil, calls, d.refuse(ctx, name, calls, err)
 	}
-	if candles, err = unpack(zipped.Body, name+".csv", file.period, interval, hasDollarQuote(symbol)); err != nil {
+	if candles, err = unpack(zipped.Body, name+".csv", question{interval, file.period, hasDollarQuote(symbol)}); err != nil {
 		return nil, calls, d.refuse(ctx, name, calls, err)
 	}
 	return candles, calls, nil
@@ -159,7 +161,7 @@ func verify(checksum, body []byte, name string) error {
 }
 
 // unpack returns the candles of a period, oldest first. What is not wholly of that period, or empty, proves nothing (R8).
-func unpack(zipped []byte, name string, period candle.Range, interval candle.Interval, dollars bool) ([]candle.Candle, error) {
+func unpack(zipped []byte, name string, about question) ([]candle.Candle, error) {
 	archive, err := zip.NewReader(bytes.NewReader(zipped), int64(len(zipped)))
 	if err != nil {
 		return nil, fmt.Errorf("open the zip: %w", err)
@@ -169,7 +171,7 @@ func unpack(zipped []byte, name string, period candle.Range, interval candle.Int
 		return nil, fmt.Errorf("open the file in the zip: %w", err)
 	}
 	defer file.Close()
-	candles, err := readRows(file, period.Opens(interval), dollars)
+	candles, err := readRows(file, about)
 	if err != nil {
 		return nil, err
 	}
@@ -177,24 +179,28 @@ func unpack(zipped []byte, name string, period candle.Range, interval candle.Int
 		return nil, errors.New("the file is empty")
 	}
 	slices.SortStableFunc(candles, byOpenTime)
-	if first, last := candles[0].OpenTime, candles[len(candles)-1].OpenTime; !period.Contains(first) || !period.Contains(last) {
+	if first, last := candles[0].OpenTime, candles[len(candles)-1].OpenTime; !about.window.Contains(first) || !about.window.Contains(last) {
 		return nil, errors.New("the file has candles of another time")
 	}
 	return candles, nil
 }
 
-// readRows reads at most so many candles. A header is possible: files of other markets have one.
-func readRows(file io.Reader, most int64, dollars bool) ([]candle.Candle, error) {
-	bounded := &io.LimitedReader{R: file, N: (most + 1) * maxRow}
+// readRows reads at most as many candles as the period has. A header is possible: files of other markets have one.
+func readRows(file io.Reader, about question) ([]candle.Candle, error) {
+	most := about.window.Opens(about.interval)
+	bounded := &io.LimitedReader{R: file, N: (most + 1) * maxFileRow}
 	rows := csv.NewReader(bounded)
 	rows.FieldsPerRecord = 12
 	rows.ReuseRecord = true
 	candles := make([]candle.Candle, 0, most)
+	fits := false
 	for line := 1; ; line++ {
 		row, err := rows.Read()
 		switch {
 		case bounded.N == 0 || int64(len(candles)) > most:
 			return nil, errors.New("the file is longer than its period")
+		case errors.Is(err, io.EOF) && len(candles) > 0 && !fits:
+			return nil, errOtherInterval
 		case errors.Is(err, io.EOF):
 			return candles, nil
 		case err != nil:
@@ -202,10 +208,14 @@ func readRows(file io.Reader, most int64, dollars bool) ([]candle.Candle, error)
 		case line == 1 && strings.EqualFold(row[0], "open_time"):
 			continue
 		}
-		c, err := parseRow(row, dollars)
+		c, odd, err := parseRow(row, about.dollars)
+		if err == nil && odd != "" {
+			err = errors.New(odd) // the API tells each candle apart
+		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
+		fits = fits || closesAfter(row, about.interval)
 		candles = append(candles, c)
 	}
 }

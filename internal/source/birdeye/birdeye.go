@@ -27,6 +27,8 @@ const (
 	pageSize = 5_000
 	// settleDelay is how long after its close a candle is taken to be final (inferred; the vendor names none).
 	settleDelay = time.Minute
+	// maxItem bounds the mean length of an item in bytes; one has about 200, and up to twice that with scaled amounts.
+	maxItem = 1024
 )
 
 // Config configures a Source.
@@ -107,13 +109,14 @@ func (s *Source) Candles(ctx context.Context, token candle.Token, interval candl
 // page asks once.
 func (s *Source) page(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) (page backfill.Page, err error) {
 	address, header := s.question(token, interval, r)
-	answer, calls, err := s.client.Get(ctx, address, header, 1)
+	asked := min(r.Opens(interval), pageSize)
+	answer, calls, err := s.client.Get(ctx, service.Request{Address: address, Header: header, Weight: 1, MaxBody: service.MaxBody(asked, maxItem)})
 	page.APICalls, page.Credits = calls, min(calls, 1)*credits(r.Opens(interval))
 	if err != nil {
 		return page, err
 	}
 	page.At = answer.At()
-	if page.Candles, err = decodePage(answer.Body); err != nil {
+	if page.Candles, page.Odd, err = decodePage(answer.Body, question{token, interval, r}); err != nil {
 		return page, backfill.WithClass(backfill.ClassUnavailable, err)
 	}
 	slices.SortStableFunc(page.Candles, func(a, b candle.Candle) int { return int(a.OpenTime - b.OpenTime) })

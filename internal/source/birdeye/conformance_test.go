@@ -1,8 +1,10 @@
 package birdeye
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -30,8 +32,38 @@ func TestConformance(t *testing.T) {
 		FewestCalls: sourcetest.Ascending(pageSize, candle.Interval1m),
 		Price:       price,
 		BadToken:    sourcetest.Answer{Status: http.StatusNotFound, Body: `{"success":false,"message":"Not found"}`},
-		Chains:      supportedChains,
-		Secrets:     []string{testKey},
+		Foreign: map[string]func([]byte) []byte{
+			"another time":     func(body []byte) []byte { return shift(body, 30*86_400) },
+			"an earlier time":  func(body []byte) []byte { return shift(body, -30*86_400) },
+			"another token":    insert(`"address":"EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v",`),
+			"another interval": func(body []byte) []byte { return bytes.ReplaceAll(body, []byte(`"type":"1m"`), []byte(`"type":"5m"`)) },
+			"another currency": func(body []byte) []byte { return bytes.ReplaceAll(body, []byte(`"usd"`), []byte(`"native"`)) },
+			"a repeated name":  func(body []byte) []byte { return append(bytes.TrimSuffix(body, []byte("}}")), `,"items":[]}}`...) },
+			"a repeated price": insert(`"o":1,`),
+		},
+		Odd: func(body []byte, item int) []byte {
+			items := bytes.Split(body, []byte(`"o":`))
+			_, behind, _ := bytes.Cut(items[item+1], []byte(","))
+			items[item+1] = append([]byte("null,"), behind...)
+			return bytes.Join(items, []byte(`"o":`))
+		},
+		Chains:  supportedChains,
+		Secrets: []string{testKey},
+	})
+}
+
+// insert puts a field into the first item.
+func insert(field string) func([]byte) []byte {
+	return func(body []byte) []byte { return bytes.Replace(body, []byte(`"o":`), []byte(field+`"o":`), 1) }
+}
+
+var timeField = regexp.MustCompile(`"unix_time":\d+`)
+
+// shift moves all candles.
+func shift(body []byte, seconds int64) []byte {
+	return timeField.ReplaceAllFunc(body, func(field []byte) []byte {
+		open, _ := strconv.ParseInt(string(field[len(`"unix_time":`):]), 10, 64)
+		return strconv.AppendInt([]byte(`"unix_time":`), open+seconds, 10)
 	})
 }
 

@@ -2,11 +2,15 @@ package geckoterminal
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -50,25 +54,23 @@ func failureMessage(body []byte) string {
 	return f.message()
 }
 
-// readFailure is service.Config.Failure. Where a chunk would fail for good, only the service's own words count: a firewall
-// or a proxy that answers in its place (403 or 404 in HTML) knows nothing about the question. There is no key to reject.
+// readFailure is service.Config.Failure. There is no key to reject.
 func readFailure(status int, _ http.Header, body []byte, retryAfter time.Duration) service.Failure {
 	f := service.Failure{Class: service.StatusClass(status), Message: failureMessage(body), RetryAfter: retryAfter}
 	if f.Class == backfill.ClassKeyRejected {
 		f.Class = backfill.ClassPermanent
 	}
-	if f.Class == backfill.ClassPermanent && f.Message == "" {
-		f.Class = backfill.ClassUnavailable
-	}
+	f.Foreign = f.Message == ""
 	return f
 }
 
 // decode refuses what is no whole JSON, so that a cut or foreign body is never taken for an empty answer (R8).
 func decode(body []byte, answer any) error {
-	if err := json.Unmarshal(body, answer); err != nil {
+	err := service.Unmarshal(body, answer)
+	if err != nil && !errors.Is(err, service.ErrRepeated) {
 		return noJSON(body)
 	}
-	return nil
+	return err
 }
 
 func noJSON(body []byte) error {
@@ -87,47 +89,93 @@ func without(what string, body []byte) error {
 //
 // With currency=usd the service gives the volume in USD only. Volume in base units is that over the close, and 0 where the
 // close is 0: an estimate, because the candle's trades had other prices, too.
-func decodeCandles(body []byte) ([]candle.Candle, error) {
-	var a candleList
+func decodeCandles(body []byte, about question) ([]candle.Candle, []backfill.Oddity, error) {
+	a := candleList{about: about}
 	err := service.Decode(body, a.readAnswer)
 	switch {
 	case a.flaw != nil:
-		return nil, a.flaw
+		return nil, nil, a.flaw
 	case err != nil:
-		return nil, noJSON(body)
+		return nil, nil, noJSON(body)
 	case !a.listed:
-		return nil, without("ohlcv_list", body)
+		return nil, nil, without("ohlcv_list", body)
 	}
-	return a.candles, nil
+	if err := about.isOf(a.tokens); err != nil {
+		return nil, nil, err
+	}
+	return a.rows.Page(about.interval)
+}
+
+// question is what an answer has to be about.
+type question struct {
+	token    candle.Token
+	interval candle.Interval
+}
+
+// isOf refuses the candles of a pool whose tokens are others. An answer that does not name both is taken as it is.
+func (q question) isOf(tokens []string) error {
+	if len(tokens) < 2 || slices.ContainsFunc(tokens, func(address string) bool { return isAddressOf(address, q.token) }) {
+		return nil
+	}
+	return fmt.Errorf("the answer is of another pool, of the tokens %s", service.Clean(strings.Join(tokens, " and ")))
 }
 
 // candleList is data.attributes.ohlcv_list of an answer.
 type candleList struct {
-	listed  bool
-	candles []candle.Candle
-	flaw    error // what is wrong with a row
-	values  [6]jx.Num
-	seen    int // values of the row
+	about  question
+	listed bool
+	rows   service.Rows
+	// tokens are those of the pool, as meta names them.
+	tokens []string
+	flaw   error     // why the answer is refused where the JSON is whole
+	values [6][]byte // of the row
+	seen   int       // values of the row
 }
 
+// rowBytes is about what a candle takes in an answer.
+const rowBytes = 90
+
 func (a *candleList) readAnswer(d *jx.Decoder) error {
-	return within(d, "data", func(d *jx.Decoder) error {
-		return within(d, "attributes", func(d *jx.Decoder) error {
-			return within(d, "ohlcv_list", a.readList)
-		})
+	return a.fields(d, map[string]func(*jx.Decoder) error{
+		"data": func(d *jx.Decoder) error {
+			return a.fields(d, map[string]func(*jx.Decoder) error{"attributes": func(d *jx.Decoder) error {
+				return a.fields(d, map[string]func(*jx.Decoder) error{"ohlcv_list": a.readList})
+			}})
+		},
+		"meta": func(d *jx.Decoder) error {
+			return a.fields(d, map[string]func(*jx.Decoder) error{"base": a.readToken, "quote": a.readToken})
+		},
 	})
 }
 
-// within reads one field of an object. A null has no fields.
-func within(d *jx.Decoder, field string, read func(*jx.Decoder) error) error {
+func (a *candleList) readToken(d *jx.Decoder) error {
+	return a.fields(d, map[string]func(*jx.Decoder) error{"address": func(d *jx.Decoder) error {
+		if service.Null(d) {
+			return nil
+		}
+		address, err := d.Str()
+		a.tokens = append(a.tokens, address)
+		return err
+	}})
+}
+
+// fields reads some fields of an object, each once. A null has no fields.
+func (a *candleList) fields(d *jx.Decoder, read map[string]func(*jx.Decoder) error) error {
 	if service.Null(d) {
 		return nil
 	}
 	return d.ObjBytes(func(d *jx.Decoder, key []byte) error {
-		if string(key) != field {
+		name := string(key)
+		next, known := read[name]
+		switch {
+		case !known:
 			return d.Skip()
+		case next == nil:
+			a.flaw = service.ErrRepeated
+			return a.flaw
 		}
-		return read(d)
+		read[name] = nil
+		return next(d)
 	})
 }
 
@@ -135,58 +183,65 @@ func (a *candleList) readList(d *jx.Decoder) error {
 	if service.Null(d) {
 		return nil
 	}
-	a.listed, a.candles = true, make([]candle.Candle, 0, pageSize)
+	a.listed, a.rows = true, service.NewRows(pageSize, pageSize*rowBytes, rowBytes)
 	readValue := a.readValue // one closure for all rows
 	return d.Arr(func(d *jx.Decoder) error {
 		a.seen = 0
-		if !service.Null(d) {
+		if d.Next() == jx.Array {
 			if err := d.Arr(readValue); err != nil {
 				return err
 			}
+		} else if err := d.Skip(); err != nil {
+			return err
 		}
-		c, err := a.row()
-		if err != nil {
-			a.flaw = fmt.Errorf("row %d of the answer: %w", len(a.candles), err)
+		if err := a.addRow(); err != nil {
+			a.flaw = fmt.Errorf("item %d of the answer: %w", len(a.rows.Candles), err)
 			return a.flaw
 		}
-		a.candles = append(a.candles, c)
 		return nil
 	})
 }
 
 func (a *candleList) readValue(d *jx.Decoder) error {
-	if d.Next() == jx.Null {
-		if a.seen < len(a.values) {
-			a.values[a.seen] = nil
-		}
-		a.seen++
-		return d.Null()
-	}
-	number, err := d.Num()
+	raw, err := d.Raw()
 	if a.seen < len(a.values) {
-		a.values[a.seen] = bytes.Trim(number, `"`)
+		a.values[a.seen] = bytes.Trim(raw, `"`)
 	}
 	a.seen++
 	return err
 }
 
-// row reads [time, open, high, low, close, volume in USD].
-func (a *candleList) row() (c candle.Candle, err error) {
-	if a.seen != len(a.values) {
-		return c, fmt.Errorf("%d values instead of %d", a.seen, len(a.values))
+var valueNames = [...]string{"time", "open", "high", "low", "close", "volume"}
+
+// addRow reads [time, open, high, low, close, volume in USD].
+func (a *candleList) addRow() error {
+	values := a.values[:min(a.seen, len(a.values))]
+	if len(values) == 0 {
+		return a.rows.AddUntimed("it has no values")
 	}
-	if c.OpenTime, err = strconv.ParseInt(string(a.values[0]), 10, 64); err != nil || c.OpenTime < 0 || c.OpenTime > math.MaxUint32 {
-		return candle.Candle{}, fmt.Errorf("the time %q", service.Clean(string(a.values[0])))
+	c := candle.Candle{}
+	t, err := strconv.ParseInt(string(values[0]), 10, 64)
+	if err != nil || t < 0 || t > math.MaxUint32 {
+		return a.rows.AddUntimed(fmt.Sprintf("it has the time %q", service.Clean(string(values[0]))))
 	}
+	c.OpenTime = t
+	odd := ""
 	for i, value := range [...]*float64{&c.Open, &c.High, &c.Low, &c.Close, &c.VolumeUSD} {
-		if *value, err = strconv.ParseFloat(string(a.values[1+i]), 64); err != nil {
-			return candle.Candle{}, fmt.Errorf("the value %q", service.Clean(string(a.values[1+i])))
+		text := "missing"
+		if i+1 < len(values) {
+			text = string(values[i+1])
+		}
+		if *value, err = strconv.ParseFloat(text, 64); err != nil {
+			if !errors.Is(err, strconv.ErrRange) {
+				*value = math.NaN()
+			}
+			odd = cmp.Or(odd, fmt.Sprintf("%s is %s", valueNames[i+1], service.Clean(text)))
 		}
 	}
 	if c.Close > 0 {
 		c.Volume = c.VolumeUSD / c.Close
 	}
-	return c, nil
+	return a.rows.Add(c, odd)
 }
 
 // checkNetworks refuses what is no list of networks.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"testing"
@@ -36,11 +37,37 @@ func TestConformance(t *testing.T) {
 				Seen:        seen,
 				FewestCalls: fewestCalls(inclusive),
 				BadToken:    sourcetest.Answer{Status: http.StatusNotFound, Body: notFound},
+				Foreign: map[string]func([]byte) []byte{
+					"another time": func(body []byte) []byte { return shift(body, 30*86_400) },
+					"another pool": func(body []byte) []byte {
+						return append(bytes.TrimSuffix(body, []byte("}")), `,"meta":{"base":{"address":"X"},"quote":{"address":"Y"}}}`...)
+					},
+					"a repeated name": func(body []byte) []byte {
+						return append(bytes.TrimSuffix(body, []byte("}}}")), `,"ohlcv_list":[]}}}`...)
+					},
+				},
+				Odd: func(body []byte, item int) []byte {
+					rows := bytes.SplitAfter(body, []byte("["))
+					values := bytes.SplitN(rows[item+2], []byte(","), 3)
+					values[1] = []byte("null")
+					rows[item+2] = bytes.Join(values, []byte(","))
+					return bytes.Join(rows, nil)
+				},
 				Chains:      slices.Collect(maps.Keys(networks)),
 				NoIntervals: []candle.Interval{candle.Interval1s, candle.Interval15s},
 			})
 		})
 	}
+}
+
+var rowTime = regexp.MustCompile(`\[\d+`)
+
+// shift moves all candles.
+func shift(body []byte, seconds int64) []byte {
+	return rowTime.ReplaceAllFunc(body, func(begin []byte) []byte {
+		open, _ := strconv.ParseInt(string(begin[1:]), 10, 64)
+		return strconv.AppendInt([]byte("["), open+seconds, 10)
+	})
 }
 
 const notFound = `{"errors":[{"status":"404","title":"Not Found"}]}`

@@ -34,6 +34,9 @@ const (
 	retention = 180 * 24 * time.Hour
 	// accept pins the version of the API whose shapes are decoded here.
 	accept = "application/json;version=20230302"
+	// maxRow bounds the mean length of a candle in bytes, which has about 90; maxList the lists of pools and of networks.
+	maxRow  = 512
+	maxList = 1 << 20
 )
 
 // Config configures a Source.
@@ -132,8 +135,11 @@ func (s *Source) Candles(ctx context.Context, token candle.Token, interval candl
 			return
 		}
 		w := walk{from: r.From, before: r.To, listed: interval.Truncate(pool.created), kept: s.now().Add(-retention).Unix()}
-		for !w.complete() {
-			page, err := s.page(ctx, token.Chain, pool, interval, &w)
+		for left := pagesFor(r.Opens(interval)); !w.complete(); left-- {
+			page, err := s.page(ctx, token, pool, interval, &w)
+			if err == nil && left == 0 {
+				err = backfill.WithClass(backfill.ClassUnavailable, errEndless)
+			}
 			page.APICalls += calls
 			calls = 0
 			if !yield(page, err) || err != nil {
@@ -144,19 +150,20 @@ func (s *Source) Candles(ctx context.Context, token candle.Token, interval candl
 }
 
 // page asks once and goes one step back.
-func (s *Source) page(ctx context.Context, chain candle.Chain, p pool, interval candle.Interval, w *walk) (page backfill.Page, err error) {
+func (s *Source) page(ctx context.Context, token candle.Token, p pool, interval candle.Interval, w *walk) (page backfill.Page, err error) {
 	frame := timeframes[interval]
-	address := s.base.JoinPath("networks", networks[chain], "pools", p.address, "ohlcv", frame.name)
+	address := s.base.JoinPath("networks", networks[token.Chain], "pools", p.address, "ohlcv", frame.name)
 	address.RawQuery = url.Values{
 		"aggregate": {frame.aggregate}, "before_timestamp": {strconv.FormatInt(w.before, 10)},
 		"limit": {strconv.Itoa(pageSize)}, "currency": {"usd"}, "token": {p.side},
 	}.Encode()
-	answer, calls, err := s.get(ctx, address)
+	answer, calls, err := s.get(ctx, address, service.MaxBody(pageSize, maxRow))
 	page.APICalls, page.At = calls, answer.At()
 	if err != nil {
 		return page, err
 	}
-	candles, err := decodeCandles(answer.Body)
+	var candles []candle.Candle
+	candles, page.Odd, err = decodeCandles(answer.Body, question{token, interval})
 	if err != nil {
 		return page, backfill.WithClass(backfill.ClassUnavailable, err)
 	}
@@ -168,13 +175,13 @@ func (s *Source) page(ctx context.Context, chain candle.Chain, p pool, interval 
 func (s *Source) Probe(ctx context.Context) error {
 	address := s.base.JoinPath("networks")
 	address.RawQuery = "page=1"
-	answer, _, err := s.get(ctx, address)
+	answer, _, err := s.get(ctx, address, maxList)
 	if err != nil {
 		return err
 	}
 	return backfill.WithClass(backfill.ClassUnavailable, checkNetworks(answer.Body))
 }
 
-func (s *Source) get(ctx context.Context, address *url.URL) (answer service.Answer, calls int64, err error) {
-	return s.client.Get(ctx, address.String(), http.Header{"Accept": {accept}}, 1)
+func (s *Source) get(ctx context.Context, address *url.URL, most int64) (answer service.Answer, calls int64, err error) {
+	return s.client.Get(ctx, service.Request{Address: address.String(), Header: http.Header{"Accept": {accept}}, Weight: 1, MaxBody: most})
 }

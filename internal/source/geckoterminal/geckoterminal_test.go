@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +87,38 @@ func rows(rows ...string) string {
 	return `{"data":{"attributes":{"ohlcv_list":[` + strings.Join(rows, ",") + `]}}}`
 }
 
+func withMeta(base, quote string) string {
+	return strings.TrimSuffix(rows("[60,1,1,1,1,1]"), "}") + fmt.Sprintf(`,"meta":{"base":{"address":%q},"quote":{"address":%q}}}`, base, quote)
+}
+
+// One row that cannot be read costs that candle, not the page.
+func TestOddRowsAreToldApart(t *testing.T) {
+	t.Parallel()
+	for odd, text := range map[string]string{
+		"[120,1,null,1,1,1]":   "high is null",
+		`[120,"one",1,1,1,1]`:  "open is one",
+		"[120,1,1,1e999,1,1]":  "low is 1e999",
+		"[120,1,1,1]":          "close is missing",
+		"[120,1,1,1,1,[]]":     "volume is []",
+		"null":                 "it has no values",
+		"[null,1,1,1,1,1]":     `it has the time "null"`,
+		"[120000000000,1,1,1]": `it has the time "120000000000"`,
+	} {
+		candles, oddities, err := decodeCandles([]byte(rows("[180,1,1,1,1,1]", odd, "[60,1,1,1,1,1]")), about)
+		require.NoError(t, err, odd)
+		require.Equal(t, []backfill.Oddity{{OpenTime: 120, Text: "item 1 of the answer: " + text}}, oddities)
+		require.Equal(t, candle.RuleNotFinite, candle.Check(candles[1], candle.Interval1m, candle.Lenient, 1_000), odd)
+		require.Equal(t, candle.RuleNone, candle.Check(candles[2], candle.Interval1m, candle.Lenient, 1_000), odd)
+	}
+	for _, good := range []string{withMeta(token.Address, "X"), withMeta("X", token.Address), rows(`[60,"1","1","1","1","1"]`)} {
+		_, odd, err := decodeCandles([]byte(good), about)
+		require.NoError(t, err)
+		require.Empty(t, odd)
+	}
+}
+
+var about = question{token, candle.Interval1m}
+
 func TestErrorsCarryTheirClass(t *testing.T) {
 	t.Parallel()
 	const (
@@ -116,11 +150,12 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 		"cut JSON":              {200, "", rows(oneCandle)[:50], backfill.ClassUnavailable, 0, "no whole JSON"},
 		"no list":               {200, "", `{"data":{"attributes":{}}}`, backfill.ClassUnavailable, 0, "without ohlcv_list"},
 		"null for a list":       {200, "", `{"data":{"attributes":{"ohlcv_list":null}}}`, backfill.ClassUnavailable, 0, "without ohlcv_list"},
-		"a short row":           {200, "", rows(oneCandle, "[0,1,1,1,1]"), backfill.ClassUnavailable, 0, "row 1 of the answer: 5 values"},
-		"null for a row":        {200, "", rows(oneCandle, "null"), backfill.ClassUnavailable, 0, "row 1 of the answer: 0 values"},
-		"null for a price":      {200, "", rows("[60,1,null,1,1,1]"), backfill.ClassUnavailable, 0, "row 0 of the answer: the value"},
-		"a huge price":          {200, "", rows("[60,1,1e999,1,1,1]"), backfill.ClassUnavailable, 0, `the value "1e999"`},
-		"a word for a price":    {200, "", rows(`[60,1,"high",1,1,1]`), backfill.ClassUnavailable, 0, "no whole JSON"},
+		"null for a row":        {200, "", rows(oneCandle, "null"), backfill.ClassUnavailable, 0, "item 1 of the answer: it has no values"},
+		"another pool":          {200, "", withMeta("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", "X"), backfill.ClassUnavailable, 0, "of another pool"},
+		"two lists":             {200, "", `{"data":{"attributes":{"ohlcv_list":[` + oneCandle + `],"ohlcv_list":[]}}}`, backfill.ClassUnavailable, 0, "twice"},
+		"two data":              {200, "", `{"data":{"attributes":{"ohlcv_list":[]}},"data":null}`, backfill.ClassUnavailable, 0, "twice"},
+		"conflict in HTML":      {409, "", html, backfill.ClassUnavailable, 0, "HTTP 409"},
+		"legal in HTML":         {451, "", html, backfill.ClassUnavailable, 0, "HTTP 451"},
 		"milliseconds":          {200, "", rows("[1689280200000,1,1,1,1,1]"), backfill.ClassUnavailable, 0, "the time"},
 		"a fraction of a time":  {200, "", rows("[60.5,1,1,1,1,1]"), backfill.ClassUnavailable, 0, "the time"},
 		"before 1970":           {200, "", rows("[-60,1,1,1,1,1]"), backfill.ClassUnavailable, 0, "the time"},
@@ -173,6 +208,20 @@ func TestThePageThatNeverChangesEnds(t *testing.T) {
 	}
 }
 
+// A service that hands out one candle a request must not be asked as often as the range has candles.
+func TestPagesWithHardlyACandleEnd(t *testing.T) {
+	t.Parallel()
+	source := open(t, time.Unix(9_999_999, 0), onePool(func(w http.ResponseWriter, r *http.Request) {
+		before, err := strconv.ParseInt(r.URL.Query().Get("before_timestamp"), 10, 64)
+		require.NoError(t, err)
+		fmt.Fprint(w, rows(fmt.Sprintf("[%d,1,1,1,1,1]", before-60)))
+	}))
+	f := fetch(t.Context(), source, token, candle.Interval1m, candle.Range{From: 0, To: 500 * 60})
+	require.ErrorIs(t, f.err, errEndless)
+	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err))
+	require.EqualValues(t, 1+pagesFor(500)+1, f.calls)
+}
+
 // What the service has forgotten fails with what can be asked for, end to end.
 func TestARangePastRetentionFailsInsteadOfBeingEmpty(t *testing.T) {
 	t.Parallel()
@@ -188,7 +237,7 @@ func TestARangePastRetentionFailsInsteadOfBeingEmpty(t *testing.T) {
 
 func TestVolumeInBaseUnitsIsAnEstimate(t *testing.T) {
 	t.Parallel()
-	candles, err := decodeCandles([]byte(rows("[120,1,4,1,4,10]", "[60,0,0,0,0,10]", "[0,1,1,1,1,0]")))
+	candles, _, err := decodeCandles([]byte(rows("[120,1,4,1,4,10]", "[60,0,0,0,0,10]", "[0,1,1,1,1,0]")), about)
 	require.NoError(t, err)
 	require.Equal(t, []candle.Candle{
 		{OpenTime: 120, Open: 1, High: 4, Low: 1, Close: 4, Volume: 2.5, VolumeUSD: 10},
@@ -243,12 +292,12 @@ func FuzzDecodeCandles(f *testing.F) {
 	f.Add([]byte(notFound))
 	f.Add([]byte(`<html>`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		candles, err := decodeCandles(body)
+		candles, _, err := decodeCandles(body, about)
 		if err != nil && candles != nil {
 			t.Fatal("candles beside an error")
 		}
 		for _, c := range candles {
-			if c.OpenTime < 0 || c.Close <= 0 && c.Volume != 0 {
+			if c.OpenTime < 0 || c.Close <= 0 && c.Volume != 0 && !math.IsNaN(c.Volume) {
 				t.Fatal(c)
 			}
 		}

@@ -47,7 +47,7 @@ func (s *Source) pool(ctx context.Context, token candle.Token) (found pool, call
 func (s *Source) askPool(ctx context.Context, token candle.Token) (found pool, calls int64, err error) {
 	address := s.base.JoinPath("networks", networks[token.Chain], "tokens", token.Address, "pools")
 	address.RawQuery = "page=1&sort=h24_volume_usd_liquidity_desc"
-	answer, calls, err := s.get(ctx, address)
+	answer, calls, err := s.get(ctx, address, maxList)
 	if err == nil {
 		found, err = decodePool(answer.Body, token)
 	} else if backfill.ClassOf(err) == backfill.ClassPermanent {
@@ -120,9 +120,13 @@ func isAddress(s string) bool {
 
 // isToken compares exactly where case carries information.
 func isToken(id string, token candle.Token) bool {
-	want := networks[token.Chain] + "_" + token.Address
+	address, found := strings.CutPrefix(id, networks[token.Chain]+"_")
+	return found && isAddressOf(address, token)
+}
+
+func isAddressOf(address string, token candle.Token) bool {
 	if token.Chain == candle.Solana {
-		return id == want
+		return address == token.Address
 	}
-	return strings.EqualFold(id, want)
+	return strings.EqualFold(address, token.Address)
 }

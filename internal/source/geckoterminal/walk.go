@@ -23,10 +23,17 @@ type walk struct {
 	kept   int64 // what was before may be forgotten
 }
 
+// pagesFor is how many pages a walk may take: ten times what full ones would, because a service may give fewer candles
+// than it was asked for, and not as many as there are candles.
+func pagesFor(candles int64) int64 { return 10 * (candles/pageSize + 2) }
+
 func (w *walk) complete() bool { return w.before <= w.from }
 
 // errNotOlder: the service did not look back from where it was asked to.
 var errNotOlder = errors.New("only candles from after the moment asked for")
+
+// errEndless: at this rate the range would take a request for each few candles.
+var errEndless = errors.New("page after page with hardly a candle")
 
 // step takes an answer, newest first, and returns its candles that were not seen yet, oldest first. Errors carry a class.
 func (w *walk) step(answer []candle.Candle) ([]candle.Candle, error) {

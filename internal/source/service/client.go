@@ -50,8 +50,6 @@ type Config struct {
 	UserAgent string
 	// Timeout covers one request with its body; 0 = DefaultTimeout.
 	Timeout time.Duration
-	// MaxBody bounds an answer in bytes; 0 = DefaultMaxBody.
-	MaxBody int64
 	// Concurrency is how many requests are under way at once; that many idle connections are kept.
 	Concurrency int
 	Logger      *slog.Logger
@@ -62,6 +60,9 @@ type Config struct {
 type Failure struct {
 	Class   backfill.Class
 	Message string
+	// Foreign tells that the answer is not in the service's own form: something between us and the service may have answered,
+	// which knows nothing about the chunk or the key.
+	Foreign bool
 	// RetryAfter is how long to leave the account alone, for ClassRateLimited and ClassParked; 0 = as the budget thinks fit.
 	RetryAfter time.Duration
 }
@@ -69,8 +70,10 @@ type Failure struct {
 const (
 	// DefaultTimeout covers a full page of any service.
 	DefaultTimeout = 30 * time.Second
-	// DefaultMaxBody is several times a full page of any service.
-	DefaultMaxBody = 8 << 20
+	// smallBody is more than any answer takes that has no candles, an error in HTML included.
+	smallBody = 64 << 10
+	// maxHeader bounds the header of an answer.
+	maxHeader = 64 << 10
 	// setAside is how long a rejected key is not tried again.
 	setAside = 10 * time.Minute
 )
@@ -95,12 +98,9 @@ func NewClient(cfg Config) *Client {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	if cfg.MaxBody == 0 {
-		cfg.MaxBody = DefaultMaxBody
-	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = max(cfg.Concurrency, 2)
-	transport.ResponseHeaderTimeout = cfg.Timeout
+	transport.ResponseHeaderTimeout, transport.MaxResponseHeaderBytes = cfg.Timeout, maxHeader
 	client := &http.Client{
 		Transport: transport, Timeout: cfg.Timeout,
 		// The key goes to the host that the operator named and nowhere else, and no other host's answer counts.
@@ -111,6 +111,19 @@ func NewClient(cfg Config) *Client {
 
 // CloseIdleConnections closes connections that nothing uses.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+// Request is a question.
+type Request struct {
+	Address string
+	Header  http.Header
+	// Weight is what it costs of the budget.
+	Weight int
+	// MaxBody bounds the answer in bytes by what was asked for; see MaxBody. 0 = an answer without candles.
+	MaxBody int64
+}
+
+// MaxBody is how long an answer of so many candles may be, each of at most so many bytes on average.
+func MaxBody(candles, each int64) int64 { return smallBody + candles*each }
 
 // Answer is a successful answer.
 type Answer struct {
@@ -127,9 +140,9 @@ func (a Answer) At() time.Time {
 	return at.UTC()
 }
 
-// Get asks for a URL with a request of this weight. calls is how many requests it sent: a key that is rejected or whose
+// Get asks. calls is how many requests it sent: a key that is rejected or whose
 // quota is used up gives way to the next. The error has a class and does not name the URL, which may hold a password.
-func (c *Client) Get(ctx context.Context, address string, header http.Header, weight int) (answer Answer, calls int64, err error) {
+func (c *Client) Get(ctx context.Context, question Request) (answer Answer, calls int64, err error) {
 	var last error
 	for range c.cfg.Accounts {
 		index, err := c.pick()
@@ -137,14 +150,14 @@ func (c *Client) Get(ctx context.Context, address string, header http.Header, we
 			return Answer{}, calls, err
 		}
 		account := c.cfg.Accounts[index]
-		if err := account.Budget.Wait(ctx, weight); err != nil {
+		if err := account.Budget.Wait(ctx, question.Weight); err != nil {
 			if last = err; backfill.ClassOf(err) == backfill.ClassParked {
 				continue
 			}
 			return Answer{}, calls, fmt.Errorf("wait for the rate limit: %w", contextError(ctx, err))
 		}
 		calls++
-		answer, err := c.send(ctx, address, header, account)
+		answer, err := c.send(ctx, question, account)
 		if err == nil {
 			return answer, calls, nil
 		}
@@ -192,12 +205,12 @@ func (c *Client) reject(ctx context.Context, index int, err error) {
 }
 
 // send returns the body of a successful answer, or an error with its class.
-func (c *Client) send(ctx context.Context, address string, header http.Header, account Account) (Answer, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+func (c *Client) send(ctx context.Context, question Request, account Account) (Answer, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, question.Address, nil)
 	if err != nil {
 		return Answer{}, backfill.WithClass(backfill.ClassPermanent, errors.New("build the request: the base URL is not usable"))
 	}
-	for name, values := range header {
+	for name, values := range question.Header {
 		request.Header[name] = values
 	}
 	request.Header.Set("User-Agent", c.cfg.UserAgent) // without one, services answer 403
@@ -214,17 +227,23 @@ func (c *Client) send(ctx context.Context, address string, header http.Header, a
 		return Answer{}, transportError(ctx, err)
 	}
 	defer response.Body.Close()
-	body, err := readBody(response, c.cfg.MaxBody)
+	if response.StatusCode != http.StatusOK {
+		body, err := readBody(response, smallBody)
+		if err != nil {
+			return Answer{}, transportError(ctx, err)
+		}
+		status = response.StatusCode
+		return Answer{}, c.failure(response, body[:min(len(body), smallBody)]) // what is longer is none of the service's own
+	}
+	most := max(question.MaxBody, smallBody)
+	body, err := readBody(response, most)
 	if err != nil {
 		return Answer{}, transportError(ctx, err)
 	}
-	if int64(len(body)) > c.cfg.MaxBody {
-		return Answer{}, backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("answer above %d MB", c.cfg.MaxBody>>20))
+	if int64(len(body)) > most {
+		return Answer{}, backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("the answer is longer than %d kB, more than what was asked for can take", most>>10))
 	}
 	status = response.StatusCode
-	if response.StatusCode != http.StatusOK {
-		return Answer{}, c.failure(response, body)
-	}
 	return Answer{Body: body, Header: response.Header}, nil
 }
 
@@ -244,6 +263,9 @@ func (c *Client) failure(response *http.Response, body []byte) error {
 		return redirectError(response)
 	}
 	f := c.cfg.Failure(response.StatusCode, response.Header, body, RetryAfter(response.Header, c.cfg.Now()))
+	if f.Foreign && (f.Class == backfill.ClassPermanent || f.Class == backfill.ClassKeyRejected) {
+		f.Class = backfill.ClassUnavailable
+	}
 	err := fmt.Errorf("HTTP %d: %s", response.StatusCode, Clean(f.Message))
 	if f.Message == "" {
 		err = fmt.Errorf("HTTP %d %s", response.StatusCode, http.StatusText(response.StatusCode))

@@ -1,6 +1,7 @@
 package sourcetest
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -66,6 +67,91 @@ func (s Suite) testErrors(t *testing.T) {
 				require.Less(t, len(f.candles), len(market))
 			})
 		}
+	}
+}
+
+// spoil changes the true answer.
+func spoil(change func([]byte) []byte) answerFunc {
+	return func(w http.ResponseWriter, r *http.Request, whole http.Handler) {
+		recorder := httptest.NewRecorder()
+		whole.ServeHTTP(recorder, r)
+		_, _ = w.Write(change(recorder.Body.Bytes())) // the client went away
+	}
+}
+
+// Of the requests for a range of several pages the second is one for candles, whatever a source asks first.
+func (s Suite) pages(t *testing.T) (market []candle.Candle, r candle.Range) {
+	t.Helper()
+	market = s.market(stretch{0, s.Open(t, "http://127.0.0.1:1").PageSize()*2 + 10})
+	return market, candle.Range{From: s.Start, To: market[len(market)-1].OpenTime + 1}
+}
+
+// An answer that is not about the question proves nothing about it, and is not the chunk's fault (R8).
+func (s Suite) testForeign(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, s.Foreign, "another time")
+	require.Contains(t, s.Foreign, "a repeated name")
+	market, r := s.pages(t)
+	for name, change := range s.Foreign {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source, server := s.start(t, s.Serve(t, market, None), fault{request: 2, answer: spoil(func(body []byte) []byte {
+				changed := change(bytes.Clone(body))
+				if bytes.Equal(changed, body) {
+					t.Error("nothing was changed")
+				}
+				return changed
+			})})
+			f := s.fetch(t.Context(), t, source, r)
+			require.Error(t, f.err)
+			require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err), f.err)
+			require.Less(t, len(f.candles), len(market))
+			requests, _ := server.counts()
+			require.EqualValues(t, 2, requests)
+		})
+	}
+}
+
+// One candle that cannot be read is that candle's fault alone, and it is named.
+func (s Suite) testOdd(t *testing.T) {
+	t.Parallel()
+	market, r := s.pages(t)
+	const item = 3
+	change := func(body []byte) []byte { return s.Odd(bytes.Clone(body), item) }
+	source, _ := s.start(t, s.Serve(t, market, None), fault{request: 2, answer: spoil(change)})
+	f := s.fetch(t.Context(), t, source, r)
+	require.NoError(t, f.err)
+	require.Len(t, f.candles, len(market), "the odd one counts as fetched")
+	require.Len(t, f.odd, 1)
+	require.Regexp(t, `^item 3 of the answer: .+ is null$`, f.odd[0].Text)
+	for _, c := range f.candles {
+		rule := candle.Check(c, s.Interval, candle.Lenient, r.To+1)
+		require.Equal(t, c.OpenTime == f.odd[0].OpenTime, rule == candle.RuleNotFinite, c)
+	}
+}
+
+// A service that sends without end costs no more than what was asked for could take.
+func (s Suite) testFlood(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string]string{"length not told": "", "a small one told": "100"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			flood := func(w http.ResponseWriter, r *http.Request, whole http.Handler) {
+				recorder := httptest.NewRecorder()
+				whole.ServeHTTP(recorder, r)
+				w.Header().Set("Content-Length", header)
+				for r.Context().Err() == nil {
+					if _, err := w.Write(recorder.Body.Bytes()); err != nil {
+						return
+					}
+				}
+			}
+			source, server := s.start(t, s.Serve(t, s.market(stretch{0, 10}), None), fault{request: 1, answer: flood})
+			f := s.fetch(t.Context(), t, source, candle.Range{From: s.Start, To: s.at(10)})
+			require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(f.err), f.err)
+			requests, _ := server.counts()
+			require.EqualValues(t, 1, requests)
+		})
 	}
 }
 

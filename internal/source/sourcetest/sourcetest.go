@@ -38,6 +38,11 @@ type Suite struct {
 	Price func(*http.Request) int64
 	// BadToken is the answer to a token that the service does not know.
 	BadToken Answer
+	// Foreign make an answer about another question of a true one, by what is foreign in it. "another time" moves all its
+	// candles out of any window, "a repeated name" says the list of candles twice.
+	Foreign map[string]func(body []byte) []byte
+	// Odd puts a null in place of a price of one item of an answer.
+	Odd func(body []byte, item int) []byte
 	// Chains are the only ones that the source serves. NoIntervals are those that it has not.
 	Chains      []candle.Chain
 	NoIntervals []candle.Interval
@@ -85,6 +90,9 @@ func Run(t *testing.T, s Suite) {
 	t.Run("disorder does not stop paging", s.testDisorder)
 	t.Run("errors", s.testErrors)
 	t.Run("redirects", s.testRedirect)
+	t.Run("another question", s.testForeign)
+	t.Run("an odd candle", s.testOdd)
+	t.Run("a flood", s.testFlood)
 	t.Run("no connection", s.testNoConnection)
 	t.Run("interruption", s.testInterruption)
 	t.Run("a reader that stops", s.testStop)
@@ -110,6 +118,7 @@ func Ascending(pageSize int, interval candle.Interval) func([]candle.Candle, can
 // fetched is what a test saw of one call of Candles.
 type fetched struct {
 	candles []candle.Candle // inside the range, as they came
+	odd     []backfill.Oddity
 	pages   int
 	calls   int64
 	credits int64
@@ -126,6 +135,7 @@ func (s Suite) fetch(ctx context.Context, t *testing.T, source backfill.Source, 
 		f.calls += page.APICalls
 		f.credits += page.Credits
 		f.candles = append(f.candles, inside(page.Candles, r)...)
+		f.odd = append(f.odd, page.Odd...)
 		f.err = err
 	}
 	return f
