@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
@@ -18,6 +19,8 @@ import (
 type Ledger struct {
 	client redis.UniversalClient
 	runs   runCache
+	// lockTime is the constant of that name but in tests, which cannot wait so long.
+	lockTime time.Duration
 }
 
 var (
@@ -29,7 +32,7 @@ var (
 
 // New returns a ledger over the client, whose timeouts bound every call. The client stays the caller's to close.
 func New(client redis.UniversalClient) *Ledger {
-	return &Ledger{client: client, runs: runCache{runs: make(map[attemptKey]backfill.Run)}}
+	return &Ledger{client: client, lockTime: lockTime, runs: runCache{runs: make(map[attemptKey]backfill.Run)}}
 }
 
 // attemptOf reads which attempt the run is in; ErrUnknownRun when the ledger does not have it.

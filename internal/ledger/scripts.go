@@ -27,6 +27,7 @@ var (
 	heartbeatScript    = loadScript("heartbeat")
 	leaseScript        = loadScript("lease")
 	lockScript         = loadScript("lock")
+	keepLockScript     = loadScript("keep_lock")
 	markScript         = loadScript("mark")
 	countScript        = loadScript("count")
 	expiredScript      = loadScript("expired")
