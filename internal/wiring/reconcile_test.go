@@ -62,8 +62,10 @@ type world struct {
 	inspector  *asynq.Inspector
 	conn       asynq.RedisConnOpt
 	source     *oneCandle
-	writer     *clickhouse.Writer
-	logger     *slog.Logger
+	// through, if set, is asked in its place by the workers of work.
+	through backfill.Source
+	writer  *clickhouse.Writer
+	logger  *slog.Logger
 }
 
 func setup(t *testing.T) *world {
@@ -127,6 +129,9 @@ func (w *world) handler() *tasks.Handler {
 func (w *world) workUntil(t *testing.T, wait func()) {
 	t.Helper()
 	handler := w.handler()
+	if w.through != nil {
+		handler.Filler.Source = only(w.through)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
