@@ -65,9 +65,10 @@ func (a *app) printSources(all []budget.Status) {
 
 func (a *app) sourcesUnparkCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:       "sources-unpark NAME",
-		Short:     "Ask a parked source again at once",
-		Long:      "Ask a source again at once that was parked because its quota was used up: after buying more, for example. Chunks that wait for it are taken up at once.",
+		Use:   "sources-unpark NAME",
+		Short: "Ask a parked or pausing source again at once",
+		Long: `Ask a source again at once that was parked because its quota was used up, after buying more for example, or that all workers leave
+alone because it said that it was asked too fast. Chunks that wait for it are taken up at once.`,
 		Example:   "  quantbot ohlcv sources-unpark birdeye",
 		Args:      cobra.ExactArgs(1),
 		ValidArgs: wiring.SourceNames(),

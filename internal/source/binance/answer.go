@@ -68,16 +68,20 @@ const (
 	longestBan  = 72 * time.Hour
 )
 
-// ban is how long the address is banned: by Retry-After, which service.RetryAfter cuts at an hour, else by the moment that
-// the message names in milliseconds, else as short as a ban can be. Asking during a ban makes it longer.
+// ban is how long the address is banned, which service.RetryAfter would cut: by the moment that the message names in
+// milliseconds, else by Retry-After, else as short as a ban can be. What is longer than a ban can be is none that was meant.
+// Asking during a ban makes it longer.
 func (s *Source) ban(header http.Header, message string) time.Duration {
-	if seconds, err := strconv.ParseInt(header.Get("Retry-After"), 10, 32); err == nil {
-		return min(max(time.Duration(seconds)*time.Second, 0), longestBan)
-	}
+	const none = longestBan + time.Hour
 	_, until, _ := strings.Cut(message, "banned until ")
 	digits, _, _ := strings.Cut(until, ".")
 	if unixMilli, err := strconv.ParseInt(digits, 10, 64); err == nil {
-		return min(max(time.UnixMilli(unixMilli).Sub(s.now()), 0), longestBan)
+		if wait := time.UnixMilli(unixMilli).Sub(s.now()); wait > 0 && wait <= longestBan {
+			return wait
+		}
+	}
+	if wait := service.ParseWait(header.Get("Retry-After"), s.now(), none); wait > 0 && wait <= longestBan {
+		return wait
 	}
 	return shortestBan
 }

@@ -113,7 +113,7 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 		"too fast, date":        {429, map[string]string{"Retry-After": now.Add(90 * time.Second).Format(http.TimeFormat)}, "", backfill.ClassRateLimited, 90 * time.Second},
 		"too fast, reset":       {429, map[string]string{"X-RateLimit-Reset": strconv.FormatInt(now.Add(5*time.Second).Unix(), 10)}, "", backfill.ClassRateLimited, 5 * time.Second},
 		"too fast, no hint":     {429, nil, "", backfill.ClassRateLimited, 0},
-		"too fast, absurd hint": {429, map[string]string{"Retry-After": "999999999"}, "", backfill.ClassRateLimited, time.Hour},
+		"too fast, absurd hint": {429, map[string]string{"Retry-After": "999999999"}, "", backfill.ClassRateLimited, service.LongestPause},
 		"server error":          {500, nil, `{"success":false,"message":"Internal Server Error"}`, backfill.ClassUnavailable, 0},
 		"origin down":           {521, nil, html, backfill.ClassUnavailable, 0},
 		"cut JSON":              {200, nil, `{"success":true,"data":{"items":[{"unix_time":1`, backfill.ClassUnavailable, 0},
@@ -133,6 +133,7 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 				if r.Header.Get("X-API-KEY") != testKey || r.Header.Get("User-Agent") == "" || strings.Contains(r.URL.String(), testKey) {
 					t.Error("key or user agent missing, or the key is in the URL")
 				}
+				w.Header()["Date"] = nil // the server's clock is not the test's
 				for name, value := range test.header {
 					w.Header().Set(name, value)
 				}

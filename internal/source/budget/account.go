@@ -126,20 +126,25 @@ func ParkedUntil(all []Status, source string) (until time.Time) {
 	return until
 }
 
-// Unpark lets all accounts of a source be asked again at once. It answers how many were parked.
+// Unpark lets all accounts of a source be asked again at once. It answers how many were parked or pausing.
 func Unpark(ctx context.Context, client redis.UniversalClient, source string) (unparked int, err error) {
 	all, err := List(ctx, client)
 	if err != nil {
 		return 0, err
 	}
 	for _, s := range all {
-		if s.Source != source || s.ParkedUntil.IsZero() {
+		if s.Source != source {
 			continue
 		}
-		if err := parkScript.Run(ctx, client, s.Account.keys()[:1], 0).Err(); err != nil {
+		values, err := unparkScript.Run(ctx, client, s.Account.keys()[:1]).Slice()
+		var was int64
+		if err == nil {
+			err = scan(values, &was)
+		}
+		if err != nil {
 			return unparked, fmt.Errorf("unpark %s: %w", source, err)
 		}
-		unparked++
+		unparked += int(was)
 	}
 	return unparked, nil
 }

@@ -178,6 +178,27 @@ func TestParkingHoldsForAllUntilSomebodyUnparks(t *testing.T) {
 	require.NoError(t, b.Wait(t.Context(), 1))
 }
 
+// A pause that was meant for something else can be lifted, too.
+func TestUnparkLiftsAPause(t *testing.T) {
+	t.Parallel()
+	c := client(t)
+	b := member(c, "a", 200)
+	require.NoError(t, Register(t.Context(), c, account, time.Now()))
+	b.Slow(t.Context(), time.Hour)
+	paused, err := look(t.Context(), c, account)
+	require.NoError(t, err)
+	require.NotZero(t, paused.PausedUntil)
+	unparked, err := Unpark(t.Context(), c, "birdeye")
+	require.NoError(t, err)
+	require.Equal(t, 1, unparked)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, b.Wait(ctx, 1))
+	unparked, err = Unpark(t.Context(), c, "birdeye")
+	require.NoError(t, err)
+	require.Zero(t, unparked, "there is nothing to lift")
+}
+
 // Redis goes away: a member keeps to its share of what it was sharing, and never has no limit.
 func TestWithoutRedisAMemberKeepsToItsShare(t *testing.T) {
 	t.Parallel()

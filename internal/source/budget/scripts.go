@@ -18,14 +18,17 @@ var (
 	slowLua string
 	//go:embed scripts/park.lua
 	parkLua string
+	//go:embed scripts/unpark.lua
+	unparkLua string
 	//go:embed scripts/look.lua
 	lookLua string
 
-	takeScript = redis.NewScript(takeLua)
-	moveScript = redis.NewScript(moveLua)
-	slowScript = redis.NewScript(slowLua)
-	parkScript = redis.NewScript(parkLua)
-	lookScript = redis.NewScript(lookLua)
+	takeScript   = redis.NewScript(takeLua)
+	moveScript   = redis.NewScript(moveLua)
+	slowScript   = redis.NewScript(slowLua)
+	parkScript   = redis.NewScript(parkLua)
+	unparkScript = redis.NewScript(unparkLua)
+	lookScript   = redis.NewScript(lookLua)
 )
 
 var errAlone = errors.New("redis did not answer a moment ago")

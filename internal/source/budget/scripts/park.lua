@@ -1,4 +1,4 @@
--- park leaves an account alone until its quota renews; with 0 µs it is used again at once.
+-- park leaves an account alone until its quota renews.
 --
 -- KEYS[1]  the account's state (see take.lua)
 -- ARGV[1]  for how many µs
