@@ -16,12 +16,22 @@ type Page struct {
 	Candles []candle.Candle
 	// Odd tells what is wrong with candles that have NaN or an infinity for a value; most pages have none.
 	Odd []Oddity
+	// Files are the published files that the page was read from; most pages have none.
+	Files []File
 	// APICalls is how many requests the page took, and Credits what they cost in the source's own units.
 	APICalls int64
 	Credits  int64
 	// At is when the service made the answer by its own clock; zero where it does not tell. A service whose clock is behind
 	// cannot know of candles that it takes to be open.
 	At time.Time
+}
+
+// File is a published file that candles were read from: whoever publishes it may replace it later.
+type File struct {
+	Name   string
+	SHA256 string
+	// Modified is when it was last changed, by its server; zero where that does not tell.
+	Modified time.Time
 }
 
 // Oddity tells what is wrong with a candle of an answer: which item and which field.

@@ -17,6 +17,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 	"quantbot/internal/source/breaker"
 	"quantbot/internal/source/service"
 )
@@ -59,7 +60,10 @@ type Source struct {
 	now    func() time.Time
 }
 
-var _ breaker.Source = (*Source)(nil)
+var (
+	_ breaker.Source        = (*Source)(nil)
+	_ backfill.Configurable = (*Source)(nil)
+)
 
 // New returns a source; nothing is sent before the first request.
 func New(cfg Config) (*Source, error) {
@@ -110,13 +114,23 @@ func (s *Source) Supports(chain candle.Chain, interval candle.Interval) error {
 	return nil
 }
 
+// For implements backfill.Configurable.
+func (s *Source) For(m *manifest.Manifest) backfill.Source {
+	if s.dumps == nil || m == nil || !m.NoPublishedFiles {
+		return s
+	}
+	without := *s
+	without.dumps = nil
+	return &without
+}
+
 // Candles implements backfill.Source. Days and months that a published file covers come from there; what is between them,
 // and what a file does not give, is asked of the API.
 func (s *Source) Candles(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) iter.Seq2[backfill.Page, error] {
 	return func(yield func(backfill.Page, error) bool) {
 		rest := r
 		for _, file := range s.dumps.within(r, interval, s.now()) {
-			candles, calls, err := s.dumps.load(ctx, token.Address, interval, file)
+			got, calls, err := s.dumps.load(ctx, token.Address, interval, file)
 			if err != nil {
 				page := backfill.Page{APICalls: calls} // they count, though they brought nothing
 				if errors.Is(err, errNoDump) {
@@ -128,7 +142,7 @@ func (s *Source) Candles(ctx context.Context, token candle.Token, interval candl
 				continue
 			}
 			before := candle.Range{From: rest.From, To: file.period.From}
-			if !s.askAPI(ctx, token, interval, before, yield) || !yieldAll(candles, calls, yield) {
+			if !s.askAPI(ctx, token, interval, before, yield) || !s.yieldFile(ctx, token, interval, got, calls, yield) {
 				return
 			}
 			rest.From = file.period.To

@@ -63,6 +63,7 @@ type fetched struct {
 	longest int
 	calls   int64
 	credits int64
+	files   []backfill.File
 	err     error
 }
 
@@ -73,6 +74,7 @@ func fetch(ctx context.Context, s *Source, token candle.Token, interval candle.I
 		f.calls += page.APICalls
 		f.credits += page.Credits
 		f.candles = append(f.candles, page.Candles...)
+		f.files = append(f.files, page.Files...)
 		f.err = err
 	}
 	return f

@@ -3,6 +3,7 @@ package binance
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/csv"
@@ -109,26 +110,90 @@ func (d dump) pays(interval candle.Interval) bool {
 // errNoDump: there is none, or none that can be used; the API has to be asked. Its cause has been logged.
 var errNoDump = errors.New("no dump")
 
-// load returns the candles of a dump. calls is how many requests it took.
-func (d *dumps) load(ctx context.Context, symbol string, interval candle.Interval, file dump) (candles []candle.Candle, calls int64, err error) {
+// published is what a dump has and has not.
+type published struct {
+	candles []candle.Candle
+	// holes are the windows that the API is asked for, because the file has no candle somewhere in them.
+	holes []candle.Range
+	file  backfill.File
+}
+
+// load returns what a dump has. calls is how many requests it took.
+func (d *dumps) load(ctx context.Context, symbol string, interval candle.Interval, file dump) (got published, calls int64, err error) {
 	name := symbol + "-" + interval.String() + "-" + file.stamp
 	address := d.base.JoinPath("data/spot", file.folder, "klines", symbol, interval.String(), name+".zip").String()
 	checksum, calls, err := d.client.Get(ctx, service.Request{Address: address + ".CHECKSUM", Weight: 1})
 	if err != nil {
-		return nil, calls, d.refuse(ctx, name, calls, err)
+		return published{}, calls, d.refuse(ctx, name, calls, err)
 	}
 	zipped, more, err := d.client.Get(ctx, service.Request{Address: address, Weight: 1, MaxBody: service.MaxBody(file.period.Opens(interval), maxZipped)})
 	calls += more
 	if err != nil {
-		return nil, calls, d.refuse(ctx, name, calls, err)
+		return published{}, calls, d.refuse(ctx, name, calls, err)
 	}
 	if err := verify(checksum.Body, zipped.Body, name+".zip"); err != nil {
-		return nil, calls, d.refuse(ctx, name, calls, err)
+		return published{}, calls, d.refuse(ctx, name, calls, err)
 	}
-	if candles, err = unpack(zipped.Body, name+".csv", question{interval, file.period, hasDollarQuote(symbol)}); err != nil {
-		return nil, calls, d.refuse(ctx, name, calls, err)
+	if got.candles, err = unpack(zipped.Body, name+".csv", question{interval, file.period, hasDollarQuote(symbol)}); err != nil {
+		return published{}, calls, d.refuse(ctx, name, calls, err)
 	}
-	return candles, calls, nil
+	got.holes = holes(got.candles, file.period, interval)
+	if pagesOf(interval, got.holes...) > pagesOf(interval, file.period)-dumpRequests {
+		return published{}, calls, d.refuse(ctx, name, calls, errTooManyHoles)
+	}
+	got.file = backfill.File{Name: name + ".zip", SHA256: hex.EncodeToString(sum(zipped.Body)), Modified: lastModified(zipped.Header)}
+	return got, calls, nil
+}
+
+// errTooManyHoles: asking for what the file lacks would take more than the file saves.
+var errTooManyHoles = errors.New("it lacks more candles than it saves requests")
+
+// holes are the windows of the period in which candles are missing, each as short as it can be but for those that one
+// request takes together. A checksum proves the bytes of a file and not that it is whole: files have lacked days (R8).
+func holes(candles []candle.Candle, period candle.Range, interval candle.Interval) (found []candle.Range) {
+	page := pageSize * interval.Seconds()
+	missing := func(from, to int64) {
+		if last := len(found) - 1; last >= 0 && to-found[last].From <= page {
+			found[last].To = to
+		} else if from < to {
+			found = append(found, candle.Range{From: from, To: to})
+		}
+	}
+	next := interval.Ceil(period.From)
+	for _, c := range candles {
+		if !interval.OnGrid(c.OpenTime) || c.OpenTime < next {
+			continue
+		}
+		if c.OpenTime > next {
+			missing(next, c.OpenTime)
+		}
+		next = interval.Next(c.OpenTime)
+	}
+	if next < period.To {
+		missing(next, period.To)
+	}
+	return found
+}
+
+// pagesOf is how many requests the API takes for windows at most.
+func pagesOf(interval candle.Interval, windows ...candle.Range) (pages int64) {
+	for _, w := range windows {
+		pages += (w.Opens(interval) + pageSize - 1) / pageSize
+	}
+	return pages
+}
+
+func sum(body []byte) []byte {
+	digest := sha256.Sum256(body)
+	return digest[:]
+}
+
+func lastModified(header http.Header) time.Time {
+	at, err := http.ParseTime(header.Get("Last-Modified"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
 }
 
 // refuse says why a dump is not used, where that is worth a line: a file that is not there is nothing unusual, and nothing
@@ -153,8 +218,7 @@ func verify(checksum, body []byte, name string) error {
 	if len(fields) != 2 || fields[1] != name {
 		return errors.New("the checksum is not of this file")
 	}
-	sum := sha256.Sum256(body)
-	if !strings.EqualFold(fields[0], hex.EncodeToString(sum[:])) {
+	if !strings.EqualFold(fields[0], hex.EncodeToString(sum(body))) {
 		return errors.New("the checksum differs")
 	}
 	return nil
@@ -220,13 +284,54 @@ func readRows(file io.Reader, about question) ([]candle.Candle, error) {
 	}
 }
 
-// yieldAll yields the candles of a dump in pages. The first carries the requests. It reports whether to go on.
-func yieldAll(candles []candle.Candle, calls int64, yield func(backfill.Page, error) bool) bool {
-	for part := range slices.Chunk(candles, pageSize) {
-		if !yield(backfill.Page{Candles: part, APICalls: calls}, nil) {
+// yieldFile yields the candles of a dump in pages, and between them what the API has where the file has nothing, oldest first.
+// The first page carries the requests and the file. It reports whether to go on.
+func (s *Source) yieldFile(ctx context.Context, token candle.Token, interval candle.Interval, got published, calls int64, yield func(backfill.Page, error) bool) bool {
+	page := backfill.Page{APICalls: calls, Files: []backfill.File{got.file}}
+	pass := func(candles []candle.Candle) bool {
+		for part := range slices.Chunk(candles, pageSize) {
+			page.Candles = part
+			if !yield(page, nil) {
+				return false
+			}
+			page = backfill.Page{}
+		}
+		return true
+	}
+	rest := got.candles
+	for _, hole := range got.holes {
+		before, _ := slices.BinarySearchFunc(rest, hole.From, opensAt)
+		behind, _ := slices.BinarySearchFunc(rest, hole.To, opensAt)
+		if !pass(rest[:before]) {
 			return false
 		}
-		calls = 0
+		added := newcomers{known: rest[before:behind], yield: yield}
+		if !s.askAPI(ctx, token, interval, hole, added.pass) || !pass(rest[before:behind]) {
+			return false
+		}
+		if added.count > 0 {
+			s.dumps.logger.WarnContext(ctx, "dump lacked candles that the API has", "source", Name, "dump", got.file.Name,
+				"from", candle.FormatTime(hole.From), "to", candle.FormatTime(hole.To), "candles", added.count)
+		}
+		rest = rest[behind:]
 	}
-	return true
+	return pass(rest) && (len(page.Files) == 0 || yield(page, nil))
+}
+
+func opensAt(c candle.Candle, open int64) int { return cmp.Compare(c.OpenTime, open) }
+
+// newcomers passes on what a file did not have.
+type newcomers struct {
+	known []candle.Candle
+	yield func(backfill.Page, error) bool
+	count int
+}
+
+func (n *newcomers) pass(page backfill.Page, err error) bool {
+	page.Candles = slices.DeleteFunc(page.Candles, func(c candle.Candle) bool {
+		_, known := slices.BinarySearchFunc(n.known, c.OpenTime, opensAt)
+		return known
+	})
+	n.count += len(page.Candles)
+	return n.yield(page, err)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 	"quantbot/internal/simmarket"
 )
 
@@ -30,14 +32,12 @@ func unix(text string) int64 {
 
 func days(from, to string) candle.Range { return candle.Range{From: unix(from), To: unix(to)} }
 
-// traded are the candles of a symbol that traded in every interval of the range but each seventh.
+// traded are the candles of a symbol that traded in every interval of the range.
 func traded(interval candle.Interval, r candle.Range) []candle.Candle {
 	var candles []candle.Candle
 	for open := interval.Ceil(r.From); open < r.To; open = interval.Next(open) {
-		if n := open / interval.Seconds(); n%7 != 0 {
-			price := 100 + float64(n%1000)/8
-			candles = append(candles, candle.Candle{OpenTime: open, Open: price, High: price + 2, Low: price - 2, Close: price + 1, Volume: 3, VolumeUSD: 3 * price})
-		}
+		price := 100 + float64(open/interval.Seconds()%1000)/8
+		candles = append(candles, candle.Candle{OpenTime: open, Open: price, High: price + 2, Low: price - 2, Close: price + 1, Volume: 3, VolumeUSD: 3 * price})
 	}
 	return candles
 }
@@ -137,7 +137,7 @@ func TestWholePeriodsComeFromDumps(t *testing.T) {
 		api      int64
 	}{
 		"minutes, in milliseconds and microseconds": {candle.Interval1m, days("2024-11-20", "2025-02-10"), []string{
-			"monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-12.zip", "monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2025-01.zip"}, 14 + 12},
+			"monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-12.zip", "monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2025-01.zip"}, 16 + 13},
 		"a day of seconds": {candle.Interval1s, days("2025-02-01", "2025-02-02"), []string{
 			"daily/klines/BTCUSDT/1s/BTCUSDT-1s-2025-02-01.zip"}, 0},
 		"a month between odd ends": {candle.Interval5m, candle.Range{From: unix("2025-02-01") - 599, To: unix("2025-03-01") + 601}, []string{
@@ -230,6 +230,8 @@ func TestWhatIsWrongWithADumpIsAskedOfTheAPI(t *testing.T) {
 		"server error":          {answers(500, nil, "no"), 1, "HTTP 500"},
 		"turned away":           {answers(403, nil, "no"), 1, "HTTP 403"},
 		"an endless file":       {answers(200, make([]byte, 9<<20), fmt.Sprintf("%064d  %s.zip", 0, janName)), 2, "longer than"},
+		"one candle of a month": {file(archive(t, janName+".csv", janRow)), 2, "lacks more candles than it saves requests"},
+		"another interval":      {file(archive(t, janName+".csv", strings.ReplaceAll(janRow, "899999999", "659999999"))), 2, "other times"},
 		"too fast, for an hour": {answers(429, nil, ""), 1, "HTTP 429"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -240,7 +242,7 @@ func TestWhatIsWrongWithADumpIsAskedOfTheAPI(t *testing.T) {
 			require.NoError(t, f.err)
 			requireSame(t, traded(candle.Interval5m, january), f.candles)
 			require.Len(t, h.files, test.requests)
-			require.EqualValues(t, 8, h.api, "7,652 candles")
+			require.EqualValues(t, 9, h.api, "8,928 candles")
 			require.Equal(t, int64(test.requests)+h.api, f.calls, "what brought nothing counts, too")
 			require.Equal(t, h.api*pageWeight, f.credits)
 			if test.warning == "" {
@@ -256,12 +258,78 @@ func TestWhatIsWrongWithADumpIsAskedOfTheAPI(t *testing.T) {
 
 func TestADumpMayHaveAHeader(t *testing.T) {
 	t.Parallel()
+	january := days("2025-01-01", "2025-02-01")
 	s, h, _ := openWithDumps(t, candle.Interval5m, nil, time.Now)
-	h.file = file(archive(t, janName+".csv", header+janRow))
-	f := fetch(t.Context(), s, btc, candle.Interval5m, days("2025-01-01", "2025-02-01"))
+	h.file = file(archive(t, janName+".csv", header+csvOf(traded(candle.Interval5m, january), candle.Interval5m)))
+	f := fetch(t.Context(), s, btc, candle.Interval5m, january)
 	require.NoError(t, f.err)
-	require.Equal(t, []candle.Candle{{OpenTime: unix("2025-01-01"), Open: 1, High: 4, Low: 0.5, Close: 2, Volume: 3, VolumeUSD: 6}}, f.candles)
+	requireSame(t, traded(candle.Interval5m, january), f.candles)
 	require.Zero(t, h.api)
+}
+
+// csvOf is what the exchange would publish.
+func csvOf(candles []candle.Candle, interval candle.Interval) string {
+	var rows strings.Builder
+	for _, c := range candles {
+		fmt.Fprintf(&rows, "%d,%v,%v,%v,%v,%v,%d,%v,1,1,1,0\n", c.OpenTime*1e6, c.Open, c.High, c.Low, c.Close, c.Volume, interval.Next(c.OpenTime)*1e6-1, c.VolumeUSD)
+	}
+	return rows.String()
+}
+
+// Files with a right checksum have lacked days. Whatever they lack comes from the API, and what neither has is empty.
+func TestWhatADumpLacksComesFromTheAPI(t *testing.T) {
+	t.Parallel()
+	january := days("2025-01-01", "2025-02-01")
+	maintenance := days("2025-01-05", "2025-01-06")
+	market := slices.DeleteFunc(traded(candle.Interval1m, january), func(c candle.Candle) bool { return maintenance.Contains(c.OpenTime) })
+	for name, lacks := range map[string]func(c candle.Candle) bool{
+		"ends on the 10th":     func(c candle.Candle) bool { return c.OpenTime >= unix("2025-01-11") },
+		"begins on the 20th":   func(c candle.Candle) bool { return c.OpenTime < unix("2025-01-20") },
+		"every other day":      func(c candle.Candle) bool { return c.OpenTime/86_400%2 == 0 },
+		"one candle":           func(c candle.Candle) bool { return c.OpenTime == unix("2025-01-17") },
+		"an hour of each week": func(c candle.Candle) bool { return c.OpenTime%(7*86_400) < 3_600 },
+		"every other candle":   func(c candle.Candle) bool { return c.OpenTime/60%2 == 0 },
+		"nothing":              func(candle.Candle) bool { return false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, h, _ := openWithDumps(t, candle.Interval1m, market, time.Now)
+			name := "BTCUSDT-1m-2025-01"
+			zipped := archive(t, name+".csv", csvOf(slices.DeleteFunc(slices.Clone(market), lacks), candle.Interval1m))
+			h.file = answers(http.StatusOK, zipped, fmt.Sprintf("%x  %s.zip", sha256.Sum256(zipped), name))
+			f := fetch(t.Context(), s, btc, candle.Interval1m, january)
+			require.NoError(t, f.err)
+			slices.SortFunc(f.candles, byOpenTime)
+			requireSame(t, market, f.candles)
+			if name != "every other candle" {
+				require.LessOrEqual(t, f.calls, int64(47), "no more than without the file, and its two")
+			}
+			switch len(f.files) {
+			case 0:
+				require.EqualValues(t, 44, h.api, "asking for what is missing would cost more than all of it: 43,200 candles")
+			case 1:
+				require.LessOrEqual(t, f.calls, int64(40))
+				require.Equal(t, name+".zip", f.files[0].Name)
+				require.Equal(t, fmt.Sprintf("%x", sha256.Sum256(zipped)), f.files[0].SHA256)
+			default:
+				t.Fatal(f.files)
+			}
+		})
+	}
+}
+
+func TestARunMayLeavePublishedFilesOut(t *testing.T) {
+	t.Parallel()
+	january := days("2025-01-01", "2025-02-01")
+	s, h, _ := openWithDumps(t, candle.Interval5m, traded(candle.Interval5m, january), time.Now)
+	without := s.For(&manifest.Manifest{NoPublishedFiles: true})
+	require.Equal(t, backfill.Pages(pageSize), without.Cut(candle.Interval5m), "chunks are pages again")
+	f := fetch(t.Context(), without.(*Source), btc, candle.Interval5m, january)
+	require.NoError(t, f.err)
+	requireSame(t, traded(candle.Interval5m, january), f.candles)
+	require.Empty(t, h.files)
+	require.Empty(t, f.files)
+	require.Same(t, s, s.For(&manifest.Manifest{}))
 }
 
 // Ranges before and behind a dump that is missing are asked for in one go.
@@ -273,7 +341,7 @@ func TestMissingDumpsDoNotCutTheQuestion(t *testing.T) {
 	require.NoError(t, f.err)
 	requireSame(t, traded(candle.Interval5m, listed), f.candles)
 	require.Len(t, h.files, 9+2, "nine months are missing")
-	require.EqualValues(t, 1, h.api, "one answer says that there is nothing in all of them")
+	require.EqualValues(t, 2, h.api, "one answer says that there is nothing in all of them, and one that the first days of March are no hole of the file")
 }
 
 // A server of files that does not work must not cost every chunk a request and a line, nor be forgotten for ever.
@@ -297,7 +365,7 @@ func TestDumpsAreLeftAloneWhileTheirServerFails(t *testing.T) {
 				requireSame(t, traded(candle.Interval5m, january), f.candles)
 			}
 			require.Len(t, h.files, 1)
-			require.EqualValues(t, 3*8, h.api)
+			require.EqualValues(t, 3*9, h.api)
 			require.Equal(t, 1, strings.Count(warnings.String(), "level=WARN"))
 			h.file = nil
 			now = now.Add(dumpsPause + time.Second)
