@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
@@ -70,7 +71,8 @@ func (a *app) ingestOHLCVCommand() *cobra.Command {
 		Short: "Backfill candles of the tokens in a worklist",
 		Long: `Backfill candles: read the worklist, plan, enqueue one task per chunk, and leave the fetching to the workers.
 
-The worklist is a DuckDB file with calls (--duckdb), a list of tokens (--tokens), or single tokens (--token). With calls,
+The worklist is a DuckDB file with calls (--duckdb), a list of tokens (--tokens), or single tokens (--token). A list is one
+token a line, or a table with a header, separated by comma, semicolon, tab or |, in UTF-8 or UTF-16. With calls,
 the candles around each call are fetched (--pre-window and --post-window minutes), and --from and --to choose the calls by
 their time; with --window range, and for lists of tokens, the whole of --from to --to is fetched for each token.
 
@@ -95,7 +97,7 @@ range is longer than one page of the source. More than 5,000,000 chunks are refu
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
 	f.StringVar(&o.duckdb, "duckdb", "", "DuckDB `FILE` with calls (default $DUCKDB_PATH)")
 	f.StringVar(&o.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
-	f.StringVar(&o.tokensFile, "tokens", "", "`FILE` with one token a line, or CSV with a header (token, mint, address or token_address; chain); - for standard input")
+	f.StringVar(&o.tokensFile, "tokens", "", "`FILE` with one token a line, or CSV with a header ("+worklist.TokenColumns()+", the first of these; chain); - for standard input")
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated")
 	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of tokens that name none")
 	f.StringVar(&o.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
@@ -290,18 +292,8 @@ func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, er
 		side := o.side
 		rng := in.rng
 		return worklist.ReadCalls(ctx, worklist.CallsOptions{Path: o.duckdb, Query: o.callsQuery, Range: rng, Side: side, EVMChain: in.evmChain})
-	case o.tokensFile == "-":
-		return worklist.ReadTokens(a.stdin, "standard input", in.chain)
 	case o.tokensFile != "":
-		file, err := os.Open(o.tokensFile)
-		if err != nil {
-			return worklist.List{}, usageError("cannot read --tokens: %v", err)
-		}
-		defer file.Close()
-		if info, err := file.Stat(); err == nil && info.IsDir() {
-			return worklist.List{}, usageError("cannot read --tokens: %s is a directory", o.tokensFile)
-		}
-		return worklist.ReadTokens(file, o.tokensFile, in.chain)
+		return a.readTokens(ctx, in)
 	}
 	list := worklist.List{Origin: "--token"}
 	for _, text := range o.tokens {
@@ -312,6 +304,21 @@ func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, er
 		list.Tokens = append(list.Tokens, token)
 	}
 	return list, nil
+}
+
+func (a *app) readTokens(ctx context.Context, in ingestion) (list worklist.List, err error) {
+	if path := in.options.tokensFile; path != "-" {
+		list, err = worklist.ReadTokenFile(ctx, path, in.chain)
+	} else {
+		if file, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+			fmt.Fprintln(a.stderr, "reading tokens from the terminal: one a line, Ctrl-D ends")
+		}
+		list, err = worklist.ReadTokens(ctx, a.stdin, "standard input", in.chain)
+	}
+	if errors.Is(err, worklist.ErrInput) {
+		err = fmt.Errorf("cannot read --tokens: %w", err)
+	}
+	return list, err
 }
 
 // shownSkipped is how many skipped rows are listed; the count tells the rest.

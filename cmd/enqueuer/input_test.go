@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/simmarket"
+	"quantbot/internal/worklist"
 )
 
 // unserved runs a command that reaches no server.
@@ -39,4 +43,63 @@ func TestADryRunHeedsAnInterrupt(t *testing.T) {
 	r := unserved(ctx, nil, "ingestion", "ohlcv", "--from", "1970-01-02", "--to", "2026-01-01", "--interval", "1s", "--tokens", tokens, "--dry-run")
 	require.Equal(t, exitInterrupted, r.code, r.stderr)
 	require.Empty(t, r.stdout)
+}
+
+func writeFile(t *testing.T, name, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestListsThatAreNotUnderstoodGetOneClearSentence(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"ticker,name\nBTCUSDT,Bitcoin\n": `begins with "ticker,name", which names no column token_address, mint, address, token or symbol: give it a header that does, or one token a line`,
+		"name\nBTCUSDT\n":                `begins with "name", which names no column`,
+		"name,symbol\n\"x,BTCUSDT\n":     `has a quote on line 2 that is not closed as in CSV`,
+		strings.Repeat("A", 100_000):     "has a line above 65536 bytes (line 1): it is no list of tokens",
+		"PK\x03\x04":                     "is a zip archive or an Excel file: save it as CSV",
+	} {
+		path := writeFile(t, "list.csv", text)
+		r := unserved(t.Context(), nil, "ingestion", "ohlcv", "--from", "-1d", "--to", "now", "--chain", "Binance-Spot", "--source", "binance", "--tokens", path, "--dry-run")
+		require.Equal(t, exitUsage, r.code, r.stderr)
+		require.Regexp(t, `^quantbot: cannot read --tokens: \S+list\.csv [^\n]+\n$`, r.stderr)
+		require.Contains(t, r.stderr, want)
+		require.Empty(t, r.stdout)
+	}
+}
+
+// Calls in seconds and microseconds vanished without a word, also under --strict-worklist.
+func TestCallsInOtherUnitsAreListedOrRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "what? 100%.duckdb")
+	var calls []worklist.Call
+	for i, at := range []int64{1735776000000, 1735776060, 1735776060000000} {
+		calls = append(calls, worklist.Call{Token: simmarket.Tokens(3)[i], AtMS: at})
+	}
+	require.NoError(t, worklist.WriteSample(t.Context(), path, calls))
+	args := []string{"ingestion", "ohlcv", "--from", "2025-01-01", "--to", "2025-01-04", "--duckdb", path, "--dry-run"}
+	r := unserved(t.Context(), nil, args...)
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Contains(t, r.stdout, "of 1 token,")
+	require.Contains(t, r.stderr, "caller_links_d: skipped 2 rows that cannot be used:")
+	require.Contains(t, r.stderr, "row 2: time of the call (1735776060) looks like seconds, not milliseconds (chain \"solana\"")
+	require.Contains(t, r.stderr, "row 3: time of the call (1735776060000000) looks like microseconds, not milliseconds")
+	require.Equal(t, exitRefused, unserved(t.Context(), nil, append(args, "--strict-worklist")...).code)
+}
+
+func TestStandardInputThatNeverEndsHeedsAnInterrupt(t *testing.T) {
+	t.Parallel()
+	silent, writer := io.Pipe()
+	defer writer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan result, 1)
+	go func() {
+		done <- unserved(ctx, silent, "ingestion", "ohlcv", "--from", "-1d", "--to", "now", "--tokens", "-", "--dry-run")
+	}()
+	_, err := writer.Write([]byte("# nothing yet\n")) // returns when it was read
+	require.NoError(t, err)
+	cancel()
+	require.Equal(t, exitInterrupted, (<-done).code)
 }

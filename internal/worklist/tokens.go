@@ -1,18 +1,16 @@
 package worklist
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"io/fs"
+	"os"
 	"strings"
 
 	"quantbot/internal/candle"
 )
-
-// maxLine bounds a line of a token list; the longest address has 44 characters.
-const maxLine = 64 << 10
 
 // ParseToken reads "address", which is taken to be on the chain, or "chain:address".
 func ParseToken(s string, chain candle.Chain) (candle.Token, error) {
@@ -31,83 +29,111 @@ func ParseToken(s string, chain candle.Chain) (candle.Token, error) {
 	return token, nil
 }
 
-// ReadTokens reads a token list: one "address" or "chain:address" a line, or a CSV whose header names a column mint,
-// address or token_address and maybe one named chain. Empty lines and lines that begin with # are left out. Lines that
-// cannot be understood are skipped, counted and listed. name stands in messages.
-func ReadTokens(r io.Reader, name string, chain candle.Chain) (List, error) {
-	list := List{Origin: name}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
-	columns := lineColumns{address: 0, chain: -1}
-	first := true
-	for number := 1; lines.Scan(); number++ {
-		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
-		if text == "" || strings.HasPrefix(text, "#") {
-			continue
-		}
-		if first {
-			first = false
-			if header, ok := parseHeader(text); ok {
-				columns = header
-				continue
-			}
-		}
-		token, skipped := columns.token(text, chain)
-		if skipped != nil {
-			skipped.Where = fmt.Sprintf("line %d", number)
-			list.Skip(*skipped)
-			continue
-		}
-		list.Tokens = append(list.Tokens, token)
+// ReadTokenFile is ReadTokens of a file, which may be a pipe.
+func ReadTokenFile(ctx context.Context, path string, chain candle.Chain) (List, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return List{}, inputErrorf("there is no file %s", path)
+	case err != nil:
+		return List{}, inputErrorf("cannot open %s: %v", path, err)
+	case info.IsDir():
+		return List{}, inputErrorf("%s is a directory, not a list of tokens", path)
 	}
-	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return List{}, inputErrorf("%s has a line above %d characters: it is no token list", name, maxLine)
-	}
-	if err := lines.Err(); err != nil {
-		return List{}, fmt.Errorf("read %s: %w", name, err)
-	}
-	list.sort()
-	return list, nil
+	return readTokens(ctx, func() (io.ReadCloser, error) { return os.Open(path) }, path, chain)
 }
 
-// lineColumns says where a line has what; chain is -1 when no column has it.
-type lineColumns struct{ address, chain int }
+// ReadTokens reads a list of tokens: one "address" or "chain:address" a line, or CSV with a header. The columns that count are
+// the first of tokenColumns that the header names and, where it names one, the first of chainColumns; other columns may be
+// there. Cells are separated by comma, semicolon, tab or |, whichever the header shows. The text is UTF-8 or UTF-16.
+//
+// Empty lines and lines that begin with # are left out. Lines that cannot be understood are skipped, counted and listed; a header
+// that names no known column is refused, and so is a file whose quotes leave open where a row ends. name stands in messages.
+func ReadTokens(ctx context.Context, r io.Reader, name string, chain candle.Chain) (List, error) {
+	return readTokens(ctx, func() (io.ReadCloser, error) { return io.NopCloser(r), nil }, name, chain)
+}
 
-func parseHeader(text string) (lineColumns, bool) {
-	columns := lineColumns{address: -1, chain: -1}
-	for i, name := range strings.Split(strings.ToLower(text), ",") {
-		name = strings.Trim(strings.TrimSpace(name), `"`)
+func readTokens(ctx context.Context, open func() (io.ReadCloser, error), name string, chain candle.Chain) (List, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	text, err := decodeText(readInBackground(ctx, open))
+	if err == nil {
+		t := tokenReader{records: newRecords(text), chain: chain, list: List{Origin: name}, known: make(map[candle.Token]bool)}
+		if err = t.read(); err == nil {
+			t.list.sort()
+			return t.list, nil
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return List{}, ctx.Err()
+	case errors.Is(err, ErrInput):
+		return List{}, inputErrorf("%s %v", name, err)
+	}
+	return List{}, inputErrorf("cannot read %s: %v", name, err)
+}
+
+// tokenReader turns records into tokens. Its errors of the user's input begin with a verb: the name comes before them.
+type tokenReader struct {
+	records *records
+	columns tokenTable
+	chain   candle.Chain
+	list    List
+	known   map[candle.Token]bool
+}
+
+func (t *tokenReader) read() error {
+	if err := t.readHeader(); err != nil {
+		return err
+	}
+	for {
+		record, err := t.records.next()
 		switch {
-		case slices.Contains([]string{"token", "mint", "address", "token_address"}, name):
-			columns.address = i
-		case name == "chain":
-			columns.chain = i
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case t.columns.isComment(record):
+			continue
+		}
+		if err := t.take(record); err != nil {
+			return err
 		}
 	}
-	return columns, columns.address >= 0
 }
 
-func (c lineColumns) token(text string, chain candle.Chain) (candle.Token, *Skipped) {
-	cells := strings.Split(text, ",")
-	cell := func(i int) string {
-		if i < 0 || i >= len(cells) {
-			return ""
+// readHeader finds out what the file is; a first line that is an entry itself is put back.
+func (t *tokenReader) readHeader() error {
+	for {
+		first, err := t.records.line()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case strings.HasPrefix(first, "#"):
+			continue
+		case len(first) == len("sep=,") && strings.HasPrefix(strings.ToLower(first), "sep="): // Excel's
+			t.records.separators = []rune(first[len("sep="):])
+			continue
 		}
-		return strings.Trim(strings.TrimSpace(cells[i]), `"`)
+		t.columns, err = t.records.sniff(first)
+		return err
 	}
-	s := &Skipped{Chain: cell(c.chain), Address: cell(c.address)}
-	if c.chain >= 0 {
-		named, err := candle.ParseChain(s.Chain)
-		if err != nil {
-			s.Reason = err.Error()
-			return candle.Token{}, s
-		}
-		chain = named
+}
+
+func (t *tokenReader) take(record record) error {
+	token, skipped := t.columns.token(record, t.chain)
+	switch {
+	case skipped != nil:
+		skipped.Where = fmt.Sprintf("line %d", record.line)
+		t.list.Skip(*skipped)
+	case t.known[token]:
+	case len(t.list.Tokens) == MaxEntries:
+		return inputErrorf("has more than %d tokens: cut it into several lists", MaxEntries)
+	default:
+		t.known[token] = true
+		t.list.Tokens = append(t.list.Tokens, token)
 	}
-	token, err := ParseToken(s.Address, chain)
-	if err != nil {
-		s.Reason = err.Error()
-		return candle.Token{}, s
-	}
-	return token, nil
+	return nil
 }

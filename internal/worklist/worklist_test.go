@@ -227,7 +227,7 @@ func TestReadTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			list, err := ReadTokens(strings.NewReader(test.text), "list", candle.Solana)
+			list, err := ReadTokens(t.Context(), strings.NewReader(test.text), "list", candle.Solana)
 			require.NoError(t, err)
 			require.Len(t, list.Tokens, test.tokens)
 			var where []string
@@ -237,7 +237,7 @@ func TestReadTokens(t *testing.T) {
 			require.Equal(t, test.skipped, where)
 		})
 	}
-	_, err := ReadTokens(strings.NewReader(strings.Repeat("x", maxLine+1)), "list", candle.Solana)
+	_, err := ReadTokens(t.Context(), strings.NewReader(strings.Repeat("x", maxLine+1)), "list", candle.Solana)
 	require.ErrorIs(t, err, ErrInput)
 }
 
@@ -245,8 +245,9 @@ func FuzzReadTokens(f *testing.F) {
 	f.Add("mint,chain\n" + mintA + ",solana\n")
 	f.Add("base:" + evm + "\n#\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		list, err := ReadTokens(strings.NewReader(text), "list", candle.Solana)
+		list, err := ReadTokens(t.Context(), strings.NewReader(text), "list", candle.Solana)
 		if err != nil {
+			require.ErrorIs(t, err, ErrInput)
 			return
 		}
 		for _, token := range list.Tokens {
