@@ -54,6 +54,9 @@ func (a *app) withStores(ctx context.Context, f func(config.Config, *wiring.Stor
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
+	clock := stores.Clock(a.now)
+	clock.Told(ctx)
+	a.now = clock.Now // what is written is dated by the stores' clock
 	return f(cfg, stores)
 }
 

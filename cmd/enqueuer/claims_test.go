@@ -76,7 +76,7 @@ func (b *bench) checkClaims(t *testing.T, history *clickhouse.DB, tokens []candl
 	market := simmarket.NewMarket(1)
 	require.NoError(t, history.TokenHistories(t.Context(), q, func(h backfill.TokenHistory) error {
 		answered := b.market.Answered(h.Token, candle.Interval1m) // after the claim: it only grows
-		for _, judged := range h.Judge(days, time.Now()) {
+		for _, judged := range h.Judge(days, backfill.Moment{Now: time.Now()}) {
 			switch judged.Verdict {
 			case backfill.Have:
 				require.Len(t, market.Candles(h.Token, candle.Interval1m, judged.Range), int(judged.Candles), "%s has %v", h.Token, judged.Range)

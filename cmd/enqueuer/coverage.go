@@ -16,15 +16,16 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/source/birdeye"
 	"quantbot/internal/wiring"
 	"quantbot/internal/worklist"
 )
 
 // coverageOptions choose whose coverage to show.
 type coverageOptions struct {
-	from, to, chain, interval, validation, format string
-	sources, tokens                               []string
-	limit                                         int
+	from, to, chain, interval, validation, outliers, format string
+	sources, tokens                                         []string
+	limit                                                   int
 }
 
 func (o *coverageOptions) register(cmd *cobra.Command) {
@@ -34,8 +35,9 @@ func (o *coverageOptions) register(cmd *cobra.Command) {
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated (default: all that were asked for)")
 	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of a token that names none")
 	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
-	f.StringArrayVar(&o.sources, "source", []string{"birdeye"}, "whose answers count; may be repeated: "+strings.Join(wiring.SourceNames(), ", "))
+	f.StringArrayVar(&o.sources, "source", nil, "whose answers count; may be repeated (default: all that were asked): "+strings.Join(wiring.SourceNames(), ", "))
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict: answers are kept apart by it")
+	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep or filter: answers are kept apart by it, too")
 	f.IntVar(&o.limit, "limit", 1_000, "how many tokens to look at, at most")
 	f.StringVar(&o.format, "format", "table", "table or json")
 }
@@ -48,27 +50,52 @@ type judgedToken struct {
 	// Candles counts candles by verdict; Due those that a run would ask for now.
 	Candles map[backfill.Verdict]int64 `json:"candles"`
 	Due     int64                      `json:"due"`
+	// Defaulted counts candles of answers from before runs said what to do with outliers: the source's default of the day held.
+	Defaulted int64 `json:"vendor_default"`
 }
 
 // coverageQuestion is a coverageOptions that was understood.
 type coverageQuestion struct {
 	clickhouse.CoverageQuery
-	fixed bool // the range was given
-	limit int
+	moment backfill.Moment
+	fixed  bool // the range was given
+	limit  int
 }
 
-// judge calls yield for each token that was asked for, in order.
-func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuestion, yield func(judgedToken) error) (err error) {
-	if len(q.Tokens) == 0 {
-		if q.Tokens, err = history.AskedTokens(ctx, q.Interval); err != nil {
-			return err
+// askCoverage understands the flags at one moment for all that is looked at: by the stores' clock, with the delay of the
+// slowest source.
+func (a *app) askCoverage(ctx context.Context, cfg config.Config, history *clickhouse.DB, o coverageOptions) (coverageQuestion, error) {
+	now := a.readTime(ctx, cfg, history)
+	q, err := o.parse(now)
+	if err == nil && len(q.Sources) == 0 {
+		q.Sources, err = askedSources(ctx, history, q.Interval)
+	}
+	if err == nil && len(q.Tokens) == 0 {
+		q.Tokens, err = history.AskedTokens(ctx, q.Interval)
+	}
+	q.moment = backfill.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, q.Sources)}
+	return q, err
+}
+
+// askedSources are those that runs asked at the interval; all, where none was.
+func askedSources(ctx context.Context, history *clickhouse.DB, interval candle.Interval) ([]string, error) {
+	scopes, err := history.CoverageScopes(ctx)
+	for _, scope := range scopes {
+		if scope.Interval == interval {
+			return scope.Sources, err
 		}
 	}
+	return wiring.SourceNames(), err
+}
+
+// judge calls yield for each token that was asked for and that one of the sources has, in order.
+func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.DB, q coverageQuestion, yield func(judgedToken) error) (err error) {
+	q.Tokens = a.served(cfg, q)
 	if len(q.Tokens) > q.limit {
 		fmt.Fprintf(a.stderr, "showing %d of %d tokens (--limit)\n", q.limit, len(q.Tokens))
 		q.Tokens = q.Tokens[:q.limit]
 	}
-	now, strangers := a.now(), 0
+	strangers, defaulted := 0, int64(0)
 	err = history.TokenHistories(ctx, q.CoverageQuery, func(h backfill.TokenHistory) error {
 		if !q.fixed && len(h.Asked) == 0 {
 			strangers++
@@ -78,7 +105,8 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuest
 		if !q.fixed {
 			token.Range = h.Span()
 		}
-		token.Judged = h.Judge(token.Range, now)
+		token.Judged, token.Defaulted = h.Judge(token.Range, q.moment), h.Defaulted(token.Range)
+		defaulted += token.Defaulted
 		for _, j := range token.Judged {
 			token.Candles[j.Verdict] += j.Candles
 			if j.Due && j.Verdict != backfill.Have {
@@ -91,7 +119,22 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuest
 		fmt.Fprintf(a.stderr, "left out: %s for which %s was never asked for %s candles (--source %s)\n",
 			counted(strangers, "token"), strings.Join(q.Sources, " or "), q.Interval, strings.Join(wiring.SourceNames(), ", "))
 	}
+	if defaulted > 0 {
+		fmt.Fprintf(a.stderr, "%s were answered before runs said what to do with outliers: the source's default of the day held, which counts as kept\n", counted(defaulted, "candle"))
+	}
 	return err
+}
+
+// served leaves out the tokens that none of the sources has at the interval: nothing can be missing of them.
+func (a *app) served(cfg config.Config, q coverageQuestion) []candle.Token {
+	tokens := slices.Clone(q.Tokens)
+	tokens = slices.DeleteFunc(tokens, func(t candle.Token) bool {
+		return !slices.ContainsFunc(q.Sources, func(name string) bool { return wiring.Supports(cfg, name, t.Chain, q.Interval) })
+	})
+	if n := len(q.Tokens) - len(tokens); n > 0 {
+		fmt.Fprintf(a.stderr, "left out: %s of which %s has no %s candles\n", counted(n, "token"), strings.Join(q.Sources, " or "), q.Interval)
+	}
+	return tokens
 }
 
 func (o *coverageOptions) parse(now time.Time) (q coverageQuestion, err error) {
@@ -110,6 +153,10 @@ func (o *coverageOptions) parse(now time.Time) (q coverageQuestion, err error) {
 	if q.Validation, err = candle.ParseValidation(o.validation); err != nil {
 		return q, fmt.Errorf("--validation: %w", err)
 	}
+	if q.Outliers, err = manifest.ParseOutliers(o.outliers); err != nil {
+		return q, fmt.Errorf("--outliers: %w", err)
+	}
+	q.Filtering = wiring.OutlierSources()
 	chain, err := candle.ParseChain(o.chain)
 	if err != nil {
 		return q, fmt.Errorf("--chain: %w", err)
@@ -137,7 +184,7 @@ func (a *app) coverageCommand() *cobra.Command {
 		Long: `Show what is known of each token's candles, counted by verdict:
 
   have             the candle is there
-  confirmed empty  the source has none there
+  confirmed empty  the source has none there; asked for once more after a week, where it was younger than a week when confirmed
   rejected         the source's candle was corrupt (more than 50 in one chunk count as one stretch); asked for again after a day
   unconfirmed      no candle, from a source that never had one of the token; asked for again after a day
   failed           the source gave no answer
@@ -147,13 +194,16 @@ The bar shows them over the range: █ have, · confirmed empty, r rejected, ? u
 		Example: "  quantbot ohlcv coverage\n  quantbot ohlcv coverage --from 2025-01-01 --to 2025-02-01 --token So11111111111111111111111111111111111111112 --format json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := o.parse(a.now())
-			if err != nil {
+			if _, err := o.parse(a.now()); err != nil {
 				return err
 			}
-			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
+				q, err := a.askCoverage(cmd.Context(), cfg, history, o)
+				if err != nil {
+					return err
+				}
 				tokens := []judgedToken{}
-				err := a.judge(cmd.Context(), history, q, func(t judgedToken) error { tokens = append(tokens, t); return nil })
+				err = a.judge(cmd.Context(), cfg, history, q, func(t judgedToken) error { tokens = append(tokens, t); return nil })
 				if err != nil {
 					return err
 				}
@@ -234,13 +284,18 @@ func (a *app) gapsCommand() *cobra.Command {
 			if wait && !fetch {
 				return errors.New("--wait needs --fetch")
 			}
-			q, err := o.parse(a.now())
-			if err != nil {
+			if _, err := o.parse(a.now()); err != nil {
 				return err
 			}
+			var q coverageQuestion
+			var refetch []candle.TokenRanges
 			gaps := []gap{}
-			err = a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
-				return a.judge(cmd.Context(), history, q, func(t judgedToken) error {
+			err := a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) (err error) {
+				if q, err = a.askCoverage(cmd.Context(), cfg, history, o); err != nil {
+					return err
+				}
+				return a.judge(cmd.Context(), cfg, history, q, func(t judgedToken) error {
+					refetch = append(refetch, candle.TokenRanges{Token: t.Token, Ranges: backfill.Refetch(t.Judged)})
 					for _, j := range t.Judged {
 						if j.Due && j.Verdict != backfill.Have {
 							gaps = append(gaps, gap{t.Token, j.Range, j.Candles, j.Verdict})
@@ -253,7 +308,7 @@ func (a *app) gapsCommand() *cobra.Command {
 			case err != nil:
 				return err
 			case fetch:
-				return a.fetchGaps(cmd, o, q, gaps, wait)
+				return a.fetchGaps(cmd, o, q, refetch, wait)
 			case o.format == "json":
 				return a.printJSON(gaps)
 			}
@@ -279,33 +334,71 @@ func (a *app) printGaps(gaps []gap) {
 	t.Render()
 }
 
-// fetchGaps starts a run like ingestion ohlcv does, with the gaps as its worklist.
-func (a *app) fetchGaps(cmd *cobra.Command, o coverageOptions, q coverageQuestion, gaps []gap, wait bool) error {
-	if len(gaps) == 0 {
+// fetchGaps starts a run like ingestion ohlcv does, with what is missing as its worklist.
+func (a *app) fetchGaps(cmd *cobra.Command, o coverageOptions, q coverageQuestion, missing []candle.TokenRanges, wait bool) error {
+	cfg, err := config.Load(a.getenv)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	source, fallbacks := gapSource(cfg, o, q, missing)
+	in := ingestion{
+		options:  ingestOptions{source: source, fallbacks: fallbacks, window: "range", haltRate: defaultHaltRate, wait: wait, outliers: o.outliers, format: o.format},
+		priority: manifest.PriorityNormal,
+		outliers: q.Outliers,
+		request: backfill.Request{
+			Source: source, Fallbacks: fallbacks, Interval: q.Interval, Validation: q.Validation,
+			DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI, Outliers: requested(q.Outliers),
+		},
+	}
+	unasked := 0
+	for _, wanted := range missing {
+		if len(wanted.Ranges) > 0 && !wiring.Supports(cfg, source, wanted.Token.Chain, q.Interval) {
+			unasked++
+			continue
+		}
+		for _, r := range wanted.Ranges {
+			if in.rng.Empty() {
+				in.rng = r
+			}
+			in.rng = candle.Range{From: min(in.rng.From, r.From), To: max(in.rng.To, r.To)}
+			in.request.Wanted = append(in.request.Wanted, candle.TokenRanges{Token: wanted.Token, Ranges: []candle.Range{r}})
+		}
+	}
+	if unasked > 0 {
+		fmt.Fprintf(a.stderr, "not asked for: %s of which %s has no %s candles (--source %s)\n", counted(unasked, "token"), source, q.Interval, strings.Join(wiring.SourceNames(), ", "))
+	}
+	if len(in.request.Wanted) == 0 {
 		fmt.Fprintln(a.stderr, "no gaps, nothing to fetch")
 		if o.format == "json" {
 			return a.printJSON(nil) // no run
 		}
 		return nil
 	}
-	source, fallbacks := o.sources[0], o.sources[1:]
-	in := ingestion{
-		options:  ingestOptions{source: source, fallbacks: fallbacks, window: "range", haltRate: defaultHaltRate, wait: wait, format: o.format},
-		rng:      gaps[0].Range,
-		priority: manifest.PriorityNormal,
-		request: backfill.Request{
-			Source: source, Fallbacks: fallbacks, Interval: q.Interval, Validation: q.Validation,
-			DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI,
-		},
-	}
-	for _, g := range gaps {
-		in.rng = candle.Range{From: min(in.rng.From, g.Range.From), To: max(in.rng.To, g.Range.To)}
-		in.request.Wanted = append(in.request.Wanted, candle.TokenRanges{Token: g.Token, Ranges: []candle.Range{g.Range}})
-	}
 	in.request.Normalize()
-	asked, err := a.openSources(in)
+	asked, err := a.openSources(&in)
 	if err != nil {
-		return err
+		return &exitError{exitUsage, err}
 	}
 	return a.launch(cmd.Context(), cmd, in, asked)
+}
+
+// gapSource is the source that gaps are fetched from: the first one that was named, with the others as its fallbacks. Where none
+// was, it is the one of those that were asked that has the most of the tokens, of equals the default of ingestion.
+func gapSource(cfg config.Config, o coverageOptions, q coverageQuestion, missing []candle.TokenRanges) (source string, fallbacks []string) {
+	if len(o.sources) > 0 {
+		return o.sources[0], o.sources[1:]
+	}
+	most := -1
+	for _, name := range append([]string{birdeye.Name}, q.Sources...) {
+		has := 0
+		for _, wanted := range missing {
+			if len(wanted.Ranges) > 0 && slices.Contains(q.Sources, name) && wiring.Supports(cfg, name, wanted.Token.Chain, q.Interval) {
+				has++
+			}
+		}
+		if has > most {
+			source, most = name, has
+		}
+	}
+	return source, nil
 }

@@ -107,7 +107,8 @@ func TestGapsAreShownAndFetched(t *testing.T) {
 	require.Equal(t, have, covered[0].Candles[backfill.Have])
 	require.Equal(t, 1440-have, covered[0].Candles[backfill.ConfirmedEmpty])
 	require.Equal(t, exitUsage, b.run(t, "ohlcv", "coverage", "--source", "nasdaq").code)
-	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "binance").stderr, "left out: 3 tokens for which binance was never asked for 1m candles")
+	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "binance").stderr, "left out: 3 tokens of which binance has no 1m candles")
+	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "geckoterminal").stderr, "left out: 3 tokens for which geckoterminal was never asked for 1m candles")
 
 	b.market.SetFaults(nil)
 	b.ok(t, "ohlcv", "gaps", "--fetch", "--wait")
@@ -205,4 +206,72 @@ func TestCallsAreTheFewestPossible(t *testing.T) {
 	again := row(t, b.ok(t, input("2025-03-01", "2025-03-13")...).stdout)
 	require.EqualValues(t, 0, again["api_calls"])
 	require.Equal(t, before+fewest, b.asked())
+}
+
+// What a source does not have is never missing of it, and what another one answered was asked for.
+func TestGapsKeepToWhatASourceHas(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.vars["BINANCE_BASE_URL"], b.vars["BINANCE_DUMP_URL"] = b.vars["BIRDEYE_BASE_URL"], ""
+	b.worker(t)
+	tokens := tradingTokens(t, 1)
+	symbol := candle.Token{Chain: candle.BinanceSpot, Address: "BTCUSDT"}
+	fetch := func(more ...string) {
+		b.ok(t, append([]string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--wait"}, more...)...)
+	}
+	fetch("--token", tokens[0].Address)
+	fetch("--token", symbol.String(), "--source", "binance")
+
+	verdicts := func(more ...string) map[candle.Token]map[backfill.Verdict]int64 {
+		var covered []judgedToken
+		require.NoError(t, json.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "coverage", "--format", "json"}, more...)...).stdout), &covered))
+		all := map[candle.Token]map[backfill.Verdict]int64{}
+		for _, c := range covered {
+			all[c.Token] = c.Candles
+		}
+		return all
+	}
+	all := verdicts()
+	require.Len(t, all, 2)
+	for token, counts := range all {
+		require.Zero(t, counts[backfill.NeverAsked], "%s: %v", token, counts)
+	}
+	require.Positive(t, all[symbol][backfill.Have])
+	days := []string{"--from", "2025-03-01", "--to", "2025-03-03"}
+	require.NotContains(t, verdicts(append(days, "--source", "birdeye")...), symbol, "birdeye has no symbols")
+	require.Contains(t, verdicts(days...), symbol)
+
+	gaps := b.ok(t, append([]string{"ohlcv", "gaps", "--fetch", "--wait", "--format", "json"}, days...)...)
+	require.Contains(t, gaps.stderr, "not asked for: 1 token of which birdeye has no 1m candles")
+	require.EqualValues(t, 0, row(t, gaps.stdout)["errors_count"])
+	require.EqualValues(t, 1, row(t, gaps.stdout)["planned_chunks"], gaps.stdout)
+	require.NotContains(t, verdicts(days...)[tokens[0]], backfill.NeverAsked)
+	require.Equal(t, "binance", fmt.Sprint(row(t, b.ok(t, append([]string{"ohlcv", "gaps", "--fetch", "--wait", "--format", "json"}, days...)...).stdout)["source"]), "the source that has what is left")
+	require.Contains(t, b.ok(t, append([]string{"ohlcv", "gaps"}, days...)...).stdout, "No gaps.")
+}
+
+// Answers with and without outliers are not the same; what was answered before runs said which counts as kept.
+func TestOutliersAreAskedForAndKeptApart(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.worker(t)
+	token := tradingTokens(t, 1)[0].Address
+	input := func(more ...string) map[string]any {
+		return row(t, b.ok(t, append([]string{"ingestion", "ohlcv", "--token", token, "--from", "2025-03-01", "--to", "2025-03-02", "--wait", "--format", "json"}, more...)...).stdout)
+	}
+	kept := input()
+	require.EqualValues(t, 1, kept["api_calls"])
+	require.EqualValues(t, 1, input("--outliers", "filter")["api_calls"], "the other kind of answer")
+	require.EqualValues(t, 0, input("--outliers", "filter")["api_calls"])
+	require.EqualValues(t, 0, input("--outliers", "keep")["api_calls"])
+	require.Equal(t, exitUsage, b.run(t, "ingestion", "ohlcv", "--source", "binance", "--token", "binance-spot:BTCUSDT", "--from", "2025-03-01", "--to", "2025-03-02", "--outliers", "filter").code)
+	require.Equal(t, "filter\nkeep\n", b.env.ClickHouse(t, "SELECT DISTINCT outliers FROM "+b.table("ohlcv_ingestion_runs")+" ORDER BY outliers"))
+
+	b.env.ClickHouse(t, fmt.Sprintf("ALTER TABLE %s UPDATE outliers = '' WHERE run_id = '%s' SETTINGS mutations_sync = 2", b.table("ohlcv_run_lifecycle"), kept["run_id"]))
+	b.ok(t, "ohlcv", "runs-rollback", b.latest(t), "--yes") // relies on the first
+	require.EqualValues(t, 0, input("--force")["api_calls"], "nothing that was paid for is bought again")
+	covered := b.ok(t, "ohlcv", "coverage", "--format", "json")
+	require.Contains(t, covered.stdout, `"vendor_default": 1440`)
+	require.Contains(t, covered.stderr, "1440 candles were answered before runs said what to do with outliers")
+	require.NotContains(t, b.ok(t, "ohlcv", "coverage", "--outliers", "filter").stderr, "1440 candles")
 }

@@ -42,6 +42,8 @@ type bench struct {
 	env    *localtest.Env
 	market *simmarket.Server
 	vars   map[string]string
+	// skew is how far the clock is off of the host that the commands run on.
+	skew time.Duration
 }
 
 func setup(t *testing.T, options simmarket.Options) *bench {
@@ -77,7 +79,8 @@ func (b *bench) runWithInput(t *testing.T, stdin string, args ...string) result 
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	a := &app{
-		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, now: time.Now,
+		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
+		now:    func() time.Time { return time.Now().Add(b.skew) },
 		getenv: func(name string) string { return b.vars[name] },
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)

@@ -44,6 +44,7 @@ type ingestOptions struct {
 	maxCalls       int64
 	maxCredits     int64
 	priority       string
+	outliers       string
 	noResume       bool
 	dryRun         bool
 	force          bool
@@ -115,6 +116,7 @@ range is longer than one page of the source. More than 5,000,000 chunks are refu
 	f.Int64Var(&o.maxCalls, "max-calls", 0, "refuse a plan that may take more API calls; 0 = any number")
 	f.Int64Var(&o.maxCredits, "max-credits", 0, "refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
 	f.StringVar(&o.priority, "priority", string(manifest.PriorityNormal), "low, normal or high: whose chunks workers take when several runs wait")
+	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep, or filter: have the source leave unlikely prices out, such as long wicks ("+strings.Join(wiring.OutlierSources(), ", ")+")")
 	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what the run would take, and do nothing")
 	f.BoolVar(&o.force, "force", false, "run even if the same input is running")
@@ -132,7 +134,10 @@ type ingestion struct {
 	evmChain candle.Chain
 	request  backfill.Request // Wanted comes from the worklist
 	priority manifest.Priority
-	calls    bool // windows around calls, else the whole range
+	outliers manifest.Outliers
+	// settleDelay is the longest of the source and its fallbacks: what has not settled for one of them is not planned.
+	settleDelay time.Duration
+	calls       bool // windows around calls, else the whole range
 }
 
 func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
@@ -160,6 +165,10 @@ func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
 	if in.priority, err = manifest.ParsePriority(o.priority); err != nil {
 		return in, fmt.Errorf("--priority: %w", err)
 	}
+	if in.outliers, err = manifest.ParseOutliers(o.outliers); err != nil {
+		return in, fmt.Errorf("--outliers: %w", err)
+	}
+	in.request.Outliers = requested(in.outliers)
 	in.request.Source, in.request.Fallbacks = o.source, o.fallbacks
 	in.request.SourceTier = candle.SourceTier(o.sourceTier)
 	return in, in.check()
@@ -242,7 +251,11 @@ func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) e
 		return &exitError{exitUsage, err}
 	}
 	a.begin()
-	source, err := a.openSources(in)
+	a.goByStores(ctx, o.from, o.to)
+	if in, err = a.parseIngest(o); err != nil { // relative times by the stores' clock
+		return &exitError{exitUsage, err}
+	}
+	source, err := a.openSources(&in)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -268,7 +281,7 @@ func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) e
 
 // openSources checks the names of the source and its fallbacks. It needs no key and no server: planning asks only for the
 // source's rules.
-func (a *app) openSources(in ingestion) (backfill.Source, error) {
+func (a *app) openSources(in *ingestion) (backfill.Source, error) {
 	cfg, err := config.Load(a.getenv)
 	if err != nil {
 		return nil, err
@@ -279,11 +292,24 @@ func (a *app) openSources(in ingestion) (backfill.Source, error) {
 			return nil, fmt.Errorf("--fallback: %w", err)
 		}
 	}
+	filters := func(name string) bool { return slices.Contains(wiring.OutlierSources(), name) }
+	if in.outliers == manifest.OutliersFilter && !slices.ContainsFunc(in.request.Sources(), filters) {
+		return nil, fmt.Errorf("--outliers filter: %s cannot be asked for that (%s can)", in.request.Source, strings.Join(wiring.OutlierSources(), ", "))
+	}
+	in.settleDelay = wiring.SettleDelay(cfg, in.request.Sources())
 	return sources.Source(in.request.Source, in.parameters())
 }
 
 // parameters are those of the run's manifest that its sources heed, before there is a manifest.
-func (in ingestion) parameters() *manifest.Manifest { return &manifest.Manifest{} }
+func (in ingestion) parameters() *manifest.Manifest { return &manifest.Manifest{Outliers: in.outliers} }
+
+// requested is how a request says it, see backfill.Request.
+func requested(o manifest.Outliers) manifest.Outliers {
+	if o == manifest.OutliersKeep {
+		return ""
+	}
+	return o
+}
 
 func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, error) {
 	o := in.options

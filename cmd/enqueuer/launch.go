@@ -32,7 +32,13 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	size, err := a.plan(ctx, stores.History, in, source)
+	clock := stores.Clock(a.now)
+	now, err := clock.Ask(ctx)
+	if err != nil {
+		return err
+	}
+	a.now = clock.Now // the run's start decides which run is the newer one
+	size, err := a.plan(ctx, stores.History, in, source, now)
 	if err != nil {
 		return err
 	}
@@ -105,7 +111,7 @@ func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (back
 		CLIArgs: effectiveFlags(cmd, in), EnvInfo: manifest.Environment(a.getenv), InputHash: hash,
 		Source: in.request.Source, Fallbacks: in.request.Fallbacks, Interval: in.request.Interval, Range: plan.Range,
 		Validation: in.request.Validation, DedupMode: in.request.DedupMode, SourceTier: in.request.SourceTier,
-		HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits, Priority: in.priority,
+		HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits, Priority: in.priority, Outliers: in.outliers,
 	}, manifest.CurrentBuild(), a.now())
 	if err != nil {
 		return backfill.Run{}, err

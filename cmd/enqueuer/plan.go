@@ -28,9 +28,10 @@ type planned struct {
 	options backfill.PlanOptions
 }
 
-// plan leaves out what is covered. Coverage that cannot be read is ignored, with a warning (R7); history may be nil.
-func (a *app) plan(ctx context.Context, history *clickhouse.DB, in ingestion, source backfill.Source) (planned, error) {
-	options := backfill.PlanOptions{Now: a.now(), SettleDelay: source.SettleDelay(), Cut: source.Cut(in.request.Interval)}
+// plan leaves out what is covered, and what has not closed at now, which is by the stores' clock, for one of the sources.
+// Coverage that cannot be read is ignored, with a warning (R7); history may be nil.
+func (a *app) plan(ctx context.Context, history *clickhouse.DB, in ingestion, source backfill.Source, now time.Time) (planned, error) {
+	options := backfill.PlanOptions{Now: now, SettleDelay: in.settleDelay, Cut: source.Cut(in.request.Interval)}
 	whole, err := backfill.SizePlan(ctx, in.request, options, source.Cost)
 	if err != nil {
 		return planned{}, planError(err)
@@ -39,7 +40,7 @@ func (a *app) plan(ctx context.Context, history *clickhouse.DB, in ingestion, so
 	if in.options.noResume || history == nil {
 		return p, nil
 	}
-	coverage := backfill.NewCoverage(in.request.Wanted, in.request.Interval, a.now())
+	coverage := backfill.NewCoverage(in.request.Wanted, in.request.Interval, now)
 	if err := history.FillCoverage(ctx, coverageQuery(in, whole.Range), coverage); err != nil {
 		if ctx.Err() != nil {
 			return planned{}, ctx.Err()
@@ -72,8 +73,8 @@ func planError(err error) error {
 
 func coverageQuery(in ingestion, r candle.Range) clickhouse.CoverageQuery {
 	q := clickhouse.CoverageQuery{
-		Sources: append([]string{in.request.Source}, in.request.Fallbacks...), Validation: in.request.Validation,
-		Interval: in.request.Interval, Range: r,
+		Sources: in.request.Sources(), Validation: in.request.Validation,
+		Interval: in.request.Interval, Range: r, Outliers: in.request.Outliers,
 	}
 	for _, w := range in.request.Wanted {
 		q.Tokens = append(q.Tokens, w.Token)
@@ -119,7 +120,7 @@ func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) 
 	} else {
 		defer func() { err = errors.Join(err, history.Close()) }()
 	}
-	p, err := a.plan(ctx, history, in, source)
+	p, err := a.plan(ctx, history, in, source, a.readTime(ctx, cfg, history))
 	if err != nil {
 		return err
 	}

@@ -58,10 +58,41 @@ func (c *Clock) ask(ctx context.Context) (time.Time, error) {
 			reading = at
 		}
 	}
+	c.keep(reading)
+	return reading, nil
+}
+
+func (c *Clock) keep(reading time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reading, c.readAt = reading, c.Host()
-	return reading, nil
+}
+
+// toldWithin bounds how long Told waits for a store.
+const toldWithin = 2 * time.Second
+
+// Told returns the time by those stores that answer, of two the earlier one. told is false when none does: then it is the
+// host's. It is for those who only look.
+func (c *Clock) Told(ctx context.Context) (now time.Time, told bool) {
+	c.asking.Lock()
+	defer c.asking.Unlock()
+	for _, ask := range c.Stores {
+		at, err := within(ctx, toldWithin, ask)
+		if err == nil && (!told || at.Before(now)) {
+			now, told = at, true
+		}
+	}
+	if !told {
+		return c.Host(), false
+	}
+	c.keep(now)
+	return now, true
+}
+
+func within(ctx context.Context, d time.Duration, ask TimeFunc) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return ask(ctx)
 }
 
 // Reached returns a moment that the clock of every store has reached. It asks them only when the last reading is from before

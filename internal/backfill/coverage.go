@@ -14,6 +14,10 @@ import (
 // address and one that is past the source's retention look the same), or candles were rejected.
 const RecheckAfter = 24 * time.Hour
 
+// YoungFor is up to what age a candle that a source does not have may still come: services fill in later. What was younger
+// when it was confirmed to be empty is asked for again so long after; it is old then, so that it is asked for only once more.
+const YoungFor = 7 * 24 * time.Hour
+
 // Asked is a chunk's outcome as the history has it: what a source was asked for, and whether it answered.
 type Asked struct {
 	Token candle.Token
@@ -25,6 +29,8 @@ type Asked struct {
 	Confirmed bool
 	// At is when, by the clock of the store.
 	At time.Time
+	// Defaulted: the run does not say what it asked the source to do with outliers. The source's default of the day held.
+	Defaulted bool
 }
 
 // RejectedRange is a stretch of candles that a run rejected because they were corrupt.
@@ -38,8 +44,9 @@ type RejectedRange struct {
 // asked; in order of time is fastest. It holds merged ranges only.
 type Coverage struct {
 	interval candle.Interval
-	// recheck: what was answered before then and proves little is not covered.
+	// recheck: what was answered before then and proves little is not covered; reask: what was young then is asked for again.
 	recheck  time.Time
+	reask    time.Time
 	wanted   []candle.TokenRanges
 	tokens   map[candle.Token]*tokenCoverage
 	rejected map[rejectedKey][]candle.Range
@@ -48,6 +55,15 @@ type Coverage struct {
 
 type tokenCoverage struct {
 	wanted, covered []candle.Range
+	// have are the stretches that are there, as far as they matter (see Aged).
+	have []candle.Range
+	aged []agedAnswer
+}
+
+// agedAnswer is the part of an answer that was young then, and is due where it was empty.
+type agedAnswer struct {
+	run uuid.UUID
+	r   candle.Range
 }
 
 type rejectedKey struct {
@@ -58,7 +74,7 @@ type rejectedKey struct {
 // NewCoverage starts with nothing covered. wanted must be normalized (see Request.Normalize).
 func NewCoverage(wanted []candle.TokenRanges, interval candle.Interval, now time.Time) *Coverage {
 	c := &Coverage{
-		interval: interval, recheck: now.Add(-RecheckAfter), wanted: wanted, tokens: make(map[candle.Token]*tokenCoverage, len(wanted)),
+		interval: interval, recheck: now.Add(-RecheckAfter), reask: now.Add(-YoungFor), wanted: wanted, tokens: make(map[candle.Token]*tokenCoverage, len(wanted)),
 		rejected: make(map[rejectedKey][]candle.Range), relied: make(map[uuid.UUID]int64),
 	}
 	all := make([]tokenCoverage, len(wanted))
@@ -89,11 +105,73 @@ func (c *Coverage) Add(a Asked) {
 		ranges = candle.Subtract(ranges, candle.Merge(slices.Clone(holes)))
 	}
 	for _, r := range ranges {
-		if relied := token.wants(r, c.interval); relied > 0 {
-			c.relied[a.RunID] += relied
-			token.cover(r)
+		if aged := c.young(a, r); !aged.Empty() {
+			token.aged = append(token.aged, agedAnswer{a.RunID, aged})
+			r.To = aged.From
+		}
+		c.cover(token, a.RunID, r)
+	}
+}
+
+// young is the part of the range whose candles had closed less than YoungFor before the answer, if that is so long ago.
+func (c *Coverage) young(a Asked, r candle.Range) candle.Range {
+	if !a.At.Before(c.reask) {
+		return candle.Range{}
+	}
+	r.From = max(r.From, c.interval.Truncate(a.At.Add(-YoungFor).Unix()))
+	return r
+}
+
+func (c *Coverage) cover(token *tokenCoverage, run uuid.UUID, r candle.Range) {
+	if relied := token.wants(r, c.interval); relied > 0 {
+		c.relied[run] += relied
+		token.cover(r)
+	}
+}
+
+// Aged are the wanted tokens with answers that are asked for again where they found nothing, with the range of these. What
+// is there of them must be told by AddHave before Missing.
+func (c *Coverage) Aged() (tokens []candle.Token, span candle.Range) {
+	for _, w := range c.wanted {
+		token, before := c.tokens[w.Token], len(tokens)
+		for _, aged := range token.aged {
+			if token.wants(aged.r, c.interval) == 0 {
+				continue
+			}
+			if len(tokens) == before {
+				tokens = append(tokens, w.Token)
+			}
+			if span.Empty() {
+				span = aged.r
+			}
+			span = candle.Range{From: min(span.From, aged.r.From), To: max(span.To, aged.r.To)}
 		}
 	}
+	return tokens, span
+}
+
+// AddHave notes stretches of a token in which no candle is missing.
+func (c *Coverage) AddHave(t candle.Token, have []candle.Range) {
+	if token := c.tokens[t]; token != nil {
+		token.have = append(token.have, have...)
+	}
+}
+
+// settleAged decides about the answers that have aged. What is asked for again reaches from the first to the last candle that
+// is missing: the pages that hold those two hold what is between them, too, at no further cost.
+func (c *Coverage) settleAged(token *tokenCoverage) {
+	have := candle.Merge(slices.Clone(token.have))
+	for _, aged := range token.aged {
+		rest := []candle.Range{aged.r}
+		empty := candle.Subtract(candle.Intersect(token.wanted, rest), have)
+		if len(empty) > 0 {
+			rest = candle.Subtract(rest, []candle.Range{{From: empty[0].From, To: empty[len(empty)-1].To}})
+		}
+		for _, r := range rest {
+			c.cover(token, aged.run, r)
+		}
+	}
+	token.aged, token.have = nil, nil
 }
 
 // wants is how many wanted candles open inside the range.
@@ -126,6 +204,7 @@ func (c *Coverage) Missing() []candle.TokenRanges {
 	missing := make([]candle.TokenRanges, 0, len(c.wanted))
 	for _, w := range c.wanted {
 		token := c.tokens[w.Token]
+		c.settleAged(token)
 		left := w.Ranges
 		if len(token.covered) > 0 {
 			left = candle.Subtract(w.Ranges, candle.Merge(slices.Clone(token.covered)))

@@ -154,10 +154,10 @@ func TestEachMomentHasOneVerdict(t *testing.T) {
 		{span(20, 30), ConfirmedEmpty, 10, false},
 		{span(30, 40), FailedToFetch, 10, true},
 		{span(40, 50), NeverAsked, 10, true},
-	}, h.Judge(span(0, 50), coverageNow))
+	}, h.Judge(span(0, 50), Moment{Now: coverageNow}))
 	silent := TokenHistory{Token: testToken, Interval: candle.Interval1m, Asked: []Asked{{Token: testToken, Range: span(0, 5), RunID: run, Answered: true, At: stale}}}
-	require.Equal(t, []Judged{{span(0, 5), Unconfirmed, 5, true}}, silent.Judge(span(0, 5), coverageNow))
-	require.Empty(t, silent.Judge(candle.Range{}, coverageNow))
+	require.Equal(t, []Judged{{span(0, 5), Unconfirmed, 5, true}}, silent.Judge(span(0, 5), Moment{Now: coverageNow}))
+	require.Empty(t, silent.Judge(candle.Range{}, Moment{Now: coverageNow}))
 }
 
 func BenchmarkCoverageOf100000Tokens(b *testing.B) {
@@ -178,4 +178,75 @@ func BenchmarkCoverageOf100000Tokens(b *testing.B) {
 			b.Fatal(len(missing))
 		}
 	}
+}
+
+// Services fill in later: what was young when it was confirmed to be empty is asked for once more, a week later, with what
+// lies between its first and its last missing candle, because that comes with the same pages.
+func TestYoungEmptinessIsAskedForOnceMore(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	now := time.Unix(100*86_400, 0)
+	minutes := func(from, to int64) candle.Range {
+		return candle.Range{From: 60*86_400 + 60*from, To: 60*86_400 + 60*to}
+	}
+	end := time.Unix(minutes(0, 100).To, 0)
+	all := minutes(0, 100)
+	have := []candle.Range{minutes(0, 40), minutes(41, 60), minutes(70, 100)}
+	hull := []candle.Range{minutes(40, 70)}
+	for name, test := range map[string]struct {
+		answered []time.Time
+		have     []candle.Range
+		now      time.Time
+		due      []candle.Range
+	}{
+		"a week has not passed":             {[]time.Time{end}, have, end.Add(7*day - time.Second), nil},
+		"it has":                            {[]time.Time{end}, have, end.Add(7*day + time.Second), hull},
+		"asked for once more":               {[]time.Time{end, end.Add(8 * day)}, have, now, nil},
+		"asked for a second time too early": {[]time.Time{end, end.Add(3 * day)}, have, end.Add(9 * day), nil},
+		"and a week after that":             {[]time.Time{end, end.Add(3 * day)}, have, end.Add(11 * day), hull},
+		"it was old":                        {[]time.Time{end.Add(7 * day)}, have, now, nil},
+		"a part of it was old":              {[]time.Time{end.Add(7*day - 50*time.Minute)}, have, now, []candle.Range{minutes(60, 70)}},
+		"nothing is missing":                {[]time.Time{end}, []candle.Range{all}, now, nil},
+		"nothing is there":                  {[]time.Time{end}, nil, now, []candle.Range{all}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := uuid.New()
+			c := NewCoverage(wanting(all), candle.Interval1m, test.now)
+			h := TokenHistory{Token: testToken, Interval: candle.Interval1m, Have: test.have}
+			for _, at := range test.answered {
+				a := Asked{Token: testToken, Range: all, RunID: run, Answered: true, Confirmed: true, At: at}
+				c.Add(a)
+				h.Asked = append(h.Asked, a)
+			}
+			if aged, span := c.Aged(); len(aged) > 0 {
+				require.Equal(t, []candle.Token{testToken}, aged)
+				require.Equal(t, all.To, span.To)
+			}
+			c.AddHave(testToken, test.have)
+			var missing []candle.Range
+			for _, m := range c.Missing() {
+				missing = append(missing, m.Ranges...)
+			}
+			require.Equal(t, test.due, missing)
+			judged := h.Judge(all, Moment{Now: test.now})
+			require.ElementsMatch(t, test.due, Refetch(judged), "gaps --fetch asks for what a plan asks for")
+			for _, j := range judged {
+				require.NotEqual(t, NeverAsked, j.Verdict)
+			}
+		})
+	}
+}
+
+func TestWhatIsStillOpenHasNoVerdict(t *testing.T) {
+	t.Parallel()
+	h := TokenHistory{Token: testToken, Interval: candle.Interval1m}
+	now := time.Unix(6_030, 0)
+	whole := candle.Range{From: 0, To: 12_000}
+	judged := h.Judge(whole, Moment{Now: now, SettleDelay: 2 * time.Minute})
+	require.Equal(t, []Judged{{candle.Range{From: 0, To: 5_880}, NeverAsked, 98, true}}, judged)
+	plan, err := NewPlan(t.Context(), Request{Interval: candle.Interval1m, Wanted: wanting(whole)}, PlanOptions{Now: now, SettleDelay: 2 * time.Minute, Cut: Cut{Candles: 1_000}})
+	require.NoError(t, err)
+	require.Equal(t, judged[0].Range, plan.Range, "what a plan would ask for")
+	require.Empty(t, h.Judge(candle.Range{From: 6_000, To: 12_000}, Moment{Now: now}))
 }

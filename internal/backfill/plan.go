@@ -13,14 +13,19 @@ import (
 // Request is what a run is asked to do, with its worklist resolved. Its canonical JSON is what the input hash covers, so
 // fields are only ever added with omitempty, and nothing is in it that does not change which candles end up stored.
 type Request struct {
-	Source     string               `json:"source"`
-	Fallbacks  []string             `json:"fallbacks,omitempty"`
-	Interval   candle.Interval      `json:"interval"`
-	Validation candle.Validation    `json:"validation"`
-	DedupMode  manifest.DedupMode   `json:"dedup_mode"`
-	SourceTier candle.SourceTier    `json:"source_tier"`
-	Wanted     []candle.TokenRanges `json:"wanted"`
+	Source     string             `json:"source"`
+	Fallbacks  []string           `json:"fallbacks,omitempty"`
+	Interval   candle.Interval    `json:"interval"`
+	Validation candle.Validation  `json:"validation"`
+	DedupMode  manifest.DedupMode `json:"dedup_mode"`
+	SourceTier candle.SourceTier  `json:"source_tier"`
+	// Outliers is empty where they are kept, so that the hashes of requests from before they were part of it stay what they were.
+	Outliers manifest.Outliers    `json:"outliers,omitempty"`
+	Wanted   []candle.TokenRanges `json:"wanted"`
 }
+
+// Sources are the source and its fallbacks.
+func (r *Request) Sources() []string { return append([]string{r.Source}, r.Fallbacks...) }
 
 // Normalize sorts the wanted tokens, joins those named twice and merges their ranges, so that the same wish in another
 // order has the same input hash. It modifies r.
@@ -42,9 +47,9 @@ func (r *Request) Normalize() {
 
 // PlanOptions bound a plan.
 type PlanOptions struct {
-	// Now, with SettleDelay, decides which candles are closed.
+	// Now, by the stores' clock (see Clock), with SettleDelay, decides which candles are closed.
 	Now time.Time
-	// SettleDelay is the source's, see Source.
+	// SettleDelay is the longest of the source and its fallbacks, see Source.
 	SettleDelay time.Duration
 	// Cut is the source's, see Source.
 	Cut Cut

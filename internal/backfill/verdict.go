@@ -10,7 +10,8 @@ import (
 // Verdict says what is known of a moment of a token.
 type Verdict string
 
-// The verdicts. Rejected and Unconfirmed are asked for again after RecheckAfter.
+// The verdicts. Rejected and Unconfirmed are asked for again after RecheckAfter, ConfirmedEmpty once after YoungFor, where it was
+// young.
 const (
 	Have           Verdict = "have"
 	ConfirmedEmpty Verdict = "confirmed_empty" // the source has no candle there
@@ -57,10 +58,23 @@ func (h TokenHistory) Span() candle.Range {
 	return span
 }
 
-// Judge cuts the range into stretches of one verdict, in order of time.
-func (h TokenHistory) Judge(r candle.Range, now time.Time) []Judged {
-	wanted := []candle.TokenRanges{{Token: h.Token, Ranges: []candle.Range{{From: h.Interval.Ceil(r.From), To: h.Interval.Ceil(r.To)}}}}
-	coverage := NewCoverage(wanted, h.Interval, now)
+// Moment is when something is judged, which is the same for everybody who judges: by the stores' clock (see Clock), and with
+// the delay that plans have (see PlanOptions).
+type Moment struct {
+	Now         time.Time
+	SettleDelay time.Duration
+}
+
+// Judge cuts the range into stretches of one verdict, in order of time. It ends where the candles begin that have not closed
+// yet: nothing can be said of them, and no plan asks for them.
+func (h TokenHistory) Judge(r candle.Range, m Moment) []Judged {
+	closed := ClosedBefore(h.Interval, m.SettleDelay, m.Now)
+	judgeable := candle.Range{From: h.Interval.Ceil(r.From), To: min(h.Interval.Ceil(r.To), closed)}
+	if judgeable.Empty() {
+		return nil
+	}
+	wanted := []candle.TokenRanges{{Token: h.Token, Ranges: []candle.Range{judgeable}}}
+	coverage := NewCoverage(wanted, h.Interval, m.Now)
 	sets := map[Verdict][]candle.Range{Have: h.Have}
 	for _, rejected := range h.Rejected {
 		coverage.AddRejected(rejected)
@@ -76,6 +90,7 @@ func (h TokenHistory) Judge(r candle.Range, now time.Time) []Judged {
 		}
 		sets[verdict] = append(sets[verdict], asked.Range)
 	}
+	coverage.AddHave(h.Token, h.Have)
 	due := map[bool][]candle.Range{}
 	for _, missing := range coverage.Missing() {
 		due[true] = missing.Ranges
@@ -101,4 +116,45 @@ func (h TokenHistory) cut(left []candle.Range, sets map[Verdict][]candle.Range, 
 	}
 	slices.SortFunc(judged, func(a, b Judged) int { return int(a.Range.From - b.Range.From) })
 	return judged
+}
+
+// Refetch is what to ask for so that all due stretches are answered: they themselves and, between two that are due because
+// their emptiness has aged, the candles that come with the same pages. Stretches must be in order of time.
+func Refetch(judged []Judged) (ranges []candle.Range) {
+	var between candle.Range // candles since the last aged stretch
+	aged := false
+	for _, j := range judged {
+		switch {
+		case !j.Due:
+			aged = false
+		case j.Verdict != Have:
+			if aged && j.Verdict == ConfirmedEmpty && !between.Empty() {
+				ranges = append(ranges, between)
+			}
+			ranges = append(ranges, j.Range)
+			between, aged = candle.Range{}, j.Verdict == ConfirmedEmpty
+		case aged:
+			between = j.Range
+		}
+	}
+	return candle.Merge(ranges)
+}
+
+// Defaulted counts the candles of the range whose answer is of a run that does not say what it asked for (see Asked), and of no
+// other.
+func (h TokenHistory) Defaulted(r candle.Range) (candles int64) {
+	var defaulted, said []candle.Range
+	for _, a := range h.Asked {
+		switch {
+		case !a.Answered:
+		case a.Defaulted:
+			defaulted = append(defaulted, a.Range)
+		default:
+			said = append(said, a.Range)
+		}
+	}
+	for _, only := range candle.Intersect(candle.Subtract(candle.Merge(defaulted), candle.Merge(said)), []candle.Range{r}) {
+		candles += only.Opens(h.Interval)
+	}
+	return candles
 }

@@ -12,6 +12,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // CoverageQuery says whose outcomes cover: those of these sources, judged by this validation, at this interval.
@@ -23,6 +24,10 @@ type CoverageQuery struct {
 	Range candle.Range
 	// Tokens narrows the reading; none means all.
 	Tokens []candle.Token
+	// Outliers is what the answers did with them; empty = they were kept, or the source's default of the day held, which is that.
+	Outliers manifest.Outliers
+	// Filtering are the sources that can be asked to filter outliers: only their answers can be Defaulted.
+	Filtering []string
 	// asOf leaves out what was recorded later; zero = nothing.
 	asOf time.Time
 }
@@ -41,6 +46,7 @@ func (q CoverageQuery) params() []any {
 		named("sources", q.Sources), named("validation", string(q.Validation)), named("interval", uint32(q.Interval)),
 		named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()), named("tokens", addresses),
 		named("as_of", formatMoment(cmp.Or(q.asOf, endOfTime))),
+		named("filtered", q.Outliers == manifest.OutliersFilter), named("filtering", append([]string{}, q.Filtering...)),
 	}
 }
 
@@ -52,8 +58,22 @@ func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *backf
 	if err := db.rejectedRanges(ctx, q, coverage.AddRejected); err != nil {
 		return err
 	}
-	return db.asked(ctx, q, []string{"success"}, coverage.Add)
+	if err := db.asked(ctx, q, []string{"success"}, coverage.Add); err != nil {
+		return err
+	}
+	aged, span := coverage.Aged()
+	q.Range = span
+	for part := range slices.Chunk(aged, tokensAtOnce) {
+		q.Tokens = part
+		if err := db.have(ctx, q, coverage.AddHave); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// tokensAtOnce is of how many tokens candles are looked through in one query.
+const tokensAtOnce = 500
 
 // asked reads outcomes in order of token and time.
 func (db *DB) asked(ctx context.Context, q CoverageQuery, statuses []string, yield func(backfill.Asked)) error {
@@ -64,17 +84,18 @@ func (db *DB) asked(ctx context.Context, q CoverageQuery, statuses []string, yie
 		runID        uuid.UUID
 		answered     bool
 		confirmed    uint8
+		defaulted    bool
 		recorded     time.Time
 	}
 	err := db.rows(ctx, streamTimeout, askedSQL, append(q.params(), named("statuses", statuses)), func(rows chdriver.Rows) error {
-		err := rows.Scan(&row.chain, &row.token, &row.from, &row.to, &row.runID, &row.answered, &row.confirmed, &row.recorded)
+		err := rows.Scan(&row.chain, &row.token, &row.from, &row.to, &row.runID, &row.answered, &row.confirmed, &row.defaulted, &row.recorded)
 		if err != nil {
 			return err
 		}
 		asked := backfill.Asked{
 			Token: candle.Token{Chain: candle.Chain(row.chain), Address: row.token}, Range: candle.Range{From: row.from.Unix(), To: row.to.Unix()},
 			RunID: row.runID, Answered: row.answered, Confirmed: row.confirmed == 1,
-			At: row.recorded,
+			At: row.recorded, Defaulted: row.defaulted,
 		}
 		yield(asked)
 		return nil
@@ -120,10 +141,9 @@ func (db *DB) AskedTokens(ctx context.Context, interval candle.Interval) ([]cand
 // TokenHistories yields what is known of each token of the query that was asked for, in order; it holds one batch of
 // tokens in memory. An error of yield ends the reading and is returned as it is.
 func (db *DB) TokenHistories(ctx context.Context, q CoverageQuery, yield func(backfill.TokenHistory) error) error {
-	const batch = 500
-	for begin := 0; begin < len(q.Tokens); begin += batch {
+	for begin := 0; begin < len(q.Tokens); begin += tokensAtOnce {
 		part := q
-		part.Tokens = q.Tokens[begin:min(begin+batch, len(q.Tokens))]
+		part.Tokens = q.Tokens[begin:min(begin+tokensAtOnce, len(q.Tokens))]
 		if err := db.tokenHistories(ctx, part, yield); err != nil {
 			return err
 		}

@@ -120,7 +120,7 @@ func TestTokenHistories(t *testing.T) {
 	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: tokens}
 	var judged []backfill.Judged
 	require.NoError(t, db.TokenHistories(t.Context(), q, func(h backfill.TokenHistory) error {
-		judged = append(judged, h.Judge(firstHour, time.Now())...)
+		judged = append(judged, h.Judge(firstHour, backfill.Moment{Now: time.Now()})...)
 		return nil
 	}))
 	span := func(from, to int64) candle.Range { return candle.Range{From: day0 + 60*from, To: day0 + 60*to} }

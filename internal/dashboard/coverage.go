@@ -199,15 +199,23 @@ func (d *Dashboard) judgeTokens(ctx context.Context, c *coverageData) error {
 		sources = []string{c.Source}
 	}
 	q := clickhouse.CoverageQuery{Sources: nonNil(sources), Validation: c.Validation, Interval: c.Interval, Range: c.Range, Tokens: tokens}
-	now := d.cfg.Now()
+	moment := d.moment(ctx, sources)
 	return d.cfg.History.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
-		c.Tokens = append(c.Tokens, c.row(h, now))
+		c.Tokens = append(c.Tokens, c.row(h, moment))
 		return nil
 	})
 }
 
-func (c *coverageData) row(h backfill.TokenHistory, now time.Time) coveredToken {
-	judged := h.Judge(c.Range, now)
+// moment is when coverage is judged: by the stores' clock, as ingestion plans.
+func (d *Dashboard) moment(ctx context.Context, sources []string) backfill.Moment {
+	if d.cfg.Moment == nil {
+		return backfill.Moment{Now: d.cfg.Now()}
+	}
+	return d.cfg.Moment(ctx, sources)
+}
+
+func (c *coverageData) row(h backfill.TokenHistory, moment backfill.Moment) coveredToken {
+	judged := h.Judge(c.Range, moment)
 	row := coveredToken{
 		Token: h.Token,
 		Days:  backfill.Tallies(judged, c.Interval, c.Range, daySeconds),

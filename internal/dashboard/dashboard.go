@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
 )
 
 // Config configures a Dashboard. History, Live, Logger and Now are required.
@@ -32,6 +34,8 @@ type Config struct {
 	Public bool
 	Logger *slog.Logger
 	Now    func() time.Time
+	// Moment is what coverage is judged by when these sources are looked at; nil = by Now.
+	Moment func(ctx context.Context, sources []string) backfill.Moment
 }
 
 // Dashboard serves the pages. Close it when it is not served any more.

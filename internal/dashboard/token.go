@@ -220,8 +220,9 @@ func (d *Dashboard) judgeToken(ctx context.Context, t *tokenData) error {
 		sources = []string{t.Source}
 	}
 	q := clickhouse.CoverageQuery{Sources: nonNil(sources), Validation: t.Validation, Interval: t.Interval, Range: t.Range, Tokens: []candle.Token{t.Token}}
+	moment := d.moment(ctx, sources)
 	return d.cfg.History.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
-		t.Coverage = nonNil(backfill.Tallies(h.Judge(t.Range, d.cfg.Now()), t.Interval, t.Range, int64(t.Bucket)))
+		t.Coverage = nonNil(backfill.Tallies(h.Judge(t.Range, moment), t.Interval, t.Range, int64(t.Bucket)))
 		return nil
 	})
 }

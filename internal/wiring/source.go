@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
@@ -82,6 +83,32 @@ func (s *Sources) opened(name string) (*breaker.Breaker, error) {
 	s.open[name] = breaker.New(source, breaker.Config{Logger: s.Logger, Now: s.Now})
 	return s.open[name], nil
 }
+
+// unasked are sources whose rules are looked at and that nobody asks anything, so no clock is needed.
+func unasked(cfg config.Config) *Sources {
+	return &Sources{Config: cfg, Concurrency: 1, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Time{} }}
+}
+
+// SettleDelay is the longest of these sources; names that nobody knows have none. Plans of a run with fallbacks go by it.
+func SettleDelay(cfg config.Config, names []string) (longest time.Duration) {
+	sources := unasked(cfg)
+	for _, name := range names {
+		if source, err := sources.opened(name); err == nil {
+			longest = max(longest, source.SettleDelay())
+		}
+	}
+	return longest
+}
+
+// Supports reports whether the source has candles of the chain at the interval.
+func Supports(cfg config.Config, name string, chain candle.Chain, interval candle.Interval) bool {
+	sources := unasked(cfg)
+	source, err := sources.opened(name)
+	return err == nil && source.Supports(chain, interval) == nil
+}
+
+// OutlierSources are those that can be asked to filter outliers.
+func OutlierSources() []string { return []string{birdeye.Name} }
 
 // CallsPerSecond is how many calls all workers together may send to a source.
 func CallsPerSecond(name string, cfg config.Config) float64 {

@@ -88,6 +88,30 @@ func (s *Stores) Clock(host func() time.Time) *backfill.Clock {
 	return &backfill.Clock{Stores: []backfill.TimeFunc{s.Ledger.Now, s.History.Now}, Host: host}
 }
 
+// RedisTime asks Redis for its time, over a connection of its own.
+func RedisTime(cfg config.Config) backfill.TimeFunc {
+	return func(ctx context.Context) (now time.Time, err error) {
+		stores, err := OpenRedis(ctx, cfg)
+		if err != nil {
+			return time.Time{}, err
+		}
+		defer func() { err = errors.Join(err, stores.Close()) }()
+		return stores.Ledger.Now(ctx)
+	}
+}
+
+// ClickHouseTime asks ClickHouse for its time, over a connection of its own.
+func ClickHouseTime(cfg config.Config, logger *slog.Logger) backfill.TimeFunc {
+	return func(ctx context.Context) (now time.Time, err error) {
+		history, err := OpenHistory(ctx, cfg, logger)
+		if err != nil {
+			return time.Time{}, err
+		}
+		defer func() { err = errors.Join(err, history.Close()) }()
+		return history.Now(ctx)
+	}
+}
+
 // Finisher ends attempts.
 func (s *Stores) Finisher(logger *slog.Logger, now func() time.Time) *backfill.Finisher {
 	return &backfill.Finisher{Ledger: s.Ledger, History: s.History, Logger: logger, Now: now}

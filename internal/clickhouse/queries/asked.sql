@@ -6,6 +6,8 @@
 -- corrupt candles proves nothing any more once the quarantine, which says where they were, has expired (0005: 90 days).
 -- A success covers up to where it was answered; of rows from before that was recorded, nothing that was still to come at their
 -- moment. That is the earlier one of when the chunk ended by the clock of its worker and when the server wrote the row.
+-- Answers are comparable when their runs asked for the same: outliers filtered, or kept, which is also the source's default where a
+-- run does not say (defaulted).
 -- PREWHERE: few tokens of many are told apart by one column, before the others are read.
 -- FINAL is not needed: a success is one in any revision, and what is said twice changes nothing.
 WITH least(recorded_at, ifNull(ended_at, recorded_at)) AS moment
@@ -28,6 +30,8 @@ SELECT
         moment < now() - INTERVAL 89 DAY
         AND candles_rejected > if({validation:String} = 'strict', zero_volume_count, 0)
     ) AS confirmed,
+    source IN {filtering:Array(String)}
+    AND run_id NOT IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE outliers != '') AS defaulted,
     moment
 FROM ohlcv_ingestion_tasks
 PREWHERE empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)}
@@ -42,6 +46,7 @@ WHERE interval_seconds = {interval:UInt32}
       FROM ohlcv_run_lifecycle
       WHERE validation = {validation:String} AND interval_seconds = {interval:UInt32}
   )
+  AND run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE outliers = 'filter') = {filtered:Bool}
   AND run_id NOT IN (SELECT run_id FROM ohlcv_rolled_back_runs)
   AND run_id NOT IN
   (

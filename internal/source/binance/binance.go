@@ -168,6 +168,7 @@ func (s *Source) askAPI(ctx context.Context, token candle.Token, interval candle
 func (s *Source) page(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) (page backfill.Page, err error) {
 	query := url.Values{
 		"symbol": {token.Address}, "interval": {interval.String()}, "limit": {strconv.Itoa(pageSize)},
+		"timeZone":  {"0"}, // days begin at midnight UTC
 		"startTime": {strconv.FormatInt(r.From*1000, 10)},
 		"endTime":   {strconv.FormatInt(r.To*1000-1, 10)}, // the service includes the candle that opens at endTime
 	}

@@ -16,6 +16,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 	"quantbot/internal/source/service"
 )
 
@@ -49,9 +50,18 @@ type Source struct {
 	endpoint string
 	client   *service.Client
 	now      func() time.Time
+	// outliers is how requests say whether candles come as they were traded, or with unlikely prices filtered.
+	outliers string
 }
 
-var _ backfill.Source = (*Source)(nil)
+var _ backfill.Configurable = (*Source)(nil)
+
+// How the service spells it: outlier=true allows them (api-reference of /defi/v3/ohlcv). It is always sent: what the service
+// does without it is its default of the day, and decides values.
+const (
+	outliersKept     = "true"
+	outliersFiltered = "false"
+)
 
 // New returns a source; nothing is sent before the first request.
 func New(cfg Config) (*Source, error) {
@@ -65,8 +75,17 @@ func New(cfg Config) (*Source, error) {
 			Name: Name, Accounts: cfg.Accounts, Authorize: func(h http.Header, key string) { h.Set("X-Api-Key", key) },
 			Failure: readFailure, UserAgent: cfg.UserAgent, Concurrency: cfg.Concurrency, Logger: cfg.Logger, Now: cfg.Now,
 		}),
-		now: cfg.Now,
+		now: cfg.Now, outliers: outliersKept,
 	}, nil
+}
+
+// For implements backfill.Configurable.
+func (s *Source) For(m *manifest.Manifest) backfill.Source {
+	asked := *s
+	if m.Outliers == manifest.OutliersFilter {
+		asked.outliers = outliersFiltered
+	}
+	return &asked
 }
 
 // Name implements backfill.Source.
@@ -137,6 +156,7 @@ func (s *Source) question(token candle.Token, interval candle.Interval, r candle
 	query := url.Values{
 		"address": {token.Address}, "type": {intervalNames[interval]}, "currency": {"usd"}, "ui_amount_mode": {"raw"},
 		"mode": {"range"}, "padding": {"false"}, // a gap must stay a gap
+		"outlier":   {s.outliers},
 		"time_from": {strconv.FormatInt(r.From, 10)},
 		"time_to":   {strconv.FormatInt(r.To-1, 10)}, // the service includes the candle that opens at time_to
 	}

@@ -156,6 +156,7 @@ func (s *Source) page(ctx context.Context, token candle.Token, p pool, interval 
 	address.RawQuery = url.Values{
 		"aggregate": {frame.aggregate}, "before_timestamp": {strconv.FormatInt(w.before, 10)},
 		"limit": {strconv.Itoa(pageSize)}, "currency": {"usd"}, "token": {p.side},
+		"include_empty_intervals": {"false"}, // a gap must stay a gap
 	}.Encode()
 	answer, calls, err := s.get(ctx, address, service.MaxBody(pageSize, maxRow))
 	page.APICalls, page.At = calls, answer.At()

@@ -94,8 +94,8 @@ func TestRecordedCandles(t *testing.T) {
 	const candles = "/api/v2/networks/eth/pools/0x88e6a0c2ddd26feeb64f039a2c41296fcb3f5640/ohlcv/minute?aggregate=15&before_timestamp="
 	require.Equal(t, []string{
 		"/api/v2/networks/eth/tokens/" + usdc + "/pools?page=1&sort=h24_volume_usd_liquidity_desc",
-		candles + "1689280800&currency=usd&limit=1000&token=quote",
-		candles + "1689190200&currency=usd&limit=1000&token=quote",
+		candles + "1689280800&currency=usd&include_empty_intervals=false&limit=1000&token=quote",
+		candles + "1689190200&currency=usd&include_empty_intervals=false&limit=1000&token=quote",
 	}, asked)
 	require.EqualValues(t, 3, f.calls)
 	require.Zero(t, f.credits)

@@ -32,10 +32,15 @@ type Options struct {
 // New makes a dashboard over open stores. release closes what it opened; the stores stay open.
 func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dashboard, release func() error, err error) {
 	queues := monitor.New(cfg.Redis, "/queues")
+	clock := stores.Clock(o.Now)
 	d, err = dashboard.New(dashboard.Config{
 		History: stores.History, Live: live{stores}, Metrics: o.Metrics, Queues: queues.Handler,
 		Actions:        &wiring.Operator{Stores: stores, Name: "dashboard", Logger: o.Logger, Now: o.Now},
 		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Logger: o.Logger, Now: o.Now,
+		Moment: func(ctx context.Context, sources []string) backfill.Moment {
+			now, _ := clock.Told(ctx)
+			return backfill.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, sources)}
+		},
 	})
 	if err != nil {
 		_ = queues.Close() // the other error says more
