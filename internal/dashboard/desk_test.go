@@ -144,7 +144,7 @@ func (d *desk) run(ago time.Duration) backfill.Run {
 func (d *desk) outcome(chunk backfill.Chunk, run backfill.Run, status backfill.OutcomeStatus) backfill.Outcome {
 	return backfill.Outcome{
 		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Status: status, Source: "birdeye", Executions: 1, Worker: "worker-1",
-		Version: "1.2.3", StartedAt: run.Manifest.StartedAt, EndedAt: run.Manifest.StartedAt.Add(2 * time.Second),
+		Version: "1.2.3", AnsweredTo: chunk.Range.To, StartedAt: run.Manifest.StartedAt, EndedAt: run.Manifest.StartedAt.Add(2 * time.Second),
 	}
 }
 

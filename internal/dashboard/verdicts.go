@@ -23,7 +23,7 @@ type verdictLook struct {
 var verdictLooks = []verdictLook{
 	{backfill.Have, "v-have", "", "have", "the candle is there"},
 	{backfill.RejectedCandle, "v-rejected", "r", "rejected", "the source's candle was corrupt; asked for again after a day"},
-	{backfill.ConfirmedEmpty, "v-empty", "·", "confirmed empty", "the source has no candle there"},
+	{backfill.ConfirmedEmpty, "v-empty", "·", "confirmed empty", "the source has no candle there; asked for once more after a week where it was young"},
 	{backfill.Unconfirmed, "v-unconfirmed", "?", "unconfirmed", "no candle, from a source that never had one of the token; asked for again after a day"},
 	{backfill.FailedToFetch, "v-failed", "x", "failed", "the source gave no answer"},
 	{backfill.NeverAsked, "v-never", "", "never asked", "no run has asked for it"},

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 	"quantbot/internal/simmarket"
 	"quantbot/internal/source/service"
 )
@@ -360,4 +362,19 @@ func TestProbe(t *testing.T) {
 	require.Equal(t, backfill.ClassUnavailable, backfill.ClassOf(source.Probe(t.Context())))
 	status.Store(http.StatusTooManyRequests)
 	require.Equal(t, backfill.ClassRateLimited, backfill.ClassOf(source.Probe(t.Context())))
+}
+
+// What the service does with outliers decides values: it is always asked for, and as the run wants it.
+func TestOutliersAreAlwaysSaid(t *testing.T) {
+	t.Parallel()
+	s, err := New(Config{BaseURL: "https://example.invalid", Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	require.NoError(t, err)
+	for treatment, want := range map[manifest.Outliers]string{"": "true", manifest.OutliersKeep: "true", manifest.OutliersFilter: "false"} {
+		asked := s.For(&manifest.Manifest{Outliers: treatment}).(*Source)
+		address, _ := asked.question(wrappedSOL, candle.Interval1m, candle.Range{From: 0, To: 60})
+		u, err := url.Parse(address)
+		require.NoError(t, err)
+		require.Equal(t, want, u.Query().Get("outlier"), "%q", treatment)
+		require.Same(t, s.client, asked.client, "the connection and the budget are all runs'")
+	}
 }
