@@ -84,6 +84,7 @@ func (a *app) versionCommand() *cobra.Command {
 // workerCommand lets dev and the demo start workers when the worker program is not installed beside this one.
 func (a *app) workerCommand() *cobra.Command {
 	var concurrency int
+	var metricsAddr string
 	cmd := &cobra.Command{
 		Use:    "worker",
 		Hidden: true,
@@ -96,11 +97,13 @@ func (a *app) workerCommand() *cobra.Command {
 			}
 			defer release()
 			return wiring.RunWorker(cmd.Context(), wiring.WorkerConfig{
-				Config: cfg, Build: manifest.CurrentBuild(), Concurrency: concurrency, Logger: a.logger(), Now: time.Now,
+				Config: cfg, Build: manifest.CurrentBuild(), Concurrency: concurrency, MetricsAddr: metricsAddr,
+				Logger: a.logger(), Now: time.Now,
 			})
 		},
 	}
 	cmd.Flags().IntVar(&concurrency, "concurrency", wiring.DefaultConcurrency, "tasks to run at once")
+	cmd.Flags().StringVar(&metricsAddr, "metrics-addr", "", "serve metrics and health at this `HOST:PORT` (off by default)")
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
@@ -49,7 +50,29 @@ func (a *app) examineRedis(ctx context.Context, cfg config.Config) []clickhouse.
 	case workers == 0:
 		findings = append(findings, clickhouse.Finding{Name: "workers", Level: clickhouse.LevelWarning, Detail: "none is running", Hint: "start one with: worker"})
 	}
+	waits, err := stores.Ledger.Waits(ctx)
+	if err != nil {
+		findings = append(findings, clickhouse.Finding{Name: "waits", Level: clickhouse.LevelWarning, Detail: err.Error()})
+	}
+	for _, w := range waits {
+		findings = append(findings, clickhouse.Finding{
+			Name: "wait for " + w.On, Level: clickhouse.LevelError, Detail: fmt.Sprintf("%s (%s)", w, counted(w.Workers, "worker")), Hint: waitHint(w),
+		})
+	}
 	return findings
+}
+
+// waitHint says what to do about what workers wait for.
+func waitHint(w backfill.Wait) string {
+	switch w.Reason {
+	case backfill.WaitSourceDown, backfill.WaitNoAnswer:
+		return "nothing is lost: chunks go on by themselves when it answers; look at its status page, address and network"
+	case backfill.WaitRights, backfill.WaitLogin:
+		return "correct the user, its password or its grants: what was fetched is kept and stored then"
+	case backfill.WaitDisk, backfill.WaitMemory, backfill.WaitParts, backfill.WaitQuota, backfill.WaitOverload:
+		return "give the server room: what was fetched is kept and stored then"
+	}
+	return "put it right: what was fetched is kept and stored then"
 }
 
 func (a *app) examineClickHouse(ctx context.Context, cfg config.Config) []clickhouse.Finding {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/backfill"
@@ -119,9 +120,25 @@ func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (back
 	return backfill.Run{Manifest: m, Attempt: 1, PlannedChunks: len(plan.Chunks)}, nil
 }
 
+// inputIsFree frees the input of a run whose enqueuer died while planning. Trouble with that leaves the refusal as it is.
+func (a *app) inputIsFree(ctx context.Context, stores *wiring.Stores, holder string) bool {
+	runID, err := uuid.Parse(holder)
+	if err != nil {
+		return false
+	}
+	free, err := stores.Reconciler("enqueuer", a.logger(), a.now).FreeInput(ctx, runID, func(text string) { fmt.Fprintln(a.stderr, text) })
+	if err != nil && ctx.Err() == nil {
+		a.logger().WarnContext(ctx, "could not look whether the enqueuer of the run with the same input lives", "run_id", runID, "err", err)
+	}
+	return free
+}
+
 func (a *app) start(ctx context.Context, stores *wiring.Stores, run backfill.Run, plan backfill.Plan, force bool) error {
 	launcher := stores.Launcher(a.logger(), a.now)
 	err := launcher.Launch(ctx, run, plan.Chunks, force)
+	if twin, ok := errors.AsType[*backfill.DuplicateInputError](err); ok && a.inputIsFree(ctx, stores, twin.RunID) {
+		err = launcher.Launch(ctx, run, plan.Chunks, force)
+	}
 	if duplicate, ok := errors.AsType[*backfill.DuplicateInputError](err); ok {
 		return &exitError{exitRefused, duplicate}
 	}

@@ -17,17 +17,26 @@ type listedRun struct {
 	clickhouse.RunRow
 	// ParkedUntil is when the source of a running run goes on by itself, after its quota was used up.
 	ParkedUntil time.Time `json:"parked_until,omitzero"`
+	// Waits are what a running run waits for, the longest first.
+	Waits []backfill.Wait `json:"waits,omitempty"`
 }
 
 func (r listedRun) status() string {
-	if r.ParkedUntil.IsZero() {
+	switch {
+	case r.ParkedUntil.IsZero() && len(r.Waits) > 0:
+		return fmt.Sprintf("%s (waits for %s: %s)", r.Status, r.Waits[0].On, r.Waits[0].Reason)
+	case r.ParkedUntil.IsZero():
 		return r.Status
 	}
 	return fmt.Sprintf("%s (parked until %s)", r.Status, formatTime(r.ParkedUntil))
 }
 
-// withParked asks Redis whose source is parked, if any of the runs is running. A Redis that does not answer is no error.
-func withParked(ctx context.Context, cfg config.Config, rows []clickhouse.RunRow) []listedRun {
+// mostWaits is how many of the listed runs that are running are asked what they wait for.
+const mostWaits = 50
+
+// withLive asks Redis what runs that are running wait for, and whose source is parked. A Redis that does not answer is no
+// error.
+func (a *app) withLive(ctx context.Context, cfg config.Config, rows []clickhouse.RunRow) []listedRun {
 	listed := make([]listedRun, len(rows))
 	var running []*listedRun
 	for i, row := range rows {
@@ -46,6 +55,11 @@ func withParked(ctx context.Context, cfg config.Config, rows []clickhouse.RunRow
 		return listed
 	}
 	defer func() { _ = stores.Close() }() // it was only read from
+	for _, run := range running[:min(len(running), mostWaits)] {
+		if state, err := stores.Ledger.State(ctx, run.RunID); err == nil {
+			run.Waits = stores.WaitsOf(ctx, state, a.now())
+		}
+	}
 	all, err := budget.List(ctx, stores.Redis)
 	if err != nil {
 		return listed

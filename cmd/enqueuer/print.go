@@ -147,6 +147,9 @@ func (a *app) printDetails(d runDetails) {
 	if !d.ParkedUntil.IsZero() {
 		fmt.Fprintf(a.stdout, "\n%s\n", parkedText(r.Source, d.ParkedUntil))
 	}
+	for _, wait := range d.Waits {
+		fmt.Fprintf(a.stdout, "\nWaits: %s\n", wait)
+	}
 	a.printFailures(d.Failures)
 	if len(d.Rejected) > 0 {
 		fmt.Fprintln(a.stdout, "\nRejected candles by rule")

@@ -86,7 +86,7 @@ func (a *app) runsListCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printRuns(withParked(cmd.Context(), cfg, rows), format)
+				return a.printRuns(a.withLive(cmd.Context(), cfg, rows), format)
 			})
 		},
 	}
@@ -116,7 +116,7 @@ func (a *app) runsDetailsCommand() *cobra.Command {
 					return err
 				}
 				d.Repairs = repairs(cmd.Context(), cfg, d.RunID)
-				d.listedRun = withParked(cmd.Context(), cfg, []clickhouse.RunRow{d.RunRow})[0]
+				d.listedRun = a.withLive(cmd.Context(), cfg, []clickhouse.RunRow{d.RunRow})[0]
 				if format == "json" {
 					return a.printJSON(d)
 				}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/source/budget"
 	"quantbot/internal/wiring"
 )
@@ -20,7 +21,8 @@ func (a *app) sourcesCommand() *cobra.Command {
 		Short: "Show how fast each source's accounts are asked, and which ones pause or are parked",
 		Long: `Show the budgets that the workers share. An account is what a service counts requests by: that of a key, shown by a digest,
 or all workers together where a service wants no key. Paused: the service said that it was asked too fast. Parked: its
-quota is used up; it is asked again then, or at once after sources-unpark.`,
+quota is used up; it is asked again then, or at once after sources-unpark. A source that answers nobody is shown with the
+moment since when and the error, as long as a worker has chunks for it.`,
 		Example: "  quantbot ohlcv sources",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,10 +34,15 @@ quota is used up; it is asked again then, or at once after sources-unpark.`,
 				if err != nil {
 					return err
 				}
-				if format == "json" {
-					return a.printJSON(all)
+				waits, err := stores.Ledger.Waits(cmd.Context())
+				if err != nil {
+					return err
 				}
-				a.printSources(all)
+				listed := withWaits(all, waits)
+				if format == "json" {
+					return a.printJSON(listed)
+				}
+				a.printSources(listed)
 				return nil
 			})
 		},
@@ -44,21 +51,46 @@ quota is used up; it is asked again then, or at once after sources-unpark.`,
 	return cmd
 }
 
-func (a *app) printSources(all []budget.Status) {
+// listedSource is an account with what its source keeps workers waiting for.
+type listedSource struct {
+	budget.Status
+	Waits []backfill.Wait `json:"waits,omitempty"`
+}
+
+// state is ready only when nothing holds the account up.
+func (s listedSource) state() string {
+	switch {
+	case !s.ParkedUntil.IsZero():
+		return "parked until " + formatTime(s.ParkedUntil)
+	case len(s.Waits) > 0:
+		return fmt.Sprintf("%s (%s)", s.Waits[0], counted(s.Waits[0].Workers, "worker"))
+	case !s.PausedUntil.IsZero():
+		return "paused until " + formatTime(s.PausedUntil)
+	}
+	return "ready"
+}
+
+func withWaits(all []budget.Status, waits []backfill.Wait) []listedSource {
+	listed := make([]listedSource, len(all))
+	for i, status := range all {
+		listed[i].Status = status
+		for _, w := range waits {
+			if w.On == status.Source {
+				listed[i].Waits = append(listed[i].Waits, w)
+			}
+		}
+	}
+	return listed
+}
+
+func (a *app) printSources(all []listedSource) {
 	if len(all) == 0 {
 		fmt.Fprintln(a.stdout, "No source has been asked yet.")
 		return
 	}
 	t := a.newTable("source", "account", "a second", "of", "workers", "state")
 	for _, s := range all {
-		state := "ready"
-		switch {
-		case !s.ParkedUntil.IsZero():
-			state = "parked until " + formatTime(s.ParkedUntil)
-		case !s.PausedUntil.IsZero():
-			state = "paused until " + formatTime(s.PausedUntil)
-		}
-		t.AppendRow([]any{s.Source, s.ID, fmt.Sprintf("%.3g", s.PerSecond), fmt.Sprintf("%.3g", s.Configured), s.Workers, state})
+		t.AppendRow([]any{s.Source, s.ID, fmt.Sprintf("%.3g", s.PerSecond), fmt.Sprintf("%.3g", s.Configured), s.Workers, s.state()})
 	}
 	t.Render()
 }

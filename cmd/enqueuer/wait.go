@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 			return *state.Result, nil
 		case err == nil:
 			show.update(state)
-			a.mentionMissingWorkers(stores, show, began)
+			a.mentionWaits(ctx, stores, show, state, began)
 			a.mentionParked(ctx, stores, show, state.Run.Manifest.Source)
 		}
 		select {
@@ -90,15 +91,43 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 	}
 }
 
-func (a *app) mentionMissingWorkers(stores *wiring.Stores, show *progress, began time.Time) {
-	if show.moved || show.mentioned || a.now().Sub(began) < lonelyAfter {
+// mentionWaits says what the run waits for when that changes, each minute while it lasts, and when it goes on. That no
+// worker is there is said after a moment: workers may be about to start.
+func (a *app) mentionWaits(ctx context.Context, stores *wiring.Stores, show *progress, state backfill.LedgerState, began time.Time) {
+	if a.now().Sub(show.lookedForWaits) < waitsEvery {
 		return
 	}
-	show.mentioned = true
-	if workers, err := stores.Queue.Workers(); err == nil && workers == 0 {
-		show.note("no worker is running: start one with `worker`, on any machine that reaches Redis and ClickHouse")
+	show.lookedForWaits = a.now()
+	waits := stores.WaitsOf(ctx, state, a.now())
+	if a.now().Sub(began) < lonelyAfter {
+		waits = slices.DeleteFunc(slices.Clone(waits), func(w backfill.Wait) bool { return w.Reason == backfill.WaitNoWorker })
 	}
+	show.mentionWaits(waits)
 }
+
+// waitsEvery is the pause between two looks at what a run waits for.
+const waitsEvery = time.Second
+
+// mentionWaits says what is new about the waits.
+func (p *progress) mentionWaits(waits []backfill.Wait) {
+	said := make(map[string]time.Time, len(waits))
+	for _, w := range waits {
+		key := w.On + " " + string(w.Reason)
+		if last, before := p.waits[key]; before && p.now().Sub(last) < sayAgainAfter {
+			said[key] = last
+			continue
+		}
+		said[key] = p.now()
+		p.note("waiting: " + w.String())
+	}
+	if len(waits) == 0 && len(p.waits) > 0 {
+		p.note("the run goes on")
+	}
+	p.waits = said
+}
+
+// sayAgainAfter is when a wait that lasts is mentioned again.
+const sayAgainAfter = time.Minute
 
 // mentionParked says once when a source's quota is used up, and since when it goes on.
 func (a *app) mentionParked(ctx context.Context, stores *wiring.Stores, show *progress, source string) {
@@ -141,16 +170,17 @@ func (a *app) printEnd(ctx context.Context, stores *wiring.Stores, record backfi
 
 // progress shows a bar on a terminal and plain lines otherwise.
 type progress struct {
-	out       io.Writer
-	now       func() time.Time
-	bar       *progressbar.ProgressBar
-	began     time.Time
-	lastLine  time.Time
-	moved     bool
-	mentioned bool
+	out      io.Writer
+	now      func() time.Time
+	bar      *progressbar.ProgressBar
+	began    time.Time
+	lastLine time.Time
 	// parked is what was said last about the source's quota.
 	parked          string
 	lookedForParked time.Time
+	// waits are those that were mentioned, and when.
+	waits          map[string]time.Time
+	lookedForWaits time.Time
 }
 
 // lineEvery is the pause between two lines of progress where there is no terminal.
@@ -168,7 +198,6 @@ func (a *app) newProgress() *progress {
 
 func (p *progress) update(s backfill.LedgerState) {
 	done := s.Progress.Done()
-	p.moved = p.moved || done > 0
 	seconds := max(p.now().Sub(p.began).Seconds(), 0.001)
 	text := fmt.Sprintf("%s: %d candles, %.0f/s, %d failed", s.Phase, s.Progress.Inserted, float64(s.Progress.Inserted)/seconds, s.Progress.Failed)
 	if p.bar != nil {
@@ -186,7 +215,11 @@ func (p *progress) update(s backfill.LedgerState) {
 		left := float64(int64(s.AttemptChunks)-done) * seconds / float64(done)
 		eta = time.Duration(left * float64(time.Second)).Round(time.Second).String()
 	}
-	fmt.Fprintf(p.out, "%d of %d chunks, %s, about %s left\n", done, s.AttemptChunks, text, eta)
+	left := fmt.Sprintf("about %s left", eta)
+	if len(p.waits) > 0 {
+		left = "waiting"
+	}
+	fmt.Fprintf(p.out, "%d of %d chunks, %s, %s\n", done, s.AttemptChunks, text, left)
 }
 
 func (p *progress) note(text string) {

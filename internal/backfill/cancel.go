@@ -17,6 +17,9 @@ type CancelLedger interface {
 	// Cancel marks the run as cancelled: workers take up none of its chunks, stop fetching those that they have, and store
 	// none.
 	Cancel(ctx context.Context, runID uuid.UUID) error
+	// EndCancelled puts cancelled as the outcome of those of the chunks that have none. ErrStale tells that the run was rebuilt
+	// meanwhile.
+	EndCancelled(ctx context.Context, runID uuid.UUID, attempt int, epoch int64, outcomes []Outcome) error
 	// The rest is LaunchLedger's and ReconcileLedger's.
 	TakeOver(ctx context.Context, runID uuid.UUID) (epoch int64, err error)
 	Seal(ctx context.Context, runID uuid.UUID, epoch int64) (finish bool, err error)
@@ -84,13 +87,18 @@ func (c *Canceller) endPlanning(ctx context.Context, state LedgerState) (ended b
 // EndPending ends the pending chunks of a cancelled run as cancelled, then the run.
 func (c *Canceller) EndPending(ctx context.Context, state LedgerState) error {
 	runID := state.Run.ID()
+	var gathered []PendingChunk
 	for cursor := uint64(0); ; {
 		chunks, next, err := c.Ledger.PendingPage(ctx, runID, state.Run.Attempt, cursor)
 		if err != nil {
 			return fmt.Errorf("scan the pending chunks of run %s: %w", runID, err)
 		}
-		if err := c.end(ctx, state, chunks); err != nil {
-			return err
+		// A page is small, and an insert of few rows costs as much as one of many.
+		if gathered = append(gathered, chunks...); len(gathered) >= cancelledTogether || next == 0 {
+			if err := c.end(ctx, state, gathered); err != nil {
+				return err
+			}
+			gathered = gathered[:0]
 		}
 		if next == 0 {
 			break
@@ -103,6 +111,9 @@ func (c *Canceller) EndPending(ctx context.Context, state LedgerState) error {
 	}
 	return err
 }
+
+// cancelledTogether is how many chunks end in one insert.
+const cancelledTogether = 5_000
 
 // end records the chunks as cancelled. A chunk that a worker is storing right now may still end in success: that ranks
 // higher.
@@ -123,12 +134,11 @@ func (c *Canceller) end(ctx context.Context, state LedgerState, chunks []Pending
 	if err != nil {
 		c.Logger.WarnContext(ctx, "outcome rows not written, Finish will write them", "run_id", state.Run.ID(), "err", err)
 	}
-	for _, outcome := range outcomes {
-		outcome.Unrecorded = err != nil
-		task := Task{RunID: state.Run.ID(), Attempt: state.Run.Attempt, ChunkID: outcome.ChunkID}
-		if _, err := c.Ledger.Record(ctx, task, state.Epoch, outcome); err != nil {
-			return fmt.Errorf("record chunk %s as cancelled: %w", outcome.ChunkID, err)
-		}
+	for i := range outcomes {
+		outcomes[i].Unrecorded = err != nil
+	}
+	if err := c.Ledger.EndCancelled(ctx, state.Run.ID(), state.Run.Attempt, state.Epoch, outcomes); err != nil {
+		return fmt.Errorf("record %d chunks of run %s as cancelled: %w", len(outcomes), state.Run.ID(), err)
 	}
 	return nil
 }

@@ -89,6 +89,7 @@ func elsewhere(err error, unanswered int) bool {
 // and credits add up over the sources; the rest of the stats describes this one.
 func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, stats *Stats) (fetchResult, error) {
 	*stats = Stats{APICalls: stats.APICalls, Credits: stats.Credits}
+	defer f.Waits.ask(run.ID(), name)()
 	source, err := f.Source(name, &run.Manifest)
 	if err == nil {
 		err = WithClass(ClassPermanent, source.Supports(chunk.Token.Chain, chunk.Interval))

@@ -24,6 +24,8 @@ type Filler struct {
 	Room *Room
 	// Gate keeps chunks from being fetched while the store takes none; nil = it is not asked.
 	Gate *StoreGate
+	// Waits shows people what chunks wait for; nil = nobody asks.
+	Waits *Waits
 	// Worker and Version name this process in outcomes.
 	Worker  string
 	Version string
@@ -38,6 +40,7 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 	run := admission.Run
 	outcome := f.begin(admission, chunk)
 	write := ChunkWrite{Run: run, Chunk: chunk}
+	defer f.Waits.hold(run.ID())()
 	leave, err := f.Room.enter(ctx, chunk)
 	if err != nil {
 		return outcome, fmt.Errorf("wait for room for chunk %s: %w", chunk.ID, err)
@@ -79,7 +82,9 @@ func (f *Filler) store(ctx context.Context, write ChunkWrite, outcome Outcome, s
 		recorded, refused, err := f.tryStore(ctx, write, &outcome, stillWanted)
 		switch {
 		case err == nil:
-			f.Gate.accept(ctx)
+			if len(write.Candles) > 0 { // else nothing was inserted, which proves nothing
+				f.Gate.accept(ctx)
+			}
 			outcome.Unrecorded = !recorded
 		case refused:
 			f.Gate.Refuse(ctx, err)

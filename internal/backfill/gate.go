@@ -29,14 +29,14 @@ type StoreGate struct {
 	Logger *slog.Logger
 	Now    func() time.Time
 
+	// inserts are those under way.
+	inserts Questions
+
 	mu sync.Mutex
 	// refused is nil while the gate is open.
 	refused *refused
 	// loaded counts the chunks that have candles in hand and wait.
 	loaded int
-	// open counts the inserts under way, and quiet is since when none of them was answered.
-	open  int
-	quiet time.Time
 }
 
 // refused is one time that the store refuses.
@@ -55,13 +55,10 @@ type refused struct {
 func (g *StoreGate) Waiting() (wait Wait, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case g.refused != nil:
+	if g.refused != nil {
 		return Wait{On: StoreName, Reason: ReasonOf(g.refused.err), Detail: WaitDetail(g.refused.err), Since: g.refused.since}, true
-	case g.open > 0 && g.Now().Sub(g.quiet) >= SilentAfter:
-		return Wait{On: StoreName, Reason: WaitNoAnswer, Since: g.quiet}, true
 	}
-	return Wait{}, false
+	return g.inserts.Silent(StoreName, g.Now())
 }
 
 // Refuse closes the gate, or says that it stays closed. A warning tells people at once, and each minute.
@@ -106,17 +103,7 @@ func (g *StoreGate) asking() (answered func()) {
 	if g == nil {
 		return func() {}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.open++; g.open == 1 {
-		g.quiet = g.Now()
-	}
-	return func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.open--
-		g.quiet = g.Now()
-	}
+	return g.inserts.Ask(g.Now)
 }
 
 // state is the refusal that is going on, or nil.

@@ -13,10 +13,11 @@ import (
 )
 
 // HeartbeatEvery is how often a planning process shows that it lives, and HeartbeatStale when the others stop believing
-// it: ten missed beats, so that neither a long garbage collection nor a short Redis outage takes a run from its process.
+// it: seven missed beats, so that neither a long garbage collection nor a short Redis outage takes a run from its process.
+// An older enqueuer beats every 3 seconds.
 const (
-	HeartbeatEvery = 3 * time.Second
-	HeartbeatStale = 30 * time.Second
+	HeartbeatEvery = 2 * time.Second
+	HeartbeatStale = 15 * time.Second
 )
 
 // launchBatch is how many chunks are stored and enqueued at a time: it bounds what a crash leaves to repair.

@@ -44,6 +44,8 @@ type LedgerState struct {
 	HistoryBehind bool
 	// Halted says why when the rejected candles or the credits passed the run's limit; the run is Cancelled then.
 	Halted string
+	// Waits are what workers wait for with the run's chunks, the longest first.
+	Waits []Wait
 	// Result is set from PhaseFinished on.
 	Result *RunRecord
 }
@@ -160,6 +162,13 @@ type FillLedger interface {
 type LeaseLedger interface {
 	// Renew keeps the leases of executions that are running and returns those that are no longer wanted.
 	Renew(ctx context.Context, executions []Execution) (lost []Execution, err error)
+}
+
+// WaitLedger is what Waits needs.
+type WaitLedger interface {
+	// ShowWaits shows what a worker waits for with the chunks of a run, or with none of them (uuid.Nil), in place of what it
+	// showed before. What is not shown again goes by itself.
+	ShowWaits(ctx context.Context, runID uuid.UUID, worker string, now time.Time, waits []Wait) error
 }
 
 // FinishLedger is what Finish needs.

@@ -90,9 +90,9 @@ func (r *Reconciler) Round(ctx context.Context) error {
 	})
 }
 
-// Look only looks for chunks whose worker died: cheap enough to be done often.
+// Look only looks for chunks whose worker died, and for runs whose enqueuer did: cheap enough to be done often.
 func (r *Reconciler) Look(ctx context.Context) error {
-	return r.leased(ctx, func() error { return r.lookForOrphans(ctx) })
+	return r.leased(ctx, func() error { return errors.Join(r.eachActive(ctx, r.resumeDead), r.lookForOrphans(ctx)) })
 }
 
 // leased does the work if no other reconciler has the lease.

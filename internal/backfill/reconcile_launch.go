@@ -4,9 +4,53 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
+
+// resumeDead goes on with a launch whose process stopped showing that it lives.
+func (r *Reconciler) resumeDead(ctx context.Context, state LedgerState) error {
+	if state.Phase != PhasePlanning || state.HeartbeatAge <= HeartbeatStale {
+		return nil
+	}
+	return r.resume(ctx, state)
+}
+
+// FreeInput looks whether the process lives that plans the run which holds an input, and goes on with the run in its place
+// when it does not: as far as the plan is stored, else the run fails. free is true when the input may be free now. It takes
+// as long as a living process needs to show itself, and HeartbeatStale at most; say hears what is being done.
+func (r *Reconciler) FreeInput(ctx context.Context, runID uuid.UUID, say func(text string)) (free bool, err error) {
+	last := time.Duration(-1)
+	for {
+		state, err := r.Ledger.State(ctx, runID)
+		switch {
+		case errors.Is(err, ErrUnknownRun):
+			return true, nil
+		case err != nil:
+			return false, err
+		case state.Phase != PhasePlanning:
+			return state.Phase == PhaseFinished, nil
+		case state.HeartbeatAge > HeartbeatStale:
+			say(fmt.Sprintf("the enqueuer of run %s, which has the same input, died %s ago while planning: going on in its place", runID, state.HeartbeatAge.Round(time.Second)))
+			if err := r.resume(ctx, state); err != nil {
+				return false, err
+			}
+			continue
+		case state.HeartbeatAge < last:
+			return false, nil // it has shown itself
+		case last < 0:
+			say(fmt.Sprintf("run %s with the same input is being planned: looking whether its enqueuer lives", runID))
+		}
+		last = state.HeartbeatAge
+		if !pause(ctx, freeInputPause) {
+			return false, ctx.Err()
+		}
+	}
+}
+
+// freeInputPause is between two looks at a heartbeat.
+const freeInputPause = 500 * time.Millisecond
 
 // resume goes on with a launch whose process died: from the ledger's plan or the history's, whichever is whole. When
 // neither is, nobody knows what the run was to fetch, and it fails.

@@ -96,11 +96,11 @@ func (r *Reconciler) repairPending(ctx context.Context, state LedgerState) error
 
 func (r *Reconciler) repairChunks(ctx context.Context, state LedgerState, chunks []PendingChunk) error {
 	lost := 0
+	var dead []Outcome
 	for _, p := range chunks {
 		if p.Held {
 			continue
 		}
-		task := Task{RunID: state.Run.ID(), Attempt: state.Run.Attempt, ChunkID: p.Chunk.ID}
 		taskState, lastErr, err := r.Queue.TaskState(ctx, state.Run, p.Chunk.ID, p.Generation)
 		if err != nil {
 			return fmt.Errorf("look up the task of chunk %s: %w", p.Chunk.ID, err)
@@ -108,9 +108,7 @@ func (r *Reconciler) repairChunks(ctx context.Context, state LedgerState, chunks
 		switch taskState {
 		case TaskLive:
 		case TaskDead:
-			if err := r.fail(ctx, state, p.Chunk, task, lastErr); err != nil {
-				return err
-			}
+			dead = append(dead, r.archived(ctx, state, p.Chunk, lastErr))
 		case TaskGone:
 			replaced, err := r.replaceTask(ctx, state.Run, p.Chunk, p.Generation)
 			if err != nil {
@@ -125,30 +123,44 @@ func (r *Reconciler) repairChunks(ctx context.Context, state LedgerState, chunks
 		r.Logger.WarnContext(ctx, "tasks of pending chunks are gone, enqueued new ones", "run_id", state.Run.ID(), "chunks", lost)
 		r.count(ctx, state.Run.ID(), RepairLostTask, lost)
 	}
-	return nil
+	return r.fail(ctx, state, dead)
 }
 
-// fail records a chunk whose task the queue has given up.
-func (r *Reconciler) fail(ctx context.Context, state LedgerState, chunk Chunk, task Task, lastErr string) error {
+// archived is the outcome of a chunk whose task the queue has given up.
+func (r *Reconciler) archived(ctx context.Context, state LedgerState, chunk Chunk, lastErr string) Outcome {
 	r.Logger.WarnContext(ctx, "task of a pending chunk is archived, the chunk fails",
-		"run_id", task.RunID, "chunk_id", chunk.ID, "token", chunk.Token.String(), "last_err", lastErr)
+		"run_id", state.Run.ID(), "chunk_id", chunk.ID, "token", chunk.Token.String(), "last_err", lastErr)
 	now := r.Now().UTC()
-	outcome := Outcome{
+	return Outcome{
 		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Status: OutcomeFailed, ErrorClass: ClassUnknown,
 		Error: "task archived by the queue: " + lastErr, Source: state.Run.Manifest.Source,
 		Worker: r.Name, Version: state.Run.Manifest.ScriptVersion, StartedAt: now, EndedAt: now,
 	}
-	outcome.Unrecorded = r.History.RecordOutcomes(ctx, state.Run, []Outcome{outcome}) != nil
-	recorded, err := r.Ledger.Record(ctx, task, state.Epoch, outcome)
-	if errors.Is(err, ErrStale) || errors.Is(err, ErrUnknownRun) {
-		return nil // taken over or lost meanwhile: the next round sees the run as it is then
+}
+
+// fail records chunks as failed, their rows in one insert.
+func (r *Reconciler) fail(ctx context.Context, state LedgerState, outcomes []Outcome) error {
+	if len(outcomes) == 0 {
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("record chunk %s as failed: %w", chunk.ID, err)
+	unrecorded := r.History.RecordOutcomes(ctx, state.Run, outcomes) != nil
+	finish, failed := false, 0
+	for _, outcome := range outcomes {
+		outcome.Unrecorded = unrecorded
+		task := Task{RunID: state.Run.ID(), Attempt: state.Run.Attempt, ChunkID: outcome.ChunkID}
+		recorded, err := r.Ledger.Record(ctx, task, state.Epoch, outcome)
+		if errors.Is(err, ErrStale) || errors.Is(err, ErrUnknownRun) {
+			return nil // taken over or lost meanwhile: the next round sees the run as it is then
+		}
+		if err != nil {
+			return fmt.Errorf("record chunk %s as failed: %w", outcome.ChunkID, err)
+		}
+		failed++
+		finish = finish || recorded.Finish
 	}
-	r.count(ctx, task.RunID, RepairArchived, 1)
-	if recorded.Finish {
-		return r.Finisher.Finish(ctx, task.RunID, task.Attempt)
+	r.count(ctx, state.Run.ID(), RepairArchived, failed)
+	if finish {
+		return r.Finisher.Finish(ctx, state.Run.ID(), state.Run.Attempt)
 	}
 	return nil
 }

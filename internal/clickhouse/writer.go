@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"quantbot/internal/backfill"
@@ -116,6 +117,23 @@ func (w *Writer) WriteChunk(ctx context.Context, write backfill.ChunkWrite) (rec
 	case <-time.After(lastWait):
 		return false, w.waitError(ctx, write.Chunk.ID)
 	}
+}
+
+// RecordOutcomes does what DB.RecordOutcomes does, together with what other chunks leave: ten thousand chunks that fail are no
+// ten thousand inserts.
+func (w *Writer) RecordOutcomes(ctx context.Context, run backfill.Run, outcomes []backfill.Outcome) error {
+	var waiting errgroup.Group
+	for _, outcome := range outcomes {
+		waiting.Go(func() error {
+			chunk := backfill.Chunk{ID: outcome.ChunkID, Token: outcome.Token, Interval: run.Manifest.Interval, Range: outcome.Range}
+			recorded, err := w.WriteChunk(ctx, backfill.ChunkWrite{Run: run, Chunk: chunk, Outcome: outcome})
+			if err == nil && !recorded { // why has been logged
+				err = backfill.WithClass(backfill.ClassStore, fmt.Errorf("write the outcome of chunk %s of run %s", outcome.ChunkID, run.ID()))
+			}
+			return err
+		})
+	}
+	return waiting.Wait()
 }
 
 // weightOf is what the chunk takes of the room; the largest may take all of it.

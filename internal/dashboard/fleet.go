@@ -29,6 +29,8 @@ type fleetLive interface {
 	// Reconciler is what reconcilers did over all runs, and who holds their lease; empty = nobody.
 	Reconciler(ctx context.Context) (done map[backfill.RepairAction]int64, holder string, err error)
 	ActiveRuns(ctx context.Context) ([]uuid.UUID, error)
+	// Waits is what workers wait for.
+	Waits(ctx context.Context) ([]backfill.Wait, error)
 }
 
 // Worker is a worker process that has shown lately that it lives.
@@ -99,10 +101,12 @@ type fleetData struct {
 	Busy    int          `json:"busy"`
 	Queues  []QueueDepth `json:"queues"`
 	Budgets []Budget     `json:"budgets"`
-	Repairs []repair     `json:"reconciler_actions"`
-	Holder  string       `json:"reconciler"`
-	Runs    []activeRun  `json:"active_runs"`
-	Stuck   int          `json:"stuck_runs"`
+	// Waits are what workers wait for, the longest first.
+	Waits   []backfill.Wait `json:"waits"`
+	Repairs []repair        `json:"reconciler_actions"`
+	Holder  string          `json:"reconciler"`
+	Runs    []activeRun     `json:"active_runs"`
+	Stuck   int             `json:"stuck_runs"`
 
 	Actions []clickhouse.OperatorAction `json:"actions"`
 	// Missing names what could not be read; the rest stands.
@@ -158,7 +162,7 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 	defer cancel()
 	data := fleetData{}
 	var work []clickhouse.RecentWork
-	var problems [7]error
+	var problems [8]error
 	group := errgroup.Group{}
 	group.Go(func() error { data.Workers, problems[0] = d.cfg.Live.Workers(ctx); return nil })
 	group.Go(func() error { data.Queues, problems[1] = d.cfg.Live.QueueDepths(ctx); return nil })
@@ -170,8 +174,9 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 		return nil
 	})
 	group.Go(func() error { work, problems[6] = d.cfg.History.RecentWork(ctx, recently); return nil })
+	group.Go(func() error { data.Waits, problems[7] = d.cfg.Live.Waits(ctx); return nil })
 	_ = group.Wait() // each has its own place for an error
-	for i, what := range []string{"workers", "queues", "budgets", "the reconciler's actions", "active runs", "actions", "recent work"} {
+	for i, what := range []string{"workers", "queues", "budgets", "the reconciler's actions", "active runs", "actions", "recent work", "waits"} {
 		if problems[i] != nil {
 			d.cfg.Logger.WarnContext(ctx, "fleet not read whole", "part", what, "err", problems[i])
 			data.Missing = append(data.Missing, what)
@@ -280,6 +285,8 @@ func stuck(run activeRun, workers int, workersKnown bool, parkedUntil, now time.
 		return "no worker is running"
 	case !parkedUntil.IsZero():
 		return "its source is parked until " + formatTime(parkedUntil)
+	case run.Progress != nil && len(run.Progress.WaitingFor) > 0:
+		return run.Progress.WaitingFor[0]
 	case now.Sub(last) > stuckAfter:
 		return "no chunk has ended for " + formatDuration(now.Sub(last))
 	}

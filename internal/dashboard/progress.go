@@ -30,6 +30,9 @@ type Progress struct {
 	// Cancelling and Halted tell that the run is being ended before its time, and why.
 	Cancelling bool   `json:"cancelling"`
 	Halted     string `json:"halted,omitempty"`
+	// Waits are what the run waits for, the longest first, and WaitingFor the same in words.
+	Waits      []backfill.Wait `json:"waits,omitempty"`
+	WaitingFor []string        `json:"waiting_for"`
 	// Ended tells that the run is over: its row has the result.
 	Ended bool `json:"ended"`
 }
@@ -51,7 +54,12 @@ func (p Progress) Left() time.Duration {
 }
 
 func newProgress(s backfill.LedgerState) Progress {
+	waitingFor := make([]string, len(s.Waits))
+	for i, w := range s.Waits {
+		waitingFor[i] = w.String()
+	}
 	return Progress{
+		Waits: s.Waits, WaitingFor: waitingFor,
 		RunID: s.Run.ID(), Phase: s.Phase, Attempt: s.Run.Attempt, Chunks: s.AttemptChunks, Done: s.Progress.Done(),
 		Succeeded: s.Progress.Succeeded, Failed: s.Progress.Failed, Cancelled: s.Progress.Cancelled, Pending: s.Pending,
 		Fetched: s.Progress.Fetched, Inserted: s.Progress.Inserted, Rejected: s.Progress.Rejected,

@@ -8,6 +8,7 @@
 //	                                    epoch, born, rebuilt, opener, heartbeat_us, history_behind, result (JSON)
 //	quantbot:{<run id>}:plan            hash: chunk id → chunk (JSON), over all attempts
 //	quantbot:{<run id>}:late            hash: chunk id → success (JSON) that came after its attempt was over
+//	quantbot:{<run id>}:waits           hash: worker → what it waits for with chunks of the run; expires within seconds
 //	quantbot:{<run id>}:a<N>:pending    set: chunk ids without an outcome
 //	quantbot:{<run id>}:a<N>:outcome    hash: chunk id → digit of the rank, then the outcome (JSON)
 //	quantbot:{<run id>}:a<N>:tries      hash: <chunk>|run executions, <chunk>|open executions that are going on or
@@ -19,6 +20,7 @@
 // These keys belong to no run, and are touched in commands of their own:
 //
 //	quantbot:runs:active                set: ids of the runs that are not archived
+//	quantbot:waits                      hash: worker → what it waits for, whichever runs it works on; expires likewise
 //	quantbot:input:<hash>               string: <run id>/<opener>, the run that is filling this input
 //	quantbot:lease:reconciler           string: the reconciler that may work
 //

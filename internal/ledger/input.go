@@ -14,7 +14,7 @@ import (
 
 // claimTTL is how long the input of a run that is being opened stays reserved: many times what Open takes, and as long
 // as the input is blocked when the process dies inside Open.
-const claimTTL = time.Minute
+const claimTTL = 15 * time.Second
 
 // claim is a run's hold on its input. The opener makes it unique to one Open.
 //

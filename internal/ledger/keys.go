@@ -11,6 +11,8 @@ const (
 	leaseKey  = "quantbot:lease:reconciler"
 	// actionsKey counts what reconcilers did, over all runs and for good.
 	actionsKey = "quantbot:reconciler:actions"
+	// workerWaitsKey has what each worker waits for, whichever runs it works on.
+	workerWaitsKey = "quantbot:waits"
 )
 
 func inputKey(hash string) string { return "quantbot:input:" + hash }
@@ -23,6 +25,9 @@ func keysOf(runID uuid.UUID) runKeys { return runKeys{prefix: "quantbot:{" + run
 func (k runKeys) meta() string { return k.prefix + "meta" }
 func (k runKeys) plan() string { return k.prefix + "plan" }
 func (k runKeys) late() string { return k.prefix + "late" }
+
+// waits expires by itself within seconds, unlike the other keys of a run.
+func (k runKeys) waits() string { return k.prefix + "waits" }
 
 func (k runKeys) pending(attempt int) string  { return k.of(attempt, "pending") }
 func (k runKeys) outcome(attempt int) string  { return k.of(attempt, "outcome") }

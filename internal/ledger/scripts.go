@@ -22,6 +22,7 @@ var (
 	cancelScript       = loadScript("cancel")
 	claimInputScript   = loadScript("claim_input")
 	confirmInputScript = loadScript("confirm_input")
+	endCancelledScript = loadScript("end_cancelled")
 	freezeScript       = loadScript("freeze")
 	handBackScript     = loadScript("hand_back")
 	heartbeatScript    = loadScript("heartbeat")
@@ -44,6 +45,7 @@ var (
 	stateScript        = loadScript("state")
 	storePlanScript    = loadScript("store_plan")
 	takeOverScript     = loadScript("take_over")
+	waitScript         = loadScript("wait")
 )
 
 type script struct {

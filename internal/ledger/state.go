@@ -57,6 +57,7 @@ func (l *Ledger) readProgress(ctx context.Context, state *backfill.LedgerState) 
 	pipe := l.client.Pipeline()
 	pending := pipe.SCard(ctx, k.pending(state.Run.Attempt))
 	counts := pipe.HGetAll(ctx, k.progress(state.Run.Attempt))
+	waits := pipe.HGetAll(ctx, k.waits())
 	if _, err := pipe.Exec(ctx); err != nil {
 		return redisError("read the progress", err)
 	}
@@ -73,7 +74,9 @@ func (l *Ledger) readProgress(ctx context.Context, state *backfill.LedgerState) 
 	}
 	state.Pending = int(pending.Val())
 	state.Progress = backfill.Progress(progress)
-	return nil
+	var err error
+	state.Waits, err = mergeWaits(waits.Val())
+	return err
 }
 
 // Phase returns how far the run's attempt has come; ErrUnknownRun when the ledger does not have the run.

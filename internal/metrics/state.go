@@ -71,6 +71,40 @@ func (m *Metrics) Watch(s State) {
 	}, func() float64 { return float64(s.Leases()) }))
 }
 
+var waitingDesc = description("waiting_seconds",
+	"For how long this worker has waited for a store or source that refuses or does not answer, by why; 0 = it does not.", "on", "reason")
+
+// WatchWaits adds what the process waits for to the metrics.
+func (m *Metrics) WatchWaits(current func() []backfill.Wait, now func() time.Time) {
+	m.Register(waitCollector{current, now})
+}
+
+type waitCollector struct {
+	current func() []backfill.Wait
+	now     func() time.Time
+}
+
+// Describe implements prometheus.Collector.
+func (waitCollector) Describe(out chan<- *prometheus.Desc) { out <- waitingDesc }
+
+// Collect implements prometheus.Collector. Each reason of the store is there as 0 while it is none; sources come and go.
+func (c waitCollector) Collect(out chan<- prometheus.Metric) {
+	type key struct {
+		on     string
+		reason backfill.WaitReason
+	}
+	seconds := make(map[key]float64)
+	for _, reason := range backfill.StoreWaitReasons() {
+		seconds[key{backfill.StoreName, reason}] = 0
+	}
+	for _, w := range c.current() {
+		seconds[key{w.On, w.Reason}] = max(c.now().Sub(w.Since).Seconds(), 0)
+	}
+	for k, s := range seconds {
+		out <- gauge(waitingDesc, s, k.on, string(k.reason))
+	}
+}
+
 func showRuns(counts RunCounts, out chan<- prometheus.Metric) {
 	for _, status := range []backfill.RunStatus{
 		backfill.StatusRunning, backfill.StatusCompleted, backfill.StatusFailed, backfill.StatusCancelled, backfill.StatusRolledBack,

@@ -216,8 +216,10 @@ func (b countedBudget) Park(ctx context.Context, pause time.Duration) {
 	b.Budget.Park(ctx, pause)
 }
 
-// counted has the requests of an account counted.
+// counted has the requests of an account followed, and counted where there are metrics.
 func (s *Sources) counted(source string, account service.Account) service.Account {
+	asked := s.questions(source)
+	account.Sending = func() func() { return asked.Ask(s.Now) }
 	if s.Metrics == nil {
 		return account
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
 	"github.com/stretchr/testify/require"
 
@@ -286,6 +287,59 @@ func TestADeadEnqueuersRunGoesOnOrFails(t *testing.T) {
 			requireExact(t, w.work(t, run), 5)
 		})
 	}
+}
+
+// The same input is not blocked by an enqueuer that died while planning, whether or not a worker is there: it is freed when
+// its plan was not whole, and goes on when it was. One that lives keeps its input.
+func TestTheInputOfADeadEnqueuerIsFreed(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	var said []string
+	say := func(text string) { said = append(said, text) }
+	for name, test := range map[string]struct {
+		stored int
+		free   bool
+	}{"plan whole": {3, false}, "plan not whole": {0, true}} {
+		run, chunks := newRun(t, 3)
+		run.Manifest.InputHash = name
+		epoch, err := w.Ledger.Open(t.Context(), run, false)
+		require.NoError(t, err)
+		require.NoError(t, w.Ledger.StorePlan(t.Context(), run.ID(), epoch, chunks[:test.stored]))
+		w.stale(t, run)
+		free, err := w.reconciler.FreeInput(t.Context(), run.ID(), say)
+		require.NoError(t, err)
+		require.Equal(t, test.free, free, name)
+		twin := run
+		twin.Manifest.RunID = uuid.New()
+		_, err = w.Ledger.Open(t.Context(), twin, false)
+		require.Equal(t, test.free, err == nil, name)
+	}
+	require.Len(t, said, 2)
+	require.Contains(t, said[0], "died 1m0s ago while planning")
+
+	living, chunks := newRun(t, 1)
+	epoch, err := w.Ledger.Open(t.Context(), living, false)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		for ctx.Err() == nil {
+			if err := w.Ledger.Heartbeat(ctx, living.ID(), epoch); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(600 * time.Millisecond):
+			}
+		}
+	}()
+	free, err := w.reconciler.FreeInput(t.Context(), living.ID(), say)
+	require.NoError(t, err)
+	require.False(t, free)
+	stop()
+	<-beating
+	require.NoError(t, w.Ledger.StorePlan(t.Context(), living.ID(), epoch, chunks))
 }
 
 func TestAZombieEnqueuerCannotGoOn(t *testing.T) {

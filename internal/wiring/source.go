@@ -51,6 +51,43 @@ type Sources struct {
 
 	mu   sync.Mutex
 	open map[string]*breaker.Breaker
+
+	// asked follows the requests to each source. It has a lock of its own: opening a source may take seconds.
+	askedMu sync.Mutex
+	asked   map[string]*sourceQuestions
+}
+
+// sourceQuestions is what is known of a source's answers.
+type sourceQuestions struct {
+	backfill.Questions
+	breaker *breaker.Breaker // nil until it is open
+}
+
+// questions are those to a source.
+func (s *Sources) questions(name string) *sourceQuestions {
+	s.askedMu.Lock()
+	defer s.askedMu.Unlock()
+	if s.asked == nil {
+		s.asked = make(map[string]*sourceQuestions)
+	}
+	if s.asked[name] == nil {
+		s.asked[name] = &sourceQuestions{}
+	}
+	return s.asked[name]
+}
+
+// Waiting tells since when a source answers nobody, or this process waits for its answer; ok is false while all is well.
+func (s *Sources) Waiting(name string) (wait backfill.Wait, ok bool) {
+	q := s.questions(name)
+	s.askedMu.Lock()
+	source := q.breaker
+	s.askedMu.Unlock()
+	if source != nil {
+		if since, cause, down := source.Down(); down {
+			return backfill.Wait{On: name, Reason: backfill.WaitSourceDown, Detail: backfill.WaitDetail(cause), Since: since}, true
+		}
+	}
+	return q.Silent(name, s.Now())
 }
 
 // Source returns a source as the run with this manifest asks it, and opens it where it is not open yet; nothing is sent
@@ -81,7 +118,11 @@ func (s *Sources) opened(name string) (*breaker.Breaker, error) {
 		s.open = make(map[string]*breaker.Breaker)
 	}
 	s.open[name] = breaker.New(source, breaker.Config{Logger: s.Logger, Now: s.Now})
-	return s.open[name], nil
+	q := s.questions(name)
+	s.askedMu.Lock()
+	defer s.askedMu.Unlock()
+	q.breaker = s.open[name]
+	return q.breaker, nil
 }
 
 // unasked are sources whose rules are looked at and that nobody asks anything, so no clock is needed.

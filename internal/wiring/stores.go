@@ -25,6 +25,8 @@ type Stores struct {
 	Ledger  *ledger.Ledger
 	Queue   *tasks.Queue
 	History *clickhouse.DB
+
+	view fleetView
 }
 
 // openTimeout bounds how long a program waits for Redis and ClickHouse to answer at its start.

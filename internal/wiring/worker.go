@@ -74,13 +74,18 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	m := NewMetrics(stores, cfg.Config, cfg.Build, leases.Held, cfg.Now)
 	sources.Metrics = m
 	stores.History.OnInsert(m.Inserting)
+	gate := storeGate(ctx, stores, logger, cfg.Now)
+	waits := &backfill.Waits{
+		Ledger: stores.Ledger, Store: gate.Waiting, Source: sources.Waiting, Worker: name, Logger: logger, Now: cfg.Now,
+	}
+	m.WatchWaits(waits.Current, cfg.Now)
 	seen := observed{metrics: m, traced: cfg.Config.Traces, now: cfg.Now}
 	handler := &tasks.Handler{
-		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: stores.History, Queue: stores.Queue, Logger: logger,
+		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: fillHistory{stores.History, writer}, Queue: stores.Queue, Logger: logger,
 		Finisher: stores.Finisher(logger, clock.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
 		Filler: &backfill.Filler{
 			Source: seen.source(sources.Source), Store: seen.store(writer), Room: backfill.NewRoom(chunkRoom),
-			Gate: storeGate(ctx, stores, logger, cfg.Now), Worker: name, Version: cfg.Build.Version, Clock: clock,
+			Gate: gate, Waits: waits, Worker: name, Version: cfg.Build.Version, Clock: clock,
 		},
 	}
 	reconciler := stores.Reconciler(name, logger, clock.Now)
@@ -94,6 +99,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	leaseCtx, stopLeases := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLeases()
 	background.Go(func() { leases.Run(leaseCtx) })
+	background.Go(func() { waits.Run(leaseCtx) })
 	background.Go(func() { watch.serve(leaseCtx, m, stores, logger) })
 	background.Go(func() { stores.sendAlerts(reconcileCtx, cfg, name, m, logger) })
 	if spec := cmp.Or(cfg.SweepCron, cfg.Config.SweepCron); spec != "off" {
@@ -119,6 +125,19 @@ func storeGate(ctx context.Context, stores *Stores, logger *slog.Logger, now fun
 		gate.Refuse(ctx, err)
 	}
 	return gate
+}
+
+// fillHistory reads the history, and writes outcomes together with what other chunks of this process leave.
+type fillHistory struct {
+	*clickhouse.DB
+	writer *clickhouse.Writer
+}
+
+var _ backfill.FillHistory = fillHistory{}
+
+// RecordOutcomes implements backfill.FillHistory.
+func (h fillHistory) RecordOutcomes(ctx context.Context, run backfill.Run, outcomes []backfill.Outcome) error {
+	return h.writer.RecordOutcomes(ctx, run, outcomes)
 }
 
 // MaintenanceLock keeps rollback, restore, the start of a retry, sweep and purge apart.

@@ -15,7 +15,20 @@ function update(p) {
   show('phase', p.phase);
   show('candles_per_second', p.candles_per_second ? count(p.candles_per_second) : '–');
   show('chunks_per_second', p.chunks_per_second ? p.chunks_per_second.toFixed(1) : '–');
+  waiting(p.waiting_for || []);
   show('left', p.seconds_left == null ? '–' : duration(p.seconds_left));
+}
+
+function waiting(reasons) {
+  const place = section.querySelector('[data-live="waiting_for"]');
+  const shown = [...place.children].map((item) => item.textContent);
+  if (shown.join('\n') === reasons.join('\n')) return; // an unchanged status is not read out again
+  place.hidden = reasons.length === 0;
+  place.replaceChildren(...reasons.map((reason) => {
+    const item = document.createElement('li');
+    item.textContent = reason;
+    return item;
+  }));
 }
 
 function note(text) {

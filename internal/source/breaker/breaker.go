@@ -26,6 +26,9 @@ type Source interface {
 // DefaultProbeEvery is the pause between two probes of a source that is down.
 const DefaultProbeEvery = 5 * time.Second
 
+// warnEvery is the pause between two warnings about one outage.
+const warnEvery = time.Minute
+
 // Config configures a Breaker.
 type Config struct {
 	// ProbeEvery is the pause between two probes of a source that is down; 0 = DefaultProbeEvery.
@@ -54,6 +57,9 @@ type circuit struct {
 	back      chan struct{}
 	downSince time.Time
 	lastProbe time.Time
+	// cause is the error of the last probe, and warned when people were told of it last.
+	cause  error
+	warned time.Time
 }
 
 // New wraps the source.
@@ -163,10 +169,20 @@ func (b *Breaker) ask(ctx context.Context) (works bool) {
 			b.back = nil
 		}
 	case b.back == nil:
-		b.back, b.downSince = make(chan struct{}), b.lastProbe
-		b.cfg.Logger.WarnContext(ctx, "source answers nobody, chunks wait for it", "source", b.Name(), "err", err)
+		b.back, b.downSince, b.warned = make(chan struct{}), b.lastProbe, time.Time{}
+	}
+	if b.cause = err; !works && b.lastProbe.Sub(b.warned) >= warnEvery {
+		b.warned = b.lastProbe
+		b.cfg.Logger.WarnContext(ctx, "source answers nobody, chunks wait for it", "source", b.Name(), "since", b.downSince.UTC(), "err", err)
 	}
 	return works
+}
+
+// Down tells since when the source answers nobody, and why; down is false while it works.
+func (b *Breaker) Down() (since time.Time, cause error, down bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.downSince, b.cause, b.back != nil
 }
 
 // await returns when the source works, or with the context's error.

@@ -35,6 +35,8 @@ type Account struct {
 	Budget Budget
 	// Sent, when set, hears of every request that was sent: its status, or 0 without a whole answer, and how long it took.
 	Sent func(status int, took time.Duration)
+	// Sending, when set, hears that a request is about to be sent; what it returns hears that it has come back.
+	Sending func() (answered func())
 }
 
 // Config configures a Client.
@@ -216,6 +218,9 @@ func (c *Client) send(ctx context.Context, question Request, account Account) (A
 	request.Header.Set("User-Agent", c.cfg.UserAgent) // without one, services answer 403
 	if c.cfg.Authorize != nil {
 		c.cfg.Authorize(request.Header, account.Key)
+	}
+	if account.Sending != nil {
+		defer account.Sending()()
 	}
 	status := 0
 	if account.Sent != nil {

@@ -34,7 +34,7 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 	queues := monitor.New(cfg.Redis, "/queues")
 	clock := stores.Clock(o.Now)
 	d, err = dashboard.New(dashboard.Config{
-		History: stores.History, Live: live{stores}, Metrics: o.Metrics, Queues: queues.Handler,
+		History: stores.History, Live: live{stores, o.Now}, Metrics: o.Metrics, Queues: queues.Handler,
 		Actions:        &wiring.Operator{Stores: stores, Name: "dashboard", Logger: o.Logger, Now: o.Now},
 		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Logger: o.Logger, Now: o.Now,
 		Moment: func(ctx context.Context, sources []string) backfill.Moment {
@@ -50,10 +50,17 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 }
 
 // live is what the dashboard reads from Redis.
-type live struct{ stores *wiring.Stores }
+type live struct {
+	stores *wiring.Stores
+	now    func() time.Time
+}
 
 func (l live) State(ctx context.Context, runID uuid.UUID) (backfill.LedgerState, error) {
-	return l.stores.Ledger.State(ctx, runID)
+	state, err := l.stores.Ledger.State(ctx, runID)
+	if err == nil {
+		state.Waits = l.stores.WaitsOf(ctx, state, l.now())
+	}
+	return state, err
 }
 
 func (l live) Repairs(ctx context.Context, runID uuid.UUID) (map[backfill.RepairAction]int64, error) {
@@ -63,6 +70,8 @@ func (l live) Repairs(ctx context.Context, runID uuid.UUID) (map[backfill.Repair
 func (l live) ActiveRuns(ctx context.Context) ([]uuid.UUID, error) {
 	return l.stores.Ledger.ActiveRuns(ctx)
 }
+
+func (l live) Waits(ctx context.Context) ([]backfill.Wait, error) { return l.stores.Ledger.Waits(ctx) }
 
 func (l live) Ping(ctx context.Context) error { return l.stores.Redis.Ping(ctx).Err() }
 

@@ -1,0 +1,184 @@
+package backfill
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// WaitEvery is how often a worker shows what it waits for.
+const WaitEvery = 2 * time.Second
+
+// Questions follows what is asked of one service: since when something is open and nothing was answered. The zero value is
+// ready.
+type Questions struct {
+	mu    sync.Mutex
+	open  int
+	quiet time.Time
+}
+
+// Ask notes that something was asked; answered that it has come back, whatever it was.
+func (q *Questions) Ask(now func() time.Time) (answered func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.open++; q.open == 1 {
+		q.quiet = now()
+	}
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.open--
+		q.quiet = now()
+	}
+}
+
+// Silent is the wait for a service that was asked and says nothing, from SilentAfter on.
+func (q *Questions) Silent(on string, now time.Time) (wait Wait, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.open == 0 || now.Sub(q.quiet) < SilentAfter {
+		return Wait{}, false
+	}
+	return Wait{On: on, Reason: WaitNoAnswer, Since: q.quiet}, true
+}
+
+// Waits shows in the ledger what this process waits for: for each run that it has chunks of, and over all of them. A nil
+// Waits shows nothing.
+type Waits struct {
+	Ledger WaitLedger
+	// Store tells whether the store of candles keeps chunks waiting, Source whether a source does.
+	Store  func() (Wait, bool)
+	Source func(name string) (Wait, bool)
+	// Worker is this process in the ledger.
+	Worker string
+	Logger *slog.Logger
+	Now    func() time.Time
+
+	mu sync.Mutex
+	// inHand counts the chunks that this process has of each run, asking those that ask a source.
+	inHand map[uuid.UUID]int
+	asking map[question]int
+	// shown are the runs whose waits are in the ledger; uuid.Nil stands for this process.
+	shown map[uuid.UUID]bool
+}
+
+// question is that chunks of a run ask a source.
+type question struct {
+	runID  uuid.UUID
+	source string
+}
+
+// hold notes that a chunk of the run is in hand until release is called.
+func (w *Waits) hold(runID uuid.UUID) (release func()) {
+	if w == nil {
+		return func() {}
+	}
+	return count(&w.mu, &w.inHand, runID)
+}
+
+// ask notes that a chunk of the run asks a source until answered is called.
+func (w *Waits) ask(runID uuid.UUID, source string) (answered func()) {
+	if w == nil {
+		return func() {}
+	}
+	return count(&w.mu, &w.asking, question{runID, source})
+}
+
+// count adds one until back is called; what is nought is left out.
+func count[K comparable](mu *sync.Mutex, counts *map[K]int, key K) (back func()) {
+	mu.Lock()
+	defer mu.Unlock()
+	if *counts == nil {
+		*counts = make(map[K]int)
+	}
+	(*counts)[key]++
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if (*counts)[key]--; (*counts)[key] == 0 {
+			delete(*counts, key)
+		}
+	}
+}
+
+// Run shows the waits until ctx ends, and takes them back then.
+func (w *Waits) Run(ctx context.Context) {
+	ticker := time.NewTicker(WaitEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), WaitEvery)
+			defer cancel()
+			w.write(ctx, nil)
+			return
+		case <-ticker.C:
+			w.Show(ctx)
+		}
+	}
+}
+
+// Show shows what is waited for now. With nothing to wait for, and nothing shown before, it asks the ledger nothing.
+func (w *Waits) Show(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, WaitEvery)
+	defer cancel()
+	w.write(ctx, w.current())
+}
+
+// Current are the waits of this process, whichever runs they are about.
+func (w *Waits) Current() []Wait { return w.current()[uuid.Nil] }
+
+// current are the waits of each run, and under uuid.Nil those of this process.
+func (w *Waits) current() map[uuid.UUID][]Wait {
+	w.mu.Lock()
+	inHand, asking := slices.Collect(maps.Keys(w.inHand)), slices.Collect(maps.Keys(w.asking))
+	w.mu.Unlock()
+	waits := make(map[uuid.UUID][]Wait)
+	if wait, ok := w.Store(); ok {
+		for _, runID := range append(inHand, uuid.Nil) {
+			waits[runID] = append(waits[runID], wait)
+		}
+	}
+	for _, q := range asking {
+		wait, ok := w.Source(q.source)
+		if !ok {
+			continue
+		}
+		waits[q.runID] = append(waits[q.runID], wait)
+		if !slices.ContainsFunc(waits[uuid.Nil], func(shown Wait) bool { return shown.On == q.source }) {
+			waits[uuid.Nil] = append(waits[uuid.Nil], wait)
+		}
+	}
+	return waits
+}
+
+// write shows the waits and takes back those of runs that go on.
+func (w *Waits) write(ctx context.Context, waits map[uuid.UUID][]Wait) {
+	w.mu.Lock()
+	before := w.shown
+	w.shown = make(map[uuid.UUID]bool, len(waits))
+	for runID := range waits {
+		w.shown[runID] = true
+	}
+	w.mu.Unlock()
+	for runID := range before {
+		if _, still := waits[runID]; !still {
+			w.show(ctx, runID, nil)
+		}
+	}
+	for runID, some := range waits {
+		w.show(ctx, runID, some)
+	}
+}
+
+// show is for people to see: what cannot be shown is shown again soon, or goes by itself.
+func (w *Waits) show(ctx context.Context, runID uuid.UUID, waits []Wait) {
+	if err := w.Ledger.ShowWaits(ctx, runID, w.Worker, w.Now(), waits); err != nil && ctx.Err() == nil {
+		w.Logger.WarnContext(ctx, "not shown in the ledger what chunks wait for", "run_id", runID, "err", err)
+	}
+}

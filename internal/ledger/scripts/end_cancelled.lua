@@ -1,0 +1,43 @@
+-- end_cancelled puts cancelled as the outcome of chunks that have none, many at a time: what record does for one of them.
+--
+-- KEYS[1]  meta
+-- KEYS[2]  a<N>:pending
+-- KEYS[3]  a<N>:outcome    chunk id → digit of the rank, then JSON
+-- KEYS[4]  a<N>:tries
+-- KEYS[5]  a<N>:progress
+-- KEYS[6]  a<N>:lease
+-- ARGV[1]  attempt
+-- ARGV[2]  the epoch of the caller
+-- ARGV[3…] chunk id and the outcome, JSON, in turn
+--
+-- Returns {"ok", how many were put, finish}, {"over"} when the attempt is past, {"unknown"} or {"stale"}; finish is 1 when
+-- the attempt is sealed and nothing is pending. A chunk that has an outcome keeps it, and one that the attempt does not have
+-- is left out: whoever scanned the pending ones may have seen it before it moved.
+local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'born')
+local attempt, phase, born = unpack(meta)
+if not attempt then
+  return {'unknown'}
+end
+if attempt ~= ARGV[1] or phase == 'finishing' or phase == 'finished' then
+  return {'over'}
+end
+if tonumber(ARGV[2]) < tonumber(born) then
+  return {'stale'}
+end
+local ended = 0
+for i = 3, #ARGV, 2 do
+  local chunk = ARGV[i]
+  if redis.call('SREM', KEYS[2], chunk) == 1 then -- a chunk is in one of pending and outcome
+    redis.call('HSET', KEYS[3], chunk, '1' .. ARGV[i + 1])
+    redis.call('ZREM', KEYS[6], chunk)
+    redis.call('HDEL', KEYS[4], chunk .. '|run', chunk .. '|open', chunk .. '|gen')
+    ended = ended + 1
+  end
+end
+if ended > 0 then
+  redis.call('HINCRBY', KEYS[5], 'cancelled', ended)
+end
+if phase == 'running' and redis.call('SCARD', KEYS[2]) == 0 then
+  return {'ok', ended, 1}
+end
+return {'ok', ended, 0}

@@ -1,0 +1,64 @@
+package wiring
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"quantbot/internal/backfill"
+)
+
+// fleetViewFor is how long what the workers show is kept by a process that asks about many runs again and again.
+const fleetViewFor = 2 * time.Second
+
+// fleetView is what was last seen of the workers.
+type fleetView struct {
+	mu      sync.Mutex
+	at      time.Time
+	workers int // -1 = not known
+	waits   []backfill.Wait
+}
+
+// fleet looks at the workers, at most once in a while.
+func (s *Stores) fleet(ctx context.Context, now time.Time) (workers int, waits []backfill.Wait) {
+	v := &s.view
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if now.Sub(v.at) < fleetViewFor {
+		return v.workers, v.waits
+	}
+	v.at = now
+	var err error
+	if v.workers, err = s.Queue.Workers(); err != nil {
+		v.workers = -1
+	}
+	if v.waits, err = s.Ledger.Waits(ctx); err != nil {
+		v.waits = nil
+	}
+	return v.workers, v.waits
+}
+
+// WaitsOf tells what a run waits for, the longest first: what workers show that have chunks of it in hand, else that no
+// worker is running, else what keeps all workers from taking its chunks up. It is for people to see: what cannot be read is
+// left out.
+func (s *Stores) WaitsOf(ctx context.Context, state backfill.LedgerState, now time.Time) []backfill.Wait {
+	if state.Result != nil || state.Pending == 0 {
+		return nil
+	}
+	workers, waits := s.fleet(ctx, now)
+	switch {
+	case len(state.Waits) > 0:
+		return state.Waits
+	case workers == 0:
+		return []backfill.Wait{{On: "worker", Reason: backfill.WaitNoWorker, Since: now.UTC()}}
+	}
+	asked := append([]string{backfill.StoreName, state.Run.Manifest.Source}, state.Run.Manifest.Fallbacks...)
+	var hold []backfill.Wait
+	for _, w := range waits {
+		if workers > 0 && w.Workers >= workers && slices.Contains(asked, w.On) {
+			hold = append(hold, w)
+		}
+	}
+	return hold
+}
