@@ -50,6 +50,7 @@ func TestTheRunbooksBackupBringsTheHistoryBack(t *testing.T) {
 	backUp, restore := runbookSQL(t, b.env.Database)
 	server, err := driver.Open(&driver.Options{
 		Addr: []string{fmt.Sprintf("%s:%d", b.env.Host, b.env.NativePort)}, MaxOpenConns: 1, MaxIdleConns: 1,
+		Auth: driver.Auth{Username: b.env.User, Password: b.env.Password},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })

@@ -15,6 +15,7 @@ import (
 
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/local"
 	"quantbot/internal/simmarket"
 	"quantbot/internal/worklist"
 )
@@ -193,7 +194,7 @@ func (a *app) startWorkers(ctx context.Context, vars map[string]string, logPath 
 		w := exec.CommandContext(ctx, program, args...)
 		w.Cancel = func() error { return w.Process.Signal(syscall.SIGTERM) }
 		w.WaitDelay = 10 * time.Second
-		w.Env = os.Environ()
+		w.Env = local.Environment() // keys and webhooks of the owner are for real runs
 		for name, value := range vars {
 			w.Env = append(w.Env, name+"="+value)
 		}

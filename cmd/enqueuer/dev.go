@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"slices"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,9 +27,10 @@ func (a *app) devCommand() *cobra.Command {
 		Use:   "dev",
 		Short: "Run everything on this machine: Redis, ClickHouse, a simulated market, a worker and the dashboard",
 		Long: `Run Redis and ClickHouse on free loopback ports, and, unless --engines-only, the simulated market, one worker and the
-dashboard (on 127.0.0.1:8080, or a free port when that is taken), until Ctrl-C. Data stays in --dir. With --env-file, the
-variables by which other commands find all this are written to a file once everything answers.`,
-		Example: "  quantbot dev --env-file /tmp/quantbot.env &\n  until [ -f /tmp/quantbot.env ]; do sleep 1; done; set -a; . /tmp/quantbot.env; quantbot ohlcv runs-list",
+dashboard (on 127.0.0.1:8080, or a free port when that is taken), until Ctrl-C. Data stays in --dir. Both stores have
+passwords of this start: the variables by which other commands find all this are written to a file that you alone can
+read, --env-file, once everything answers, and are shown nowhere.`,
+		Example: "  quantbot dev &\n  until [ -f .quantbot/env ]; do sleep 1; done; set -a; . .quantbot/env; quantbot ohlcv runs-list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.begin()
@@ -35,7 +38,7 @@ variables by which other commands find all this are written to a file once every
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", localDefault, "where the data is kept")
-	cmd.Flags().StringVar(&envFile, "env-file", "", "write the environment as KEY=value lines to this `FILE`")
+	cmd.Flags().StringVar(&envFile, "env-file", "", "write the environment as KEY=value lines to this `FILE` (default: env in --dir)")
 	cmd.Flags().BoolVar(&enginesOnly, "engines-only", false, "only Redis and ClickHouse")
 	return cmd
 }
@@ -69,15 +72,12 @@ func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (e
 		}
 		defer stopDashboard()
 	}
-	if envFile != "" {
-		if err := engines.WriteEnvFile(envFile, more); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.Remove(envFile)) }() // it would lead to ports that are closed
-		fmt.Fprintln(a.stderr, "environment in", envFile)
-	} else {
-		a.printEnvironment(engines.Vars(), more)
+	envFile = cmp.Or(envFile, filepath.Join(dir, "env"))
+	if err := engines.WriteEnvFile(envFile, more); err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, os.Remove(envFile)) }() // it would lead to ports that are closed
+	fmt.Fprintf(a.stderr, "environment, with the passwords, for you alone in %s; to use it: set -a; . %s; set +a\n", envFile, shellWord(envFile))
 	fmt.Fprintln(a.stderr, "Ctrl-C stops everything; the data stays in", dir)
 	<-ctx.Done()
 	return nil
@@ -123,17 +123,12 @@ func (a *app) freeListener(ctx context.Context) (net.Listener, error) {
 	return listener, nil
 }
 
-func (a *app) printEnvironment(maps ...map[string]string) {
-	var lines []string
-	for _, vars := range maps {
-		for name, value := range vars {
-			lines = append(lines, "export "+name+"="+value)
-		}
+// shellWord writes a path so that it can be pasted after the shell's dot, which looks for bare names elsewhere.
+func shellWord(path string) string {
+	if !strings.Contains(path, "/") {
+		path = "./" + path
 	}
-	slices.Sort(lines)
-	for _, line := range lines {
-		fmt.Fprintln(a.stdout, line)
-	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // devServices starts the simulated market and a worker in this process, so they die with it.

@@ -473,6 +473,13 @@ func TestDevRunsEverythingUntilInterrupted(t *testing.T) {
 	require.Equal(t, 0, r.code, r.stderr)
 	text, err := os.ReadFile(said.Name())
 	require.NoError(t, err)
+	info, err := os.Stat(envFile)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+	for _, secret := range []string{b.vars["CLICKHOUSE_PASSWORD"], b.vars["REDIS_URL"]} {
+		require.NotEmpty(t, secret)
+		require.NotContains(t, string(text), secret)
+	}
 	_, url, found := strings.Cut(string(text), "dashboard on ")
 	require.True(t, found, string(text))
 	response, err := http.Get(strings.Fields(url)[0] + "/api/runs?status=completed")

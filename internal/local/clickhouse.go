@@ -23,6 +23,7 @@ type clickhouseEngine struct {
 	port     int
 	httpPort int
 	name     string
+	password string
 	program  string // empty = libchdb
 	library  string
 	child    *child
@@ -37,8 +38,8 @@ const (
 )
 
 func startClickHouse(dir, library string) (*clickhouseEngine, error) {
-	c := &clickhouseEngine{dir: filepath.Join(dir, "clickhouse")}
-	if err := os.MkdirAll(filepath.Join(c.dir, "tmp"), 0o700); err != nil {
+	c := &clickhouseEngine{dir: filepath.Join(dir, "clickhouse"), password: newPassword()}
+	if err := errors.Join(privateDirectory(c.dir), privateDirectory(c.temporary())); err != nil {
 		return nil, fmt.Errorf("create ClickHouse's directory: %w", err)
 	}
 	c.name, c.library = "libchdb", library
@@ -49,7 +50,7 @@ func startClickHouse(dir, library string) (*clickhouseEngine, error) {
 		}
 		c.name, c.program = "clickhouse", path
 	}
-	if err := os.WriteFile(c.configPath(), []byte(c.config()), 0o600); err != nil {
+	if err := c.writeConfig(); err != nil {
 		return nil, fmt.Errorf("write ClickHouse's configuration: %w", err)
 	}
 	return c, startOnFreePorts(2, func(ports []int) error {
@@ -58,25 +59,7 @@ func startClickHouse(dir, library string) (*clickhouseEngine, error) {
 	})
 }
 
-func (c *clickhouseEngine) configPath() string { return filepath.Join(c.dir, "config.xml") }
-
-// config limits the memory: without it one careless query takes the machine. The user default has no password, so the
-// server listens on loopback only.
-func (c *clickhouseEngine) config() string {
-	limits := `
-  <max_server_memory_usage_to_ram_ratio>0.4</max_server_memory_usage_to_ram_ratio>
-  <mark_cache_size>268435456</mark_cache_size>
-  <listen_host>127.0.0.1</listen_host>`
-	if c.program == "" {
-		return "<clickhouse>" + limits + "\n</clickhouse>\n"
-	}
-	return "<clickhouse>" + limits + `
-  <logger><level>warning</level><console>1</console></logger>
-  <profiles><default/></profiles><quotas><default/></quotas>
-  <users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota><access_management>1</access_management></default></users>
-</clickhouse>
-`
-}
+func (c *clickhouseEngine) temporary() string { return filepath.Join(c.dir, "tmp") }
 
 func (c *clickhouseEngine) start() error {
 	log := filepath.Join(c.dir, "clickhouse.log")
@@ -121,9 +104,10 @@ func (c *clickhouseEngine) settings() []string {
 }
 
 func (c *clickhouseEngine) startProgram(out *os.File) error {
-	args := append([]string{"server", "--config-file=" + c.configPath(), "--"}, c.settings()...)
+	args := append([]string{"server", "--config-file=" + c.path(configFile), "--"}, c.settings()...)
 	cmd := exec.Command(c.program, args...)
 	cmd.Dir = c.dir
+	cmd.Env = append(Environment(), "HOME="+c.dir, "TMPDIR="+c.temporary())
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = boundToParent(false)
 	var err error
@@ -134,7 +118,7 @@ func (c *clickhouseEngine) startProgram(out *os.File) error {
 // startLibrary re-executes this program as the engine. It gets a terminal and --interactive: on any other standard input
 // a single reset connection ends it. Its own home keeps a user's client configuration out.
 func (c *clickhouseEngine) startLibrary(out *os.File) error {
-	args := append([]string{"clickhouse", "--interactive", "--config-file=" + c.configPath(), "--log-level=warning"}, c.settings()...)
+	args := append([]string{"clickhouse", "--interactive", "--config-file=" + c.path(configFile), "--log-level=warning"}, c.settings()...)
 	args = append(args, "--query", "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP")
 	encoded, err := json.Marshal(args)
 	if err != nil {
@@ -151,8 +135,8 @@ func (c *clickhouseEngine) startLibrary(out *os.File) error {
 	defer stdin.Close()
 	cmd := exec.Command(program)
 	cmd.Dir = c.dir
-	cmd.Env = append(os.Environ(), roleVariable+"="+roleClickHouse, libraryVariable+"="+c.library,
-		argumentsVariable+"="+string(encoded), "TERM=dumb", "HOME="+c.dir, "TMPDIR="+filepath.Join(c.dir, "tmp"))
+	cmd.Env = append(Environment(), roleVariable+"="+roleClickHouse, libraryVariable+"="+c.library, dirVariable+"="+c.dir,
+		argumentsVariable+"="+string(encoded), "TERM=dumb", "HOME="+c.dir, "TMPDIR="+c.temporary())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, out, out
 	cmd.SysProcAttr = boundToParent(true)
 	if c.child, err = startBound(cmd); err != nil {

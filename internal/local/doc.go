@@ -9,5 +9,8 @@
 //   - The operating system drops the lock of a user that was killed, so nothing is left behind then either; and when the
 //     keeper itself is killed, its engines get the kernel's parent-death signal.
 //
+// Others on the machine are kept out: passwords of each start, which only who can read engines.json knows; an environment
+// without secrets for the children; and an engine that reaches no files but its own (confine).
+//
 // Programs that use the package call RunChild first thing in main.
 package local

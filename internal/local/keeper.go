@@ -57,6 +57,7 @@ func (k *keeper) start(library string) error {
 
 func (k *keeper) publishRunning() error {
 	return k.publish(state{
+		RedisPassword: k.redis.password, ClickHousePassword: k.clickhouse.password,
 		RedisPort: k.redis.port, ClickHousePort: k.clickhouse.port, HTTPPort: k.clickhouse.httpPort,
 		KeeperPID: os.Getpid(), RedisPID: k.redis.pid(), ClickHousePID: k.clickhouse.child.pid(),
 		Redis: k.redis.name, ClickHouse: k.clickhouse.name,

@@ -45,6 +45,9 @@ type state struct {
 	ClickHousePID  int    `json:"clickhouse_pid"`
 	Redis          string `json:"redis"`
 	ClickHouse     string `json:"clickhouse"`
+	// The passwords of this start. The file is readable by its owner alone.
+	RedisPassword      string `json:"redis_password"`
+	ClickHousePassword string `json:"clickhouse_password"`
 	// Error is set instead of everything else when the engines could not be started.
 	Error string `json:"error,omitempty"`
 }
@@ -68,6 +71,9 @@ func Start(ctx context.Context, o Options) (*Engines, error) {
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the engines' directory: %w", err)
+	}
+	if err := refuseSharedDirectory(dir); err != nil {
+		return nil, err
 	}
 	e := &Engines{dir: dir, users: flock.New(filepath.Join(dir, usersFile))}
 	if _, err := e.users.TryRLockContext(ctx, lockPoll); err != nil {
@@ -130,7 +136,7 @@ func (e *Engines) startKeeper(o Options) (*exec.Cmd, error) {
 	}
 	defer log.Close()
 	keeper := exec.Command(program)
-	keeper.Env = append(os.Environ(), roleVariable+"="+roleKeeper, dirVariable+"="+e.dir, libraryVariable+"="+library)
+	keeper.Env = append(Environment(), roleVariable+"="+roleKeeper, dirVariable+"="+e.dir, libraryVariable+"="+library)
 	keeper.Dir = e.dir
 	keeper.Stdout, keeper.Stderr = log, log
 	keeper.SysProcAttr = ownSession()
@@ -184,6 +190,9 @@ func (e *Engines) readState() (found bool, err error) {
 	if e.state.Error != "" {
 		return false, errors.New(e.state.Error)
 	}
+	if e.state.RedisPassword == "" || e.state.ClickHousePassword == "" {
+		return false, fmt.Errorf("the engines in %s were started by an older program, without passwords: end what uses them, then try again", e.dir)
+	}
 	return true, nil
 }
 
@@ -231,13 +240,13 @@ func (e *Engines) usedByOthers() (bool, error) {
 // Vars are the environment variables by which quantbot's programs find the engines.
 func (e *Engines) Vars() map[string]string {
 	return map[string]string{
-		"REDIS_URL":            "redis://127.0.0.1:" + strconv.Itoa(e.state.RedisPort) + "/0",
+		"REDIS_URL":            "redis://:" + e.state.RedisPassword + "@127.0.0.1:" + strconv.Itoa(e.state.RedisPort) + "/0",
 		"CLICKHOUSE_HOST":      "127.0.0.1",
 		"CLICKHOUSE_PORT":      strconv.Itoa(e.state.ClickHousePort),
 		"CLICKHOUSE_HTTP_PORT": strconv.Itoa(e.state.HTTPPort),
 		"CLICKHOUSE_DATABASE":  "quantbot",
-		"CLICKHOUSE_USER":      "default",
-		"CLICKHOUSE_PASSWORD":  "",
+		"CLICKHOUSE_USER":      clickhouseUser,
+		"CLICKHOUSE_PASSWORD":  e.state.ClickHousePassword,
 	}
 }
 
@@ -255,7 +264,8 @@ func (e *Engines) Describe() string {
 		e.state.Redis, e.state.RedisPort, e.state.ClickHouse, e.state.ClickHousePort)
 }
 
-// WriteEnvFile writes Vars as KEY=value lines, atomically: a reader sees all of them or no file.
+// WriteEnvFile writes Vars as KEY=value lines, atomically: a reader sees all of them or no file. They hold the passwords,
+// so the file is readable by its owner alone.
 func (e *Engines) WriteEnvFile(path string, more map[string]string) error {
 	vars := e.Vars()
 	for name, value := range more {
@@ -272,6 +282,7 @@ func (e *Engines) WriteEnvFile(path string, more map[string]string) error {
 	return nil
 }
 
+// writeAtomically leaves a file that its owner alone can read.
 func writeAtomically(path string, data []byte) error {
 	temporary, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
 	if err != nil {

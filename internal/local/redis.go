@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -19,19 +18,20 @@ import (
 
 // redisEngine is the local Redis: a real server when one is installed, else miniredis inside the keeper.
 type redisEngine struct {
-	dir    string
-	port   int
-	name   string // of the program
-	child  *child
-	inside *miniredis.Miniredis
+	dir      string
+	port     int
+	name     string // of the program
+	password string
+	child    *child
+	inside   *miniredis.Miniredis
 }
 
 // redisPrograms are looked for on the PATH, in this order.
 var redisPrograms = []string{"redis-server", "valkey-server"}
 
 func startRedis(dir string, logger *slog.Logger) (*redisEngine, error) {
-	r := &redisEngine{dir: filepath.Join(dir, "redis")}
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+	r := &redisEngine{dir: filepath.Join(dir, "redis"), password: newPassword()}
+	if err := privateDirectory(r.dir); err != nil {
 		return nil, fmt.Errorf("create Redis' directory: %w", err)
 	}
 	for _, program := range redisPrograms {
@@ -48,6 +48,7 @@ func startRedis(dir string, logger *slog.Logger) (*redisEngine, error) {
 	r.name = "miniredis"
 	logger.Warn("no redis-server or valkey-server on the PATH: using miniredis, which is several times slower and forgets everything when it stops")
 	r.inside = miniredis.NewMiniRedis()
+	r.inside.RequireAuth(r.password)
 	if err := r.inside.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("start miniredis: %w", err)
 	}
@@ -71,19 +72,22 @@ func startOnFreePorts(n int, start func(ports []int) error) error {
 	return err
 }
 
-// start runs the server on r.port. Databases are cheap and tests take one each.
+// start runs the server on r.port. Databases are cheap and tests take one each. The password goes in by standard input:
+// everybody on the machine can read a command line.
 func (r *redisEngine) start(path string) error {
 	log := filepath.Join(r.dir, "redis.log")
-	cmd := exec.Command(path,
+	cmd := exec.Command(path, "-",
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--dir", r.dir, "--logfile", log,
 		"--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
 		"--maxmemory-policy", "noeviction", "--databases", "4096")
+	cmd.Env = Environment()
+	cmd.Stdin = strings.NewReader("requirepass " + r.password + "\n")
 	cmd.SysProcAttr = boundToParent(false)
 	var err error
 	if r.child, err = startBound(cmd); err != nil {
 		return err
 	}
-	if err := r.child.await(engineStart, func() error { return pingRedis(r.port) }); err != nil {
+	if err := r.child.await(engineStart, r.ping); err != nil {
 		r.child.kill()
 		return fmt.Errorf("start %s on port %d: %w\n%s", r.name, r.port, err, tail(log))
 	}
@@ -119,9 +123,9 @@ func (r *redisEngine) stop() {
 	}
 }
 
-// pingRedis succeeds once the server has loaded its data.
-func pingRedis(port int) error {
-	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(port), time.Second)
+// ping succeeds once the server has loaded its data.
+func (r *redisEngine) ping() error {
+	conn, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(r.port), time.Second)
 	if err != nil {
 		return err
 	}
@@ -129,15 +133,18 @@ func pingRedis(port int) error {
 	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
 		return err
 	}
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+	if _, err := conn.Write([]byte("AUTH " + r.password + "\r\nPING\r\n")); err != nil {
 		return err
 	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(line, "+PONG") {
-		return fmt.Errorf("redis answered %q", strings.TrimSpace(line))
+	replies := bufio.NewReader(conn)
+	for _, want := range []string{"+OK", "+PONG"} {
+		line, err := replies.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(line, want) {
+			return fmt.Errorf("redis returned %q", strings.TrimSpace(line))
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 
 	"quantbot/internal/local/libchdb"
 )
@@ -30,7 +31,7 @@ func RunChild() {
 		logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 		err = keep(os.Getenv(dirVariable), os.Getenv(libraryVariable), logger)
 	case roleClickHouse:
-		err = runLibrary(os.Getenv(libraryVariable), os.Getenv(argumentsVariable))
+		err = runLibrary(os.Getenv(libraryVariable), os.Getenv(dirVariable), os.Getenv(argumentsVariable))
 	default:
 		err = fmt.Errorf("unknown %s %q", roleVariable, os.Getenv(roleVariable))
 	}
@@ -41,14 +42,20 @@ func RunChild() {
 	os.Exit(0)
 }
 
-func runLibrary(path, arguments string) error {
+// runLibrary confines the engine to its directory. It stays on its thread from there on: the kernel confines a thread and
+// those that it starts, and all of the engine's threads come from the one that runs it.
+func runLibrary(path, dir, arguments string) error {
 	var args []string
 	if err := json.Unmarshal([]byte(arguments), &args); err != nil {
 		return fmt.Errorf("read the engine's arguments: %w", err)
 	}
+	runtime.LockOSThread()
 	lib, err := libchdb.Open(path)
 	if err != nil {
 		return err
+	}
+	if err := confine(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "the kernel does not confine ClickHouse to its directory: who knows its password can read the files of its owner with the function file():", err)
 	}
 	return lib.Run(args)
 }

@@ -66,9 +66,10 @@ var directory string
 
 // Env is one test's share of the engines.
 type Env struct {
-	RedisURL  string // with the test's own database
-	RedisAddr string
-	RedisDB   int
+	RedisURL      string // with the test's own database
+	RedisAddr     string
+	RedisPassword string
+	RedisDB       int
 
 	Host       string
 	NativePort int
@@ -126,17 +127,8 @@ func start(dir string) (*local.Engines, error) {
 
 func newEnv(t testing.TB, running *local.Engines, db int) *Env {
 	t.Helper()
-	vars := running.Vars()
-	redis, err := url.Parse(vars["REDIS_URL"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &Env{
-		RedisURL: fmt.Sprintf("redis://%s/%d", redis.Host, db), RedisAddr: redis.Host, RedisDB: db,
-		Host: vars["CLICKHOUSE_HOST"], NativePort: number(t, vars["CLICKHOUSE_PORT"]), HTTPPort: number(t, vars["CLICKHOUSE_HTTP_PORT"]),
-		Database: "t_" + strings.ToLower(rand.Text()[:16]), User: vars["CLICKHOUSE_USER"], Password: vars["CLICKHOUSE_PASSWORD"],
-		Engines: running,
-	}
+	e := &Env{RedisDB: db, Database: "t_" + strings.ToLower(rand.Text()[:16])}
+	e.Attach(t, running)
 	e.Redis(t, "FLUSHDB")
 	e.ClickHouse(t, "CREATE DATABASE "+e.Database)
 	return e
@@ -146,10 +138,17 @@ func newEnv(t testing.TB, running *local.Engines, db int) *Env {
 func (e *Env) Attach(t testing.TB, running *local.Engines) {
 	t.Helper()
 	vars := running.Vars()
+	redis, err := url.Parse(vars["REDIS_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
 	e.Engines = running
-	e.RedisAddr = strings.TrimSuffix(strings.TrimPrefix(vars["REDIS_URL"], "redis://"), "/0")
-	e.RedisURL = fmt.Sprintf("redis://%s/%d", e.RedisAddr, e.RedisDB)
-	e.NativePort, e.HTTPPort = number(t, vars["CLICKHOUSE_PORT"]), number(t, vars["CLICKHOUSE_HTTP_PORT"])
+	e.RedisAddr = redis.Host
+	e.RedisPassword, _ = redis.User.Password()
+	redis.Path = strconv.Itoa(e.RedisDB)
+	e.RedisURL = redis.String()
+	e.Host, e.NativePort, e.HTTPPort = vars["CLICKHOUSE_HOST"], number(t, vars["CLICKHOUSE_PORT"]), number(t, vars["CLICKHOUSE_HTTP_PORT"])
+	e.User, e.Password = vars["CLICKHOUSE_USER"], vars["CLICKHOUSE_PASSWORD"]
 }
 
 func number(t testing.TB, s string) int {
@@ -177,12 +176,12 @@ func (e *Env) Redis(t testing.TB, command string) string {
 		t.Fatalf("connect to Redis: %v", err)
 	}
 	defer conn.Close()
-	if _, err := fmt.Fprintf(conn, "SELECT %d\r\n%s\r\n", e.RedisDB, command); err != nil {
+	if _, err := fmt.Fprintf(conn, "AUTH %s\r\nSELECT %d\r\n%s\r\n", e.RedisPassword, e.RedisDB, command); err != nil {
 		t.Fatalf("write to Redis: %v", err)
 	}
 	answers := bufio.NewReader(conn)
 	var answer string
-	for range 2 {
+	for range 3 {
 		if answer, err = answers.ReadString('\n'); err != nil {
 			t.Fatalf("read from Redis: %v", err)
 		}
@@ -212,6 +211,7 @@ func (e *Env) TryClickHouse(query string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	request.SetBasicAuth(e.User, e.Password)
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
