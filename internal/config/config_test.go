@@ -99,6 +99,32 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// A key with a line break in it was once taken: no request could be sent with it, and the run waited for ever.
+func TestLoadRefusesLineBreaksInWhatIsOneLine(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"BIRDEYE_API_KEY", "BIRDEYE_API_KEY_3", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_USER", "CLICKHOUSE_HOST", "CLICKHOUSE_DATABASE", "CLICKHOUSE_DSN",
+		"REDIS_URL", "QUANTBOT_DASHBOARD_TOKEN", "QUANTBOT_ALERT_WEBHOOK_URL", "QUANTBOT_ALERT_WEBHOOK_SECRET", "BIRDEYE_BASE_URL", "BINANCE_DUMP_URL",
+	} {
+		prefix := map[string]string{
+			"REDIS_URL": "redis://:", "CLICKHOUSE_DSN": "clickhouse://h/", "QUANTBOT_ALERT_WEBHOOK_URL": "https://h/", "BIRDEYE_BASE_URL": "https://h/", "BINANCE_DUMP_URL": "https://h/",
+		}[name]
+		for _, inside := range []string{"\n", "\r", "\x00", "\x1b", "\t"} {
+			_, err := Load(env(name, prefix+"hunter2"+inside+"more@h"))
+			require.ErrorContains(t, err, name+": ", "%q", inside)
+			require.NotContains(t, err.Error(), "hunter2")
+			require.NotContains(t, err.Error(), "\n", "one sentence")
+		}
+	}
+	for _, key := range []string{"ab cd", "ab\u200bcd", "ключ", "ab\u202ecd"} {
+		_, err := Load(env("BIRDEYE_API_KEY_1", key))
+		require.ErrorContains(t, err, "BIRDEYE_API_KEY_1: a key has no blanks and nothing but ASCII")
+	}
+	cfg, err := Load(env("BIRDEYE_API_KEY", " key\r\n", "CLICKHOUSE_PASSWORD", " p \n", "QUANTBOT_DASHBOARD_TOKEN", "t\n"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"key", " p ", "t"}, []string{cfg.Birdeye.Keys[0].Reveal(), cfg.ClickHouse.Password.Reveal(), cfg.DashboardToken.Reveal()})
+}
+
 // A manifest explains a run by its environment, so every variable read here must be on the manifest's allow-list.
 func TestManifestsRecordEveryVariable(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/robfig/cron/v3"
 )
@@ -25,12 +26,12 @@ func (r *reader) problem(name, format string, args ...any) {
 
 func (r *reader) clickHouse() ClickHouse {
 	return ClickHouse{
-		Host:     r.text("CLICKHOUSE_HOST", "127.0.0.1"),
+		Host:     r.name("CLICKHOUSE_HOST", "127.0.0.1"),
 		Port:     r.port("CLICKHOUSE_PORT", defaultClickHousePort),
 		HTTPPort: r.port("CLICKHOUSE_HTTP_PORT", defaultHTTPPort),
-		Database: r.text("CLICKHOUSE_DATABASE", "quantbot"),
-		User:     r.text("CLICKHOUSE_USER", "default"),
-		Password: Secret(r.getenv("CLICKHOUSE_PASSWORD")), // blanks may be part of it
+		Database: r.name("CLICKHOUSE_DATABASE", "quantbot"),
+		User:     r.name("CLICKHOUSE_USER", "default"),
+		Password: r.password("CLICKHOUSE_PASSWORD"),
 		DSN:      r.dsn("CLICKHOUSE_DSN"),
 	}
 }
@@ -45,9 +46,9 @@ func (r *reader) birdeye() Birdeye {
 
 // keys returns the values of name, name_1, name_2 … that are set, each once.
 func (r *reader) keys(name string) []Secret {
-	keys := []Secret{r.secret(name)}
+	keys := []Secret{r.key(name)}
 	for i := 1; i <= maxNumberedKeys; i++ {
-		if key := r.secret(name + "_" + strconv.Itoa(i)); !slices.Contains(keys, key) {
+		if key := r.key(name + "_" + strconv.Itoa(i)); !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
@@ -61,7 +62,37 @@ func (r *reader) text(name, fallback string) string {
 	return fallback
 }
 
-func (r *reader) secret(name string) Secret { return Secret(r.text(name, "")) }
+// name is text that goes into requests and messages as it is.
+func (r *reader) name(variable, fallback string) string {
+	value := r.text(variable, fallback)
+	r.refuseControl(variable, value)
+	return value
+}
+
+func (r *reader) secret(name string) Secret { return Secret(r.name(name, "")) }
+
+// password may begin and end with blanks. A line break at its end is not of it: files and shells leave it there.
+func (r *reader) password(name string) Secret {
+	value := strings.TrimRight(r.getenv(name), "\r\n")
+	r.refuseControl(name, value)
+	return Secret(value)
+}
+
+// key is an API key, which travels in a header. With anything else in it no request could be sent, and every chunk would
+// wait for a service that nobody asks.
+func (r *reader) key(name string) Secret {
+	key := r.secret(name)
+	if strings.ContainsFunc(key.Reveal(), func(c rune) bool { return !unicode.IsControl(c) && (c <= ' ' || c > '~') }) {
+		r.problem(name, "a key has no blanks and nothing but ASCII; something was pasted along with it")
+	}
+	return key
+}
+
+func (r *reader) refuseControl(name, value string) {
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		r.problem(name, "there is a line break or another control character in it; it must be one line")
+	}
+}
 
 func (r *reader) port(name string, fallback int) int {
 	value := r.text(name, strconv.Itoa(fallback))
@@ -142,7 +173,7 @@ func (r *reader) httpURL(name, fallback string) string {
 
 // secretURL is httpURL for a URL that is a secret as a whole, and may be missing.
 func (r *reader) secretURL(name string) Secret {
-	value := r.secret(name)
+	value := Secret(r.text(name, ""))
 	if value == "" {
 		return ""
 	}
@@ -166,7 +197,7 @@ func (r *reader) redis(name, fallback string) *Redis {
 
 // dsn checks the form only: what the parameters mean is the driver's affair.
 func (r *reader) dsn(name string) Secret {
-	value := r.secret(name)
+	value := Secret(r.text(name, ""))
 	if value == "" {
 		return ""
 	}
