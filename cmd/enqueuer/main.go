@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/local"
 	"quantbot/internal/manifest"
@@ -60,6 +61,9 @@ type app struct {
 	getenv func(string) string
 	now    func() time.Time
 
+	// screen is stderr before run made it printable: for what draws.
+	screen io.Writer
+
 	started  bool
 	logLevel slog.Level
 	localDir string
@@ -69,6 +73,8 @@ type app struct {
 func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	a.screen = a.stderr
+	a.stdout, a.stderr = candle.PrintableWriter(a.stdout), candle.PrintableWriter(a.stderr)
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
 	"quantbot/internal/wiring"
 )
 
@@ -189,8 +190,8 @@ const lineEvery = 5 * time.Second
 func (a *app) newProgress() *progress {
 	p := &progress{out: a.stderr, now: a.now, began: a.now()}
 	p.lastLine = p.began
-	if file, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(a.stderr), progressbar.OptionSetDescription("starting"),
+	if file, ok := a.screen.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(a.screen), progressbar.OptionSetDescription("starting"),
 			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
 	}
 	return p
@@ -202,7 +203,7 @@ func (p *progress) update(s backfill.LedgerState) {
 	text := fmt.Sprintf("%s: %d candles, %.0f/s, %d failed", s.Phase, s.Progress.Inserted, float64(s.Progress.Inserted)/seconds, s.Progress.Failed)
 	if p.bar != nil {
 		p.bar.ChangeMax64(int64(s.AttemptChunks))
-		p.bar.Describe(text)
+		p.bar.Describe(candle.Printable(text))
 		_ = p.bar.Set64(done) // drawing may fail, the run goes on
 		return
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
@@ -27,6 +28,7 @@ func main() {
 // run answers the exit code: 0 done, 1 failed, 2 wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
+	stdout, stderr = candle.PrintableWriter(stdout), candle.PrintableWriter(stderr)
 	cmd := newCommand(stderr, &started)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)

@@ -16,7 +16,7 @@ func (d *Dashboard) access(guarded bool, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		case !d.sessions.enabled():
 			d.showError(w, r, http.StatusForbidden, "Nobody can act here: the dashboard was started without QUANTBOT_DASHBOARD_TOKEN.")
-		case !d.countBearer(r):
+		case who.unheard:
 			w.Header().Set("Retry-After", "10")
 			d.showError(w, r, http.StatusTooManyRequests, "Too many wrong tokens. Wait ten seconds.")
 		case r.Method == http.MethodGet && !wantsJSON(r) && r.URL.Path != metricsPath: // Prometheus would take the login for an answer
@@ -26,12 +26,4 @@ func (d *Dashboard) access(guarded bool, next http.Handler) http.Handler {
 			d.showError(w, r, http.StatusUnauthorized, "Log in first, or send the token as Authorization: Bearer.")
 		}
 	})
-}
-
-// countBearer counts a wrong bearer token as a try; it answers whether more of them are listened to.
-func (d *Dashboard) countBearer(r *http.Request) bool {
-	if r.Header.Get("Authorization") == "" {
-		return true
-	}
-	return d.sessions.mayTry(address(r))
 }

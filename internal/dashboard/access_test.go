@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -89,7 +90,51 @@ func TestLoginTriesAreLimited(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, w.post(t, "/login", url.Values{"token": {token}}).StatusCode, "the right one has to wait too")
 	wrong := func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") }
 	require.Equal(t, http.StatusTooManyRequests, w.get(t, "/sweep", wrong).StatusCode, "bearer tokens count as tries")
-	require.Equal(t, http.StatusOK, w.get(t, "/sweep", bearer).StatusCode, "scripts that know it are not kept waiting")
+	require.Equal(t, http.StatusTooManyRequests, w.get(t, "/sweep", bearer).StatusCode, "else a guess would be told from its answer")
+	require.Equal(t, http.StatusOK, w.statusElsewhere(t, "/sweep", bearer), "scripts elsewhere are not kept waiting")
+}
+
+// statusElsewhere is what a client at another address gets.
+func (w *world) statusElsewhere(t testing.TB, path string, change ...func(*http.Request)) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+path, nil)
+	require.NoError(t, err)
+	for _, c := range change {
+		c(request)
+	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+	client := http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	return response.StatusCode
+}
+
+// A page that everybody may see is no place to try tokens at, either: it would show who has the right one.
+func TestBearerGuessesAreSlowedOnEveryPage(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/", "/fleet", "/metrics", "/api/runs"} {
+		w := setup(t, func(_ map[string]string, o *board.Options) { o.Metrics = http.NotFoundHandler() })
+		for i := range 10 {
+			w.get(t, path, func(r *http.Request) { r.Header.Set("Authorization", fmt.Sprintf("Bearer guess %d", i)) })
+		}
+		require.Equal(t, http.StatusTooManyRequests, w.get(t, "/sweep", bearer).StatusCode, path)
+	}
+}
+
+func TestMetricsBeyondLoopbackSlowGuesses(t *testing.T) {
+	t.Parallel()
+	w := setup(t, public, func(_ map[string]string, o *board.Options) { o.Metrics = http.NotFoundHandler() })
+	elsewhere := func(r *http.Request) { r.Host = "quantbot.example" }
+	wrong := func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") }
+	statuses := map[int]int{}
+	for range 12 {
+		statuses[w.get(t, "/metrics", elsewhere, wrong).StatusCode]++
+	}
+	require.LessOrEqual(t, statuses[http.StatusUnauthorized], 6)
+	require.GreaterOrEqual(t, statuses[http.StatusTooManyRequests], 6)
+	require.Equal(t, http.StatusTooManyRequests, w.get(t, "/metrics", elsewhere, bearer).StatusCode)
+	require.Equal(t, http.StatusNotFound, w.statusElsewhere(t, "/metrics", elsewhere, bearer), "Prometheus reads on")
 }
 
 func TestATokenThatCouldBeGuessedIsRefused(t *testing.T) {
@@ -196,7 +241,7 @@ func TestBadInputGetsAProperStatus(t *testing.T) {
 // scripted is a failed run with a script in every field that people or services can fill.
 func (w *world) scripted(t testing.TB) string {
 	t.Helper()
-	const bad = `<script>alert(1)</script>"'&`
+	const bad = `<script>alert(1)</script>"'&` + "\u202e\u0007\u200b"
 	ctx := t.Context()
 	at := candle.Range{From: 1_700_000_040, To: 1_700_003_640}
 	run := backfill.Run{Attempt: 1, PlannedChunks: 1, Manifest: manifest.Manifest{
@@ -238,9 +283,13 @@ func TestNothingIsRenderedUnescaped(t *testing.T) {
 		require.NotContains(t, a.body, "<script>alert", path)
 		require.NotContains(t, a.body, `"'&"`, path)
 		require.Contains(t, a.Header.Get("Content-Type"), "text/html", path)
+		require.NotContains(t, a.body, "\u202e", path)
+		require.NotContains(t, a.body, "\u0007", path)
+		require.NotContains(t, a.body, "\u200b", path)
 	}
 	shown := w.get(t, "/runs/"+run).body
 	require.Contains(t, shown, "&lt;script&gt;alert(1)", "it is shown as text")
+	require.Contains(t, shown, `\u202e\u0007\u200b`, "so is what a browser would obey")
 	a := w.get(t, "/api/runs/"+run)
 	require.Equal(t, "application/json", a.Header.Get("Content-Type"))
 	require.NotContains(t, a.body, "<script>")

@@ -4,14 +4,18 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
 
 	"golang.org/x/time/rate"
+
+	"quantbot/internal/candle"
 )
 
 // sessionCookie holds a random number, nothing else. SameSite=Strict keeps it from requests that other sites cause.
@@ -21,11 +25,13 @@ const (
 	// sessionTime is a working day.
 	sessionTime = 12 * time.Hour
 	maxSessions = 1000
-	// An address may try five tokens at once and one every ten seconds after that; all addresses together ten a second.
-	triesAtOnce   = 5
-	tryEvery      = 10 * time.Second
-	allTries      = 10
-	maxAddresses  = 4096
+	// A client may be wrong five times at once and once every ten seconds after that; all that were never right together ten
+	// times a second.
+	triesAtOnce = 5
+	tryEvery    = 10 * time.Second
+	allTries    = 10
+	// maxClients bounds the memory: a client costs about 200 bytes.
+	maxClients    = 4096
 	longestName   = 60
 	unnamedPerson = "unnamed"
 )
@@ -36,6 +42,8 @@ type visitor struct {
 	name string
 	// trusted visitors know the token.
 	trusted bool
+	// unheard visitors gave a token that was not looked at: too many were wrong.
+	unheard bool
 }
 
 // sessions knows who has logged in, and limits how often tokens are tried. It lives in memory: after a restart people log
@@ -47,8 +55,16 @@ type sessions struct {
 	now     func() time.Time
 	mu      sync.Mutex
 	open    map[string]session
-	tries   map[string]*rate.Limiter
+	clients map[string]*client
 	overall *rate.Limiter
+}
+
+// client is who tries tokens from one address.
+type client struct {
+	// mistakes is what is left of the wrong tokens that are listened to.
+	mistakes *rate.Limiter
+	// wasRight clients do not wait for the mistakes of others.
+	wasRight bool
 }
 
 type session struct {
@@ -59,7 +75,7 @@ type session struct {
 func newSessions(token string, now func() time.Time) *sessions {
 	return &sessions{
 		wanted: sha256.Sum256([]byte(token)), hasOne: token != "", now: now, open: make(map[string]session),
-		tries: make(map[string]*rate.Limiter), overall: rate.NewLimiter(allTries, allTries),
+		clients: make(map[string]*client), overall: rate.NewLimiter(allTries, allTries),
 	}
 }
 
@@ -72,20 +88,41 @@ func (s *sessions) matches(token string) bool {
 	return s.hasOne && subtle.ConstantTimeCompare(given[:], s.wanted[:]) == 1
 }
 
-// mayTry counts a try of an address.
-func (s *sessions) mayTry(address string) bool {
+// try asks whether the token of a client is the right one. A client that was wrong too often is not listened to, not even
+// when it is right: else guesses would cost nothing but their number. Only wrong tokens count, so scripts that know the token
+// are let in at any pace.
+func (s *sessions) try(address, token string) (right, listened bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	limiter, ok := s.tries[address]
-	if !ok {
-		if len(s.tries) >= maxAddresses {
-			clear(s.tries) // the overall limit still holds
-		}
-		limiter = rate.NewLimiter(rate.Every(tryEvery), triesAtOnce)
-		s.tries[address] = limiter
-	}
 	now := s.now()
-	return limiter.AllowN(now, 1) && s.overall.AllowN(now, 1)
+	one := s.client(address, now)
+	if one.mistakes.TokensAt(now) < 1 || (!one.wasRight && s.overall.TokensAt(now) < 1) {
+		return false, false
+	}
+	if s.matches(token) {
+		one.wasRight = true
+		return true, true
+	}
+	one.mistakes.AllowN(now, 1)
+	s.overall.AllowN(now, 1)
+	return false, true
+}
+
+// client finds or makes the record of an address. When there are too many, those that have nothing to be remembered for go;
+// when all have, all go: the limit for all together still holds.
+func (s *sessions) client(address string, now time.Time) *client {
+	if found, ok := s.clients[address]; ok {
+		return found
+	}
+	if len(s.clients) >= maxClients {
+		maps.DeleteFunc(s.clients, func(_ string, c *client) bool { return !c.wasRight && c.mistakes.TokensAt(now) >= triesAtOnce })
+	}
+	if len(s.clients) >= maxClients {
+		clear(s.clients)
+	}
+	made := &client{mistakes: rate.NewLimiter(rate.Every(tryEvery), triesAtOnce)}
+	s.clients[address] = made
+	return made
 }
 
 // begin opens a session and answers its id.
@@ -133,11 +170,11 @@ func (d *Dashboard) visitor(r *http.Request) visitor {
 	if !ok || !d.sessions.enabled() {
 		return visitor{}
 	}
-	// A right token is let in without being counted, so that scripts and Prometheus are not slowed down by others' guesses.
-	if d.sessions.matches(token) {
+	right, listened := d.sessions.try(clientAddress(r), token)
+	if right {
 		return visitor{name: "bearer@" + address(r), trusted: true}
 	}
-	return visitor{}
+	return visitor{unheard: !listened}
 }
 
 type visitorKey struct{}
@@ -149,6 +186,22 @@ func address(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
+}
+
+// clientAddress is what tries are counted by: the peer's address, and of an IPv6 address the network, which is one
+// client's as a rule.
+func clientAddress(r *http.Request) string {
+	ip, err := netip.ParseAddr(address(r))
+	if err != nil {
+		return address(r)
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is6() {
+		if network, err := ip.Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return ip.String()
 }
 
 type loginData struct {
@@ -166,15 +219,17 @@ func (d *Dashboard) loginForm(w http.ResponseWriter, r *http.Request, status int
 
 func (d *Dashboard) logIn(w http.ResponseWriter, r *http.Request) {
 	next := localPath(r.PostFormValue("next"))
-	switch {
-	case !d.sessions.enabled():
+	if !d.sessions.enabled() {
 		d.loginForm(w, r, http.StatusForbidden, next, "")
 		return
-	case !d.sessions.mayTry(address(r)):
+	}
+	right, listened := d.sessions.try(clientAddress(r), r.PostFormValue("token"))
+	switch {
+	case !listened:
 		w.Header().Set("Retry-After", "10")
 		d.loginForm(w, r, http.StatusTooManyRequests, next, "Too many tries. Wait ten seconds.")
 		return
-	case !d.sessions.matches(r.PostFormValue("token")):
+	case !right:
 		d.cfg.Logger.WarnContext(r.Context(), "login refused", "address", address(r))
 		d.loginForm(w, r, http.StatusUnauthorized, next, "That is not the token.")
 		return
@@ -189,12 +244,12 @@ func (d *Dashboard) logIn(w http.ResponseWriter, r *http.Request) {
 
 // personName is what a visitor calls themselves and where they are; it is written beside what they do.
 func personName(name, address string) string {
-	name = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
+	name = candle.Printable(strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
 			return -1
 		}
 		return c
-	}, strings.TrimSpace(strings.ToValidUTF8(name, "")))
+	}, strings.TrimSpace(strings.ToValidUTF8(name, ""))))
 	if name == "" {
 		name = unnamedPerson
 	}

@@ -108,7 +108,7 @@ func (d *Dashboard) queueAnswers(monitor http.Handler) http.Handler {
 			if answer.Code == http.StatusOK {
 				w.Header().Set("Content-Type", "application/json")
 			}
-			d.send(w, r, answer.Code, body)
+			d.send(w, r, answer.Code, string(body))
 		}
 	})
 }

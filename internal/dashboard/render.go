@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
+
+	"quantbot/internal/candle"
 )
 
 //go:embed templates/*.html
@@ -75,7 +78,7 @@ func (d *Dashboard) render(w http.ResponseWriter, r *http.Request, status int, n
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	d.send(w, r, status, page.Bytes())
+	d.send(w, r, status, candle.Printable(page.String()))
 }
 
 func (d *Dashboard) writeJSON(w http.ResponseWriter, r *http.Request, status int, data any) {
@@ -86,13 +89,13 @@ func (d *Dashboard) writeJSON(w http.ResponseWriter, r *http.Request, status int
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	d.send(w, r, status, append(body, '\n'))
+	d.send(w, r, status, candle.Printable(string(body))+"\n")
 }
 
 // send writes the whole answer. A visitor who has left is nobody's trouble.
-func (d *Dashboard) send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
+func (d *Dashboard) send(w http.ResponseWriter, r *http.Request, status int, body string) {
 	w.WriteHeader(status)
-	if _, err := w.Write(body); err != nil {
+	if _, err := io.WriteString(w, body); err != nil {
 		d.cfg.Logger.DebugContext(r.Context(), "answer not delivered", "path", r.URL.Path, "err", err)
 	}
 }

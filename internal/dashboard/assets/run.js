@@ -1,10 +1,11 @@
 // Follows a running run by server-sent events, and loads the page again when the run has ended: its numbers are exact
 // then. Without this script the page shows the state as it was.
-import { count, duration } from './format.js';
+import { count, duration, printable } from './format.js';
 
 const section = document.getElementById('progress');
 
-function show(name, text) {
+function show(name, value) {
+  const text = printable(value);
   const place = section.querySelector(`[data-live="${name}"]`);
   if (place && place.textContent !== text) place.textContent = text;
 }
@@ -34,7 +35,7 @@ function waiting(reasons) {
 function note(text) {
   const place = section.querySelector('[data-live="note"]');
   place.hidden = !text;
-  place.textContent = text;
+  place.textContent = printable(text);
 }
 
 const events = new EventSource(`/api/runs/${section.dataset.run}/events`);

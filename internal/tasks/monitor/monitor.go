@@ -9,6 +9,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/hibiken/asynqmon"
 
+	"quantbot/internal/candle"
 	"quantbot/internal/tasks"
 )
 
@@ -21,8 +22,8 @@ type Monitor struct {
 func New(conn asynq.RedisConnOpt, root string) *Monitor {
 	options := asynqmon.Options{
 		RootPath: root, RedisConnOpt: conn, ReadOnly: true,
-		PayloadFormatter: asynqmon.PayloadFormatterFunc(tasks.Describe),
-		ResultFormatter:  asynqmon.ResultFormatterFunc(func(_ string, result []byte) string { return tasks.DescribeResult(result) }),
+		PayloadFormatter: asynqmon.PayloadFormatterFunc(func(kind string, payload []byte) string { return candle.Printable(tasks.Describe(kind, payload)) }),
+		ResultFormatter:  asynqmon.ResultFormatterFunc(func(_ string, result []byte) string { return candle.Printable(tasks.DescribeResult(result)) }),
 	}
 	m := &Monitor{readOnly: asynqmon.New(options)}
 	options.ReadOnly = false
