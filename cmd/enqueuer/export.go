@@ -80,6 +80,10 @@ the runs that the candles come from. Without --token it is all tokens. Rows are 
 			"  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --resample 1h --out january-1h.parquet",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, _, err := o.parse(a.now()); err != nil {
+				return err
+			}
+			a.goByStores(cmd.Context(), o.from, o.to, o.asOf)
 			selection, length, err := o.parse(a.now())
 			if err != nil {
 				return err

@@ -123,6 +123,10 @@ func (a *app) queryCommand() *cobra.Command {
 			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-02-01 --resample 1h",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, _, err := o.parse(a.now()); err != nil {
+				return err
+			}
+			a.goByStores(cmd.Context(), o.from, o.to, o.asOf)
 			selection, length, err := o.parse(a.now())
 			if err != nil {
 				return err

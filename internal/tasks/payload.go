@@ -10,6 +10,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // Task types. They are stored in Redis and outlive deployments: never change one.
@@ -21,7 +22,18 @@ const (
 
 // payloadVersion is raised when a payload changes in a way that older workers would misread; they then refuse the task,
 // which the queue keeps and retries until a newer worker takes it.
-const payloadVersion = 1
+const payloadVersion = 2
+
+// plainVersion is what all workers understand. The second one is that of runs whose manifest asks sources for other values than
+// their defaults: a worker that does not know of that would fetch others.
+const plainVersion = 1
+
+func fillVersion(m *manifest.Manifest) int {
+	if m.Outliers == manifest.OutliersFilter || m.NoPublishedFiles {
+		return payloadVersion
+	}
+	return plainVersion
+}
 
 // errPayload marks payloads that no worker will ever understand.
 var errPayload = errors.New("malformed payload")
@@ -49,7 +61,7 @@ type finishPayload struct {
 
 func encodeFill(run backfill.Run, chunk backfill.Chunk) ([]byte, error) {
 	return json.Marshal(fillPayload{
-		Version: payloadVersion, RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID,
+		Version: fillVersion(&run.Manifest), RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID,
 		Chain: chunk.Token.Chain, Address: chunk.Token.Address, Interval: chunk.Interval,
 		From: chunk.Range.From, To: chunk.Range.To,
 	})
@@ -70,7 +82,7 @@ func decodeFill(data []byte) (backfill.Task, backfill.Chunk, error) {
 }
 
 func encodeFinish(runID uuid.UUID, attempt int) ([]byte, error) {
-	return json.Marshal(finishPayload{Version: payloadVersion, RunID: runID, Attempt: attempt})
+	return json.Marshal(finishPayload{Version: plainVersion, RunID: runID, Attempt: attempt})
 }
 
 func decodeFinish(data []byte) (runID uuid.UUID, attempt int, err error) {

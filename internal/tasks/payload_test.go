@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,6 +35,26 @@ func TestPayloadsSurviveTheTrip(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, testRun.ID(), runID)
 	require.Equal(t, 2, attempt)
+}
+
+// A worker that does not know what a run asks of its sources must leave the run's tasks to one that does.
+func TestOnlyWorkersThatKnowTakeWhatIsNotTheDefault(t *testing.T) {
+	t.Parallel()
+	for want, m := range map[int][]manifest.Manifest{
+		1: {{}, {Outliers: manifest.OutliersKeep}},
+		2: {{Outliers: manifest.OutliersFilter}, {NoPublishedFiles: true}},
+	} {
+		for _, m := range m {
+			run := testRun
+			m.RunID = run.Manifest.RunID
+			run.Manifest = m
+			data, err := encodeFill(run, testChunk)
+			require.NoError(t, err)
+			require.Contains(t, string(data), fmt.Sprintf(`"v":%d`, want))
+			_, _, err = decodeFill(data)
+			require.NoError(t, err)
+		}
+	}
 }
 
 // Queued tasks outlive deployments: every payload that was ever enqueued must stay readable.
