@@ -46,6 +46,7 @@ type ingestOptions struct {
 	priority       string
 	outliers       string
 	noResume       bool
+	noFiles        bool
 	dryRun         bool
 	force          bool
 	strictWorklist bool
@@ -118,6 +119,7 @@ range is longer than one page of the source. More than 5,000,000 chunks are refu
 	f.StringVar(&o.priority, "priority", string(manifest.PriorityNormal), "low, normal or high: whose chunks workers take when several runs wait")
 	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep, or filter: have the source leave unlikely prices out, such as long wicks ("+strings.Join(wiring.OutlierSources(), ", ")+")")
 	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched")
+	f.BoolVar(&o.noFiles, "no-published-files", false, "ask the API alone, not for files that a source publishes beside it (binance)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what the run would take, and do nothing")
 	f.BoolVar(&o.force, "force", false, "run even if the same input is running")
 	f.BoolVar(&o.strictWorklist, "strict-worklist", false, "refuse a worklist with rows that cannot be used")
@@ -169,7 +171,7 @@ func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
 		return in, fmt.Errorf("--outliers: %w", err)
 	}
 	in.request.Outliers = requested(in.outliers)
-	in.request.Source, in.request.Fallbacks = o.source, o.fallbacks
+	in.request.Source, in.request.Fallbacks, in.request.NoPublishedFiles = o.source, o.fallbacks, o.noFiles
 	in.request.SourceTier = candle.SourceTier(o.sourceTier)
 	return in, in.check()
 }
@@ -301,7 +303,9 @@ func (a *app) openSources(in *ingestion) (backfill.Source, error) {
 }
 
 // parameters are those of the run's manifest that its sources heed, before there is a manifest.
-func (in ingestion) parameters() *manifest.Manifest { return &manifest.Manifest{Outliers: in.outliers} }
+func (in ingestion) parameters() *manifest.Manifest {
+	return &manifest.Manifest{Outliers: in.outliers, NoPublishedFiles: in.request.NoPublishedFiles}
+}
 
 // requested is how a request says it, see backfill.Request.
 func requested(o manifest.Outliers) manifest.Outliers {

@@ -26,7 +26,7 @@ import (
 
 func main() {
 	local.RunChild()
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: config.Getenv(os.LookupEnv), now: time.Now}
 	os.Exit(a.run(context.Background(), os.Args[1:]))
 }
 

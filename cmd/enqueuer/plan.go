@@ -74,7 +74,7 @@ func planError(err error) error {
 func coverageQuery(in ingestion, r candle.Range) clickhouse.CoverageQuery {
 	q := clickhouse.CoverageQuery{
 		Sources: in.request.Sources(), Validation: in.request.Validation,
-		Interval: in.request.Interval, Range: r, Outliers: in.request.Outliers,
+		Interval: in.request.Interval, Range: r, Outliers: in.request.Outliers, NoPublishedFiles: in.request.NoPublishedFiles,
 	}
 	for _, w := range in.request.Wanted {
 		q.Tokens = append(q.Tokens, w.Token)

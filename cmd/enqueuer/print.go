@@ -213,6 +213,14 @@ func (a *app) printTasks(tasks []clickhouse.Task) {
 		})
 	}
 	t.Render()
+	for _, task := range tasks {
+		if task.Outcome == nil {
+			continue
+		}
+		for _, file := range task.Outcome.Files {
+			fmt.Fprintf(a.stdout, "chunk %s was read from %s\n", task.Chunk.ID, file)
+		}
+	}
 }
 
 // valuesText tells what decided the values that sources gave.

@@ -75,7 +75,7 @@ whoever reaches that address.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(os.Getenv)
+			cfg, err := config.Load(config.Getenv(os.LookupEnv))
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,8 @@ type fetchResult struct {
 	candles []candle.Candle
 	// odd tells what is wrong with candles whose values are no numbers.
 	odd []Oddity
+	// files are the published files that were read.
+	files []File
 	// answeredTo is where the answer ends: nothing is known of what opens there or later.
 	answeredTo int64
 }
@@ -103,6 +105,7 @@ func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, s
 	}
 	var candles []candle.Candle
 	var odd []Oddity
+	var files []File
 	most := mostCandles(chunk)
 	for page, err := range source.Candles(ctx, chunk.Token, chunk.Interval, chunk.Range) {
 		stats.APICalls += page.APICalls
@@ -116,6 +119,7 @@ func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, s
 		if !page.At.IsZero() {
 			end = min(end, ClosedBefore(chunk.Interval, source.SettleDelay(), page.At))
 		}
+		files = append(files, page.Files...)
 		odd = append(odd, page.Odd[:min(len(page.Odd), namedOddities-len(odd))]...)
 		candles = gather(candles, page, candle.Range{From: chunk.Range.From, To: end}, chunk, stats)
 	}
@@ -127,7 +131,7 @@ func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, s
 	candles = slices.DeleteFunc(candles, func(c candle.Candle) bool { return c.OpenTime >= end }) // a later page told of an earlier end
 	stats.Dropped += int64(before - len(candles))
 	stats.Fetched = int64(len(candles))
-	return fetchResult{candles: candles, odd: odd, answeredTo: end}, nil
+	return fetchResult{candles: candles, odd: odd, files: files, answeredTo: end}, nil
 }
 
 // closed is where the chunk ends for the source: before what has not closed by the stores' clocks, which are read before

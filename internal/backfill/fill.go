@@ -55,7 +55,7 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 	if err != nil {
 		return outcome, err
 	}
-	outcome.AnsweredTo = fetched.answeredTo
+	outcome.AnsweredTo, outcome.Files = fetched.answeredTo, fetched.files
 	sift(fetched, run, chunk, &write, &outcome)
 	if run.Manifest.DedupMode == manifest.DedupInline {
 		f.deduplicate(ctx, &write, &outcome)

@@ -70,6 +70,8 @@ type Outcome struct {
 	ErrorClass Class  `json:"error_class,omitempty"`
 	// Source is the service that answered.
 	Source string `json:"source,omitempty"`
+	// Files are the published files that the answer was read from; mostly none.
+	Files []File `json:"files,omitempty"`
 	// AnsweredTo is where a success's answer ends: at the end of the range, or where the candles begin that were not closed yet
 	// for the source. 0, in outcomes from before it was recorded, means the whole range.
 	AnsweredTo int64 `json:"answered_to,omitempty"`

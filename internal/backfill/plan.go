@@ -20,8 +20,10 @@ type Request struct {
 	DedupMode  manifest.DedupMode `json:"dedup_mode"`
 	SourceTier candle.SourceTier  `json:"source_tier"`
 	// Outliers is empty where they are kept, so that the hashes of requests from before they were part of it stay what they were.
-	Outliers manifest.Outliers    `json:"outliers,omitempty"`
-	Wanted   []candle.TokenRanges `json:"wanted"`
+	Outliers manifest.Outliers `json:"outliers,omitempty"`
+	// NoPublishedFiles leaves files out that a source publishes beside its API.
+	NoPublishedFiles bool                 `json:"no_published_files,omitempty"`
+	Wanted           []candle.TokenRanges `json:"wanted"`
 }
 
 // Sources are the source and its fallbacks.

@@ -3,6 +3,7 @@ package backfill
 import (
 	"context"
 	"iter"
+	"strings"
 	"time"
 
 	"quantbot/internal/candle"
@@ -28,10 +29,34 @@ type Page struct {
 
 // File is a published file that candles were read from: whoever publishes it may replace it later.
 type File struct {
-	Name   string
-	SHA256 string
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
 	// Modified is when it was last changed, by its server; zero where that does not tell.
-	Modified time.Time
+	Modified time.Time `json:"modified,omitzero"`
+}
+
+// String is how the history keeps a file: its name, its hash and, where it is known, when it was modified.
+func (f File) String() string {
+	if f.Modified.IsZero() {
+		return f.Name + " " + f.SHA256
+	}
+	return f.Name + " " + f.SHA256 + " " + f.Modified.UTC().Format(time.RFC3339)
+}
+
+// ParseFile reads what String wrote; what it cannot read is left empty.
+func ParseFile(text string) (f File) {
+	words := strings.Fields(text)
+	for i, word := range words[:min(len(words), 3)] {
+		switch i {
+		case 0:
+			f.Name = word
+		case 1:
+			f.SHA256 = word
+		default:
+			f.Modified, _ = time.Parse(time.RFC3339, word) // unknown where it is none
+		}
+	}
+	return f
 }
 
 // Oddity tells what is wrong with a candle of an answer: which item and which field.

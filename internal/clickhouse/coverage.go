@@ -28,6 +28,8 @@ type CoverageQuery struct {
 	Outliers manifest.Outliers
 	// Filtering are the sources that can be asked to filter outliers: only their answers can be Defaulted.
 	Filtering []string
+	// NoPublishedFiles leaves out what was read from published files.
+	NoPublishedFiles bool
 	// asOf leaves out what was recorded later; zero = nothing.
 	asOf time.Time
 }
@@ -42,7 +44,12 @@ func (q CoverageQuery) params() []any {
 			addresses = append(addresses, token.Address)
 		}
 	}
+	withoutFiles := uint8(0)
+	if q.NoPublishedFiles {
+		withoutFiles = 1
+	}
 	return []any{
+		named("without_files", withoutFiles),
 		named("sources", q.Sources), named("validation", string(q.Validation)), named("interval", uint32(q.Interval)),
 		named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()), named("tokens", addresses),
 		named("as_of", formatMoment(cmp.Or(q.asOf, endOfTime))),

@@ -170,3 +170,31 @@ func TestTheCandlesOfOneSourceDoNotConfirmTheSilenceOfAnother(t *testing.T) {
 	missing, _ := db.missing(t, "birdeye", "geckoterminal")
 	require.Equal(t, []candle.Range{{From: day0 + 600, To: day0 + 3600}}, missing)
 }
+
+// What was read from published files, or by a program that did not say so, does not cover a request that leaves them out.
+func TestFilesDoNotCoverARequestWithoutThem(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	file := backfill.File{Name: "BTCUSDT-1m-2025-01.zip", SHA256: "ab12", Modified: time.Unix(day0, 0).UTC()}
+	answered := func(minutes int, files ...backfill.File) func(*backfill.ChunkWrite) {
+		return func(w *backfill.ChunkWrite) { w.Outcome.Files, w.Outcome.AnsweredTo = files, day0+int64(60*minutes) }
+	}
+	without := func() []candle.Range {
+		coverage := backfill.NewCoverage([]candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}, candle.Interval1m, time.Now())
+		q := CoverageQuery{
+			Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}, NoPublishedFiles: true,
+		}
+		require.NoError(t, db.FillCoverage(t.Context(), q, coverage))
+		return coverage.Missing()[0].Ranges
+	}
+	run := asking(t, db, 0, 40, minutes(40, 1), answered(40, file))
+	asking(t, db, 1, 30, minutes(30, 1), nil)
+	missing, _ := db.missing(t, "birdeye")
+	require.Equal(t, []candle.Range{{From: day0 + 2400, To: day0 + 3600}}, missing)
+	require.Equal(t, []candle.Range{firstHour}, without())
+	asking(t, db, 2, 20, minutes(20, 1), answered(20))
+	require.Equal(t, []candle.Range{{From: day0 + 1200, To: day0 + 3600}}, without(), "the API alone")
+	tasks, err := db.Tasks(t.Context(), run.ID(), TaskFilter{}, 10)
+	require.NoError(t, err)
+	require.Equal(t, []backfill.File{file}, tasks[0].Outcome.Files)
+}

@@ -42,6 +42,7 @@ type taskRow struct {
 	StartedAt       *time.Time `ch:"started_at"`
 	EndedAt         *time.Time `ch:"ended_at"`
 	AnsweredTo      *time.Time `ch:"answered_to"`
+	Files           []string   `ch:"files"`
 	RecordedAt      time.Time  `ch:"recorded_at"` // set by the server
 }
 
@@ -74,6 +75,10 @@ func newOutcomeRow(run backfill.Run, o backfill.Outcome) taskRow {
 	row.ErrorMessage = o.Error
 	row.ErrorClass = string(o.ErrorClass)
 	row.Source = o.Source
+	row.Files = make([]string, len(o.Files))
+	for i, file := range o.Files {
+		row.Files[i] = file.String()
+	}
 	row.Executions = uint32(o.Executions)
 	row.Worker = o.Worker
 	row.ScriptVersion = o.Version
@@ -131,6 +136,9 @@ func (r *taskRow) outcome() *backfill.Outcome {
 		Version:    r.ScriptVersion,
 		StartedAt:  orZero(r.StartedAt),
 		EndedAt:    orZero(r.EndedAt),
+	}
+	for _, file := range r.Files {
+		outcome.Files = append(outcome.Files, backfill.ParseFile(file))
 	}
 	if r.AnsweredTo != nil {
 		outcome.AnsweredTo = r.AnsweredTo.Unix()

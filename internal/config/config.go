@@ -70,7 +70,7 @@ type GeckoTerminal struct {
 // Binance configures the source of that name, which wants no key.
 type Binance struct {
 	BaseURL string
-	// DumpURL is where whole days and months are downloaded.
+	// DumpURL is where whole days and months are downloaded; empty = nowhere, the API is asked.
 	DumpURL string
 }
 
@@ -108,7 +108,7 @@ func Load(getenv func(string) string) (Config, error) {
 		},
 		Binance: Binance{
 			BaseURL: r.httpURL("BINANCE_BASE_URL", defaultBinanceURL),
-			DumpURL: r.httpURL("BINANCE_DUMP_URL", defaultBinanceDumpURL),
+			DumpURL: r.optionalURL("BINANCE_DUMP_URL", defaultBinanceDumpURL),
 		},
 		DuckDBPath:     getenv("DUCKDB_PATH"),
 		RollbackWindow: r.duration("QUANTBOT_ROLLBACK_WINDOW", defaultRollbackWindow),

@@ -140,3 +140,21 @@ func TestManifestsRecordEveryVariable(t *testing.T) {
 	}
 	require.Contains(t, read, "BIRDEYE_API_KEY_16")
 }
+
+// Set to nothing is not the same as not set.
+func TestPublishedFilesCanBeLeftOut(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		environment map[string]string
+		want        string
+	}{
+		"not set": {nil, "https://data.binance.vision"},
+		"empty":   {map[string]string{"BINANCE_DUMP_URL": ""}, ""},
+		"off":     {map[string]string{"BINANCE_DUMP_URL": "off"}, ""},
+		"set":     {map[string]string{"BINANCE_DUMP_URL": "http://d/"}, "http://d"},
+	} {
+		cfg, err := Load(Getenv(func(name string) (string, bool) { value, set := test.environment[name]; return value, set }))
+		require.NoError(t, err, name)
+		require.Equal(t, test.want, cfg.Binance.DumpURL, name)
+	}
+}

@@ -171,6 +171,28 @@ func (r *reader) httpURL(name, fallback string) string {
 	return strings.TrimRight(value, "/")
 }
 
+// off is the value of a variable that was set to nothing, where that is not the same as not being set; see Getenv.
+const off = "off"
+
+// optionalURL is httpURL for a URL that can be done without.
+func (r *reader) optionalURL(name, fallback string) string {
+	if r.text(name, fallback) == off {
+		return ""
+	}
+	return r.httpURL(name, fallback)
+}
+
+// Getenv is the environment for Load. BINANCE_DUMP_URL set to nothing means no published files, and not their usual place.
+func Getenv(lookup func(string) (string, bool)) func(string) string {
+	return func(name string) string {
+		value, set := lookup(name)
+		if name == "BINANCE_DUMP_URL" && set && value == "" {
+			return off
+		}
+		return value
+	}
+}
+
 // secretURL is httpURL for a URL that is a secret as a whole, and may be missing.
 func (r *reader) secretURL(name string) Secret {
 	value := Secret(r.text(name, ""))

@@ -8,6 +8,7 @@
 -- moment. That is the earlier one of when the chunk ended by the clock of its worker and when the server wrote the row.
 -- Answers are comparable when their runs asked for the same: outliers filtered, or kept, which is also the source's default where a
 -- run does not say (defaulted).
+-- Where published files are left out, what was read from them does not count.
 -- PREWHERE: few tokens of many are told apart by one column, before the others are read.
 -- FINAL is not needed: a success is one in any revision, and what is said twice changes nothing.
 WITH least(recorded_at, ifNull(ended_at, recorded_at)) AS moment
@@ -40,6 +41,13 @@ WHERE interval_seconds = {interval:UInt32}
   AND status IN {statuses:Array(String)}
   AND range_from < toDateTime({to:UInt32}, 'UTC') AND range_to > toDateTime({from:UInt32}, 'UTC')
   AND range_from < covered_to
+  AND
+  (
+      {without_files:UInt8} = 0
+      -- Rows of programs that did not say which files they read have no answered_to either.
+      OR empty(files) AND answered_to IS NOT NULL
+      OR run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE no_published_files)
+  )
   AND run_id IN
   (
       SELECT run_id
