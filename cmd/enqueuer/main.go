@@ -94,7 +94,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if ctx.Err() != nil && code == exitFailed {
 		code = exitInterrupted
 	}
-	fmt.Fprintf(a.stderr, "%s: %v\n", root.Name(), err)
+	fmt.Fprintf(withoutSecrets(a.getenv, a.stderr), "%s: %v\n", root.Name(), err)
 	if slices.Contains(args, "--local") && strings.HasPrefix(err.Error(), "unknown command") {
 		fmt.Fprintln(a.stderr, "If that is where --local is to keep its data: --local=DIR.")
 	}
@@ -161,7 +161,16 @@ func groupCommand(use, short, example string) *cobra.Command {
 }
 
 func (a *app) logger() *slog.Logger {
-	return slog.New(manifest.LogHandler(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: a.logLevel})))
+	return slog.New(manifest.LogHandler(slog.NewTextHandler(withoutSecrets(a.getenv, a.stderr), &slog.HandlerOptions{Level: a.logLevel})))
+}
+
+// withoutSecrets writes without the secrets of the environment, which services and stores may repeat.
+func withoutSecrets(getenv func(string) string, w io.Writer) io.Writer {
+	var values []string
+	for _, secret := range config.Secrets(getenv) {
+		values = append(values, secret.Reveal())
+	}
+	return manifest.NewSecrets(values...).Writer(w)
 }
 
 // begin marks the end of reading the command line: what fails from here on is no wrong usage.

@@ -38,10 +38,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return 0
 	case started:
-		fmt.Fprintln(stderr, "worker:", err)
+		fmt.Fprintln(withoutSecrets(stderr), "worker:", err)
 		return 1
 	default:
-		fmt.Fprintln(stderr, "worker:", err)
+		fmt.Fprintln(withoutSecrets(stderr), "worker:", err)
 		fmt.Fprintln(stderr, "See worker --help.")
 		return 2
 	}
@@ -92,7 +92,7 @@ whoever reaches that address.`,
 			return wiring.RunWorker(ctx, wiring.WorkerConfig{
 				Config: cfg, Build: build, Concurrency: concurrency, ShutdownTimeout: shutdown, StopNow: stopNow, SweepCron: sweepCron,
 				MetricsAddr: metricsAddr,
-				Logger:      slog.New(manifest.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))), Now: time.Now,
+				Logger:      slog.New(manifest.LogHandler(slog.NewTextHandler(withoutSecrets(stderr), &slog.HandlerOptions{Level: level}))), Now: time.Now,
 			})
 		},
 	}
@@ -143,4 +143,13 @@ func signals(parent context.Context) (ctx context.Context, now <-chan struct{}, 
 		close(released)
 		cancel()
 	}
+}
+
+// withoutSecrets writes without the secrets of the environment, which services and stores may repeat.
+func withoutSecrets(w io.Writer) io.Writer {
+	var values []string
+	for _, secret := range config.Secrets(os.Getenv) {
+		values = append(values, secret.Reveal())
+	}
+	return manifest.NewSecrets(values...).Writer(w)
 }

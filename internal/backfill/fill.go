@@ -26,6 +26,8 @@ type Filler struct {
 	Gate *StoreGate
 	// Waits shows people what chunks wait for; nil = nobody asks.
 	Waits *Waits
+	// Secrets are left out of the errors that outcomes keep, whoever's words they are.
+	Secrets manifest.Secrets
 	// Worker and Version name this process in outcomes.
 	Worker  string
 	Version string
@@ -159,7 +161,7 @@ func (f *Filler) deduplicate(ctx context.Context, write *ChunkWrite, outcome *Ou
 func (f *Filler) Unfilled(admission Admission, chunk Chunk, status OutcomeStatus, class Class, text string) Outcome {
 	outcome := f.begin(admission, chunk)
 	outcome.Status = status
-	outcome.Error = text
+	outcome.Error = f.Secrets.Redact(text)
 	outcome.ErrorClass = class
 	outcome.EndedAt = outcome.StartedAt
 	return outcome

@@ -26,6 +26,8 @@ type Config struct {
 	Alerts    Alerts
 	// DashboardToken is asked of the dashboard's visitors; empty = nobody is asked, and only loopback is served.
 	DashboardToken Secret
+	// Secrets are all secrets of the environment, to leave them out of what others say.
+	Secrets []Secret
 	// Traces says that spans are sent. Where to, and how many, the exporter reads from its standard variables itself.
 	Traces bool
 }
@@ -119,6 +121,7 @@ func Load(getenv func(string) string) (Config, error) {
 			ErrorRate:     r.share("QUANTBOT_ALERT_ERROR_RATE", defaultAlertErrorRate),
 		},
 		DashboardToken: r.secret("QUANTBOT_DASHBOARD_TOKEN"),
+		Secrets:        Secrets(getenv),
 		Traces:         r.traces(),
 	}
 	if len(r.problems) > 0 {

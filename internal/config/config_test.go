@@ -46,6 +46,8 @@ func TestLoadReadsEverything(t *testing.T) {
 		"QUANTBOT_DASHBOARD_TOKEN", "t",
 	))
 	require.NoError(t, err)
+	require.Contains(t, cfg.Secrets, Secret("pw"))
+	cfg.Secrets = nil
 	require.Equal(t, Config{
 		Redis: parsed(t, "rediss://:pw@r:1/2"),
 		ClickHouse: ClickHouse{

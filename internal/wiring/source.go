@@ -196,6 +196,15 @@ func (s *Sources) openGeckoTerminal() (breaker.Source, error) {
 	})
 }
 
+// secretsOf are what no text of others may carry on.
+func secretsOf(cfg config.Config) manifest.Secrets {
+	values := make([]string, len(cfg.Secrets))
+	for i, secret := range cfg.Secrets {
+		values[i] = secret.Reveal()
+	}
+	return manifest.NewSecrets(values...)
+}
+
 func (s *Sources) userAgent() string { return "quantbot/" + s.Version }
 
 // registerTimeout bounds telling Redis about an account.

@@ -86,6 +86,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 		Filler: &backfill.Filler{
 			Source: seen.source(sources.Source), Store: seen.store(writer), Room: backfill.NewRoom(chunkRoom),
 			Gate: gate, Waits: waits, Worker: name, Version: cfg.Build.Version, Clock: clock,
+			Secrets: secretsOf(cfg.Config),
 		},
 	}
 	reconciler := stores.Reconciler(name, logger, clock.Now)

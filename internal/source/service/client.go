@@ -11,10 +11,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/manifest"
 )
 
 // Budget is how fast an account may be asked. All that use the account share it.
@@ -48,7 +50,9 @@ type Config struct {
 	Authorize func(header http.Header, key string)
 	// Failure reads an answer whose status is not 200: the class of the error and the service's own words, if it has any.
 	// retryAfter is what the usual headers say; it may be replaced.
-	Failure   func(status int, header http.Header, body []byte, retryAfter time.Duration) Failure
+	Failure func(status int, header http.Header, body []byte, retryAfter time.Duration) Failure
+	// Secrets are, beside the accounts' keys, what no text of the service may carry on.
+	Secrets   []string
 	UserAgent string
 	// Timeout covers one request with its body; 0 = DefaultTimeout.
 	Timeout time.Duration
@@ -82,8 +86,9 @@ const (
 
 // Client sends the requests of one service. It is safe for concurrent use.
 type Client struct {
-	cfg  Config
-	http *http.Client
+	cfg     Config
+	http    *http.Client
+	secrets manifest.Secrets
 
 	mu       sync.Mutex
 	next     int
@@ -108,7 +113,16 @@ func NewClient(cfg Config) *Client {
 		// The key goes to the host that the operator named and nowhere else, and no other host's answer counts.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &Client{cfg: cfg, http: client, rejected: make([]rejection, len(cfg.Accounts))}
+	return &Client{cfg: cfg, http: client, secrets: manifest.NewSecrets(cfg.secrets()...), rejected: make([]rejection, len(cfg.Accounts))}
+}
+
+// secrets are what the service is told and may repeat.
+func (c Config) secrets() []string {
+	secrets := slices.Clone(c.Secrets)
+	for _, account := range c.Accounts {
+		secrets = append(secrets, account.Key)
+	}
+	return secrets
 }
 
 // CloseIdleConnections closes connections that nothing uses.
@@ -229,27 +243,28 @@ func (c *Client) send(ctx context.Context, question Request, account Account) (A
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return Answer{}, transportError(ctx, err)
+		return Answer{}, c.transportError(ctx, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		body, err := readBody(response, smallBody)
 		if err != nil {
-			return Answer{}, transportError(ctx, err)
+			return Answer{}, c.transportError(ctx, err)
 		}
 		status = response.StatusCode
-		return Answer{}, c.failure(response, body[:min(len(body), smallBody)]) // what is longer is none of the service's own
+		body = c.secrets.RedactBytes(body[:min(len(body), smallBody)]) // what is longer is none of the service's own
+		return Answer{}, c.failure(response, body)
 	}
 	most := max(question.MaxBody, smallBody)
 	body, err := readBody(response, most)
 	if err != nil {
-		return Answer{}, transportError(ctx, err)
+		return Answer{}, c.transportError(ctx, err)
 	}
 	if int64(len(body)) > most {
 		return Answer{}, backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("the answer is longer than %d kB, more than what was asked for can take", most>>10))
 	}
 	status = response.StatusCode
-	return Answer{Body: body, Header: response.Header}, nil
+	return Answer{Body: c.secrets.RedactBytes(body), Header: response.Header}, nil
 }
 
 // readBody reads up to one byte more than most. A body whose length the service names is read into one piece of memory:
@@ -265,7 +280,7 @@ func readBody(response *http.Response, most int64) ([]byte, error) {
 
 func (c *Client) failure(response *http.Response, body []byte) error {
 	if response.StatusCode >= 300 && response.StatusCode <= 399 {
-		return redirectError(response)
+		return c.redirectError(response)
 	}
 	f := c.cfg.Failure(response.StatusCode, response.Header, body, RetryAfter(response.Header, c.cfg.Now()))
 	if f.Foreign && (f.Class == backfill.ClassPermanent || f.Class == backfill.ClassKeyRejected) {
@@ -280,10 +295,10 @@ func (c *Client) failure(response *http.Response, body []byte) error {
 
 // redirectError names the host that an answer points at: the rest of its URL may repeat what was asked. Something between
 // us and the service may have answered, so it says nothing about the chunk.
-func redirectError(response *http.Response) error {
+func (c *Client) redirectError(response *http.Response) error {
 	host := "no host"
 	if target, err := response.Location(); err == nil && target.Host != "" {
-		host = Clean(target.Host)
+		host = Clean(c.secrets.Redact(target.Host))
 	}
 	return backfill.WithClass(backfill.ClassUnavailable,
 		fmt.Errorf("HTTP %d: it redirects to %s, and redirects are not followed: set the base URL of the host that answers itself", response.StatusCode, host))
@@ -291,14 +306,22 @@ func redirectError(response *http.Response) error {
 
 // transportError drops the URL from the error, which net/http puts there: the chunk names what was asked already, and a
 // base URL may hold a password.
-func transportError(ctx context.Context, err error) error {
+func (c *Client) transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	return backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("no whole answer: %w", err))
+	return backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("no whole answer: %w", c.withoutSecrets(err)))
+}
+
+// withoutSecrets drops the words of an error that repeats one: a broken header is quoted, for example.
+func (c *Client) withoutSecrets(err error) error {
+	if text := c.secrets.Redact(err.Error()); text != err.Error() {
+		return errors.New(text)
+	}
+	return err
 }
 
 // contextError tells an interruption from a fault of the service.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,44 @@ func (s Suite) testOdd(t *testing.T) {
 	for _, c := range f.candles {
 		rule := candle.Check(c, s.Interval, candle.Lenient, r.To+1)
 		require.Equal(t, c.OpenTime == f.odd[0].OpenTime, rule == candle.RuleNotFinite, c)
+	}
+}
+
+// A service that repeats the key does not get it into a row or a log, however it writes it.
+func (s Suite) testEcho(t *testing.T) {
+	t.Parallel()
+	for _, secret := range s.Secrets {
+		quoted := url.QueryEscape(secret)
+		echo := `{"success":false,"code":-1,"msg":"Invalid API key ` + secret + `","message":"Invalid API key ` + secret + `","error":"` + quoted + `"}`
+		for name, answer := range map[string]answerFunc{
+			"refused":       reply(http.StatusUnauthorized, typeJSON, echo),
+			"bad":           reply(http.StatusBadRequest, typeJSON, echo),
+			"down":          reply(http.StatusServiceUnavailable, typeJSON, echo),
+			"in a success":  reply(http.StatusOK, typeJSON, echo),
+			"redirected":    reply(http.StatusFound, typeJSON, echo, "Location", "https://"+secret+".example.org/"),
+			"a bad header":  hijacked("HTTP/1.1 200 OK\r\nContent-Length: " + secret + "\r\n\r\n"),
+			"a bad version": hijacked("Invalid API key " + secret + "\r\n\r\n"),
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				source, _ := s.start(t, s.Serve(t, s.market(stretch{0, 10}), None), fault{request: 1, answer: answer})
+				f := s.fetch(t.Context(), t, source, candle.Range{From: s.Start, To: s.at(10)})
+				require.Error(t, f.err)
+				s.requireNoSecret(t, f.err)
+			})
+		}
+	}
+}
+
+// hijacked answers what is no HTTP.
+func hijacked(words string) answerFunc {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		connection, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = connection.Write([]byte(words)) // the client went away
+		_ = connection.Close()
 	}
 }
 

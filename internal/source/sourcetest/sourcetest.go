@@ -93,6 +93,7 @@ func Run(t *testing.T, s Suite) {
 	t.Run("another question", s.testForeign)
 	t.Run("an odd candle", s.testOdd)
 	t.Run("a flood", s.testFlood)
+	t.Run("an echo", s.testEcho)
 	t.Run("no connection", s.testNoConnection)
 	t.Run("interruption", s.testInterruption)
 	t.Run("a reader that stops", s.testStop)
