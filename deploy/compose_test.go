@@ -55,6 +55,37 @@ func TestWorkersScaleAndStopGracefully(t *testing.T) {
 	require.True(t, worker.ReadOnly)
 }
 
+// --scale holds until the next "up": what the documents tell people to do must last.
+func TestTheNumberOfWorkersLasts(t *testing.T) {
+	t.Parallel()
+	options, err := cli.NewProjectOptions([]string{"../docker-compose.yml"}, cli.WithEnv([]string{"CLICKHOUSE_PASSWORD=secret", "WORKERS=8"}))
+	require.NoError(t, err)
+	project, err := options.LoadProject(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 8, *project.Services["worker"].Deploy.Replicas)
+	for _, file := range []string{"../docker-compose.yml", "../README.md", "../docs/operations.md", "prometheus/alerts.yml"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NotContains(t, string(text), "--scale worker", file)
+	}
+}
+
+// "up" waits for migrations: a wrong password must end them, not begin them again for ever.
+func TestMigrationsThatFailEnd(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, types.RestartPolicyNo, load(t).Services["migrate"].Restart)
+}
+
+// What is promised to work is what the tests ran on.
+func TestClickHouseIsTheTestedVersion(t *testing.T) {
+	t.Parallel()
+	setup, err := os.ReadFile("../scripts/setup")
+	require.NoError(t, err)
+	tested := regexp.MustCompile(`lib-linux-x64-gnu@(\d+\.\d+)\.`).FindSubmatch(setup)
+	require.NotNil(t, tested)
+	require.Equal(t, "clickhouse/clickhouse-server:"+string(tested[1]), load(t).Services["clickhouse"].Image)
+}
+
 func TestPortsAreBoundToLoopback(t *testing.T) {
 	t.Parallel()
 	for name, service := range load(t).Services {

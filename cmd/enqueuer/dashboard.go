@@ -60,7 +60,17 @@ func (a *app) serveDashboard(ctx context.Context, listen string) error {
 }
 
 func (a *app) announceDashboard(listener net.Listener) {
-	fmt.Fprintf(a.stderr, "dashboard on http://%s\n", listener.Addr())
+	fmt.Fprintln(a.stderr, "dashboard on", reachableURL(listener.Addr().String()))
+}
+
+// reachableURL is where this machine reaches a server that listens on the address: "every address" is none that a browser
+// could open.
+func reachableURL(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return "http://" + net.JoinHostPort("127.0.0.1", port) + " (and this machine's other addresses)"
+	}
+	return "http://" + address
 }
 
 // showDashboard serves until ctx ends.

@@ -167,7 +167,7 @@ func (a *app) newExportManifest(s clickhouse.Selection, format string) exportMan
 		Format: format, RunIDs: []string{}, ExportedAt: a.now().UTC(), Version: manifest.CurrentBuild().Version, runs: make(map[uuid.UUID]string),
 	}
 	m.Query = map[string]any{
-		"interval": s.Interval, "from": time.Unix(s.Range.From, 0).UTC(), "to": time.Unix(s.Range.To, 0).UTC(), "tokens": s.Tokens,
+		"interval": s.Interval, "from": time.Unix(s.Range.From, 0).UTC(), "to": time.Unix(s.Range.To, 0).UTC(), "tokens": append([]candle.Token{}, s.Tokens...), // [] when all were asked for, never null
 	}
 	if !s.AsOf.IsZero() {
 		m.Query["as_of"] = s.AsOf.UTC()

@@ -70,7 +70,11 @@ func (a *app) serveMarket(ctx context.Context, listen string, options simmarket.
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "BIRDEYE_BASE_URL=%s\n", running.URL())
+	url, elsewhere, _ := strings.Cut(reachableURL(strings.TrimPrefix(running.URL(), "http://")), " ")
+	fmt.Fprintf(a.stdout, "BIRDEYE_BASE_URL=%s\n", url)
+	if elsewhere != "" {
+		fmt.Fprintln(a.stderr, "simulated market on", url, elsewhere)
+	}
 	<-ctx.Done()
 	closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"strconv"
 	"time"
@@ -97,9 +98,25 @@ func (c Config) options() (*driver.Options, error) {
 	if options.Settings == nil {
 		options.Settings = driver.Settings{}
 	}
-	// See the package comment: an insert that returned is stored.
-	options.Settings["async_insert"] = 0
+	maps.Copy(options.Settings, queriesRelyOn)
 	return options, nil
+}
+
+// queriesRelyOn are the settings under which our queries mean what they say. A user's profile may have others; what has
+// the same value there already may be set even where the profile forbids changes.
+var queriesRelyOn = driver.Settings{
+	// See the package comment: an insert that returned is stored.
+	"async_insert": 0,
+	// What names, joins, groups and empty sets mean.
+	"prefer_column_name_to_alias": 0, "enable_positional_arguments": 1, "join_use_nulls": 0, "group_by_use_nulls": 0, "transform_null_in": 0,
+	"aggregate_functions_null_for_empty": 0, "empty_result_for_aggregation_by_empty_set": 0, "data_type_default_nullable": 0, "cast_keep_nullable": 0,
+	"union_default_mode": "", "joined_subquery_requires_alias": 1, "session_timezone": "",
+	// Nothing is added to a result or cut from it.
+	"final": 0, "extremes": 0, "limit": 0, "offset": 0,
+	// What exceeds a limit of the profile is an error: half a result would be taken for the whole.
+	"timeout_overflow_mode": "throw", "read_overflow_mode": "throw", "read_overflow_mode_leaf": "throw", "result_overflow_mode": "throw",
+	"group_by_overflow_mode": "throw", "sort_overflow_mode": "throw", "distinct_overflow_mode": "throw", "join_overflow_mode": "throw",
+	"set_overflow_mode": "throw", "transfer_overflow_mode": "throw",
 }
 
 func (c Config) address() (*driver.Options, error) {

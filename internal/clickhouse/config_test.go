@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/local/localtest"
 )
 
 const password = "hunter2-secret"
@@ -110,4 +111,30 @@ func TestCancelledIsNoStoreError(t *testing.T) {
 	_, err := db.WriteChunk(ctx, newWrite(newRun(0), minutes(1, 1)))
 	require.Equal(t, backfill.ClassInterrupted, backfill.ClassOf(err), "%v", err)
 	require.Equal(t, backfill.ClassStore, backfill.ClassOf(db.storeError("x", errors.New("y"))))
+}
+
+// A user's profile may give names, joins and limits another meaning. The parameters of the DSN stand for the profile here.
+func TestQueriesMeanTheSameUnderAnyProfile(t *testing.T) {
+	t.Parallel()
+	cfg := newConfig(t)
+	cfg.DSN = Secret(fmt.Sprintf("clickhouse://%s:%s@%s:%d/%s?prefer_column_name_to_alias=1&join_use_nulls=1&group_by_use_nulls=1&extremes=1&limit=1&async_insert=1&result_overflow_mode=break&aggregate_functions_null_for_empty=1",
+		cfg.User, string(cfg.Password), cfg.Host, cfg.Port, cfg.Database))
+	options, err := cfg.options()
+	require.NoError(t, err)
+	for name, value := range queriesRelyOn {
+		require.Equal(t, value, options.Settings[name], name)
+	}
+	db, _ := openConfig(t, cfg)
+	_, err = db.Migrate(t.Context())
+	require.NoError(t, err)
+	_, err = db.Duplicates(t.Context())
+	require.NoError(t, err)
+}
+
+func TestAPortOfAnotherProtocolIsNamed(t *testing.T) {
+	t.Parallel()
+	env := localtest.New(t)
+	cfg := Config{Host: env.Host, Port: env.HTTPPort, User: env.User, Password: Secret(env.Password), Database: env.Database}
+	_, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "that is the HTTP port; CLICKHOUSE_PORT must be the native one")
 }

@@ -121,6 +121,9 @@ func (db *DB) explain(err error) error {
 	if untrusted(err) {
 		return fmt.Errorf("the certificate of ClickHouse at %s is not trusted (%w): put its authority into this machine's certificates (SSL_CERT_FILE)", db.addr, err)
 	}
+	if hint := otherProtocol(err); hint != "" {
+		return fmt.Errorf("ClickHouse at %s does not speak its native protocol (%w): %s", db.addr, err, hint)
+	}
 	if db.unreachable(err) {
 		return fmt.Errorf("ClickHouse at %s does not answer (%w): start it, or set CLICKHOUSE_HOST and CLICKHOUSE_PORT to where it runs; quantbot --local needs no server", db.addr, err)
 	}
@@ -128,6 +131,21 @@ func (db *DB) explain(err error) error {
 		return fmt.Errorf("no connection to ClickHouse at %s became free within %s: %w", db.addr, dialTimeout, err)
 	}
 	return err
+}
+
+// otherProtocol says what to do when something else than the native protocol was spoken; "" when it was not. The driver
+// names only the first byte that came: 72 is the H of HTTP/1.1, 21 an alert of TLS.
+func otherProtocol(err error) string {
+	text := err.Error()
+	switch {
+	case !strings.Contains(text, "unexpected packet ["):
+		return ""
+	case strings.Contains(text, "unexpected packet [72]"):
+		return "that is the HTTP port; CLICKHOUSE_PORT must be the native one (9000, or 9440 with TLS)"
+	case strings.Contains(text, "unexpected packet [21]"):
+		return "that port wants TLS; take the one without (9000), or CLICKHOUSE_DSN with secure=true"
+	}
+	return "set CLICKHOUSE_HOST and CLICKHOUSE_PORT to the native port (9000, or 9440 with TLS)"
 }
 
 func (db *DB) explainException(e *driver.Exception) error {
