@@ -43,6 +43,7 @@ func (a *app) examineRedis(ctx context.Context, cfg config.Config) []clickhouse.
 	for _, w := range warnings {
 		findings = append(findings, clickhouse.Finding{Name: "redis " + w.Setting, Level: clickhouse.LevelWarning, Detail: w.Value, Hint: w.Advice})
 	}
+	findings = append(findings, examineQueues(ctx, stores)...)
 	workers, err := stores.Queue.Workers()
 	switch {
 	case err != nil:
@@ -73,6 +74,26 @@ func waitHint(w backfill.Wait) string {
 		return "give the server room: what was fetched is kept and stored then"
 	}
 	return "put it right: what was fetched is kept and stored then"
+}
+
+// examineQueues names what asynq leaves in its queues for ever. Workers mend it, so it is there only for a moment, or while none runs.
+func examineQueues(ctx context.Context, stores *wiring.Stores) []clickhouse.Finding {
+	strays, err := stores.Queue.Strays(ctx)
+	var findings []clickhouse.Finding
+	for _, s := range strays {
+		detail := fmt.Sprintf("%d tasks active without a lease, %d ids without a task, %d tasks that cannot be decoded", s.WithoutLease, s.WithoutTask, len(s.Undecodable))
+		if len(s.Undecodable) > 0 {
+			detail += ", such as " + s.Undecodable[0]
+		}
+		findings = append(findings, clickhouse.Finding{
+			Name: "queue " + s.Queue, Level: clickhouse.LevelWarning, Detail: detail,
+			Hint: "workers mend this within two minutes: start one; when it comes back, look for who else writes to this Redis, or for an eviction policy",
+		})
+	}
+	if err != nil {
+		findings = append(findings, clickhouse.Finding{Name: "queues", Level: clickhouse.LevelWarning, Detail: err.Error()})
+	}
+	return findings
 }
 
 func (a *app) examineClickHouse(ctx context.Context, cfg config.Config) []clickhouse.Finding {

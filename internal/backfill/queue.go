@@ -36,4 +36,6 @@ type Queue interface {
 	EnqueueFinish(ctx context.Context, runID uuid.UUID, attempt int) error
 	// TaskState looks up the task of this generation of one of the run's chunks; lastErr is the text of its last error, if any.
 	TaskState(ctx context.Context, run Run, chunk ChunkID, generation int) (state TaskState, lastErr string, err error)
+	// Mend repairs or removes tasks that the queue itself would leave as they are for ever, and returns how many.
+	Mend(ctx context.Context) (mended int, err error)
 }

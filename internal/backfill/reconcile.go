@@ -86,8 +86,17 @@ func (r *Reconciler) release(ctx context.Context) {
 // others; all errors are joined.
 func (r *Reconciler) Round(ctx context.Context) error {
 	return r.leased(ctx, func() error {
-		return errors.Join(r.rebuildLost(ctx), r.eachActive(ctx, r.repair), r.lookForOrphans(ctx))
+		return errors.Join(r.mendQueue(ctx), r.rebuildLost(ctx), r.eachActive(ctx, r.repair), r.lookForOrphans(ctx))
 	})
+}
+
+// mendQueue goes before the runs, so that the task of a chunk that it removes is found missing in the same round.
+func (r *Reconciler) mendQueue(ctx context.Context) error {
+	mended, err := r.Queue.Mend(ctx)
+	if mended > 0 {
+		r.Logger.WarnContext(ctx, "tasks that the queue had left active for ever were mended or removed", "tasks", mended)
+	}
+	return err
 }
 
 // Look only looks for chunks whose worker died, and for runs whose enqueuer did: cheap enough to be done often.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
 	"quantbot/internal/backfill"
@@ -57,6 +58,7 @@ const taskTimeout = 7 * 24 * time.Hour
 type Queue struct {
 	conn      asynq.RedisConnOpt
 	inspector *asynq.Inspector
+	redis     redis.UniversalClient
 
 	mu     sync.Mutex
 	client *asynq.Client
@@ -66,14 +68,18 @@ var _ backfill.Queue = (*Queue)(nil)
 
 // NewQueue opens a queue over the Redis that conn reaches.
 func NewQueue(conn asynq.RedisConnOpt) *Queue {
-	return &Queue{conn: conn, inspector: asynq.NewInspector(conn), client: asynq.NewClient(conn)}
+	client, ok := WithoutMemory(conn).MakeRedisClient().(redis.UniversalClient)
+	if !ok {
+		panic(fmt.Sprintf("tasks: unsupported RedisConnOpt %T", conn)) // as asynq itself does
+	}
+	return &Queue{conn: conn, redis: client, inspector: asynq.NewInspectorFromRedisClient(client), client: asynq.NewClient(conn)}
 }
 
 // Close closes the connections.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return errors.Join(q.client.Close(), q.inspector.Close())
+	return errors.Join(q.client.Close(), q.redis.Close()) // the inspector has the same connection
 }
 
 // EnqueueChunks enqueues one task per chunk.
@@ -165,11 +171,13 @@ func (q *Queue) registered(queue string) (*asynq.Client, error) {
 }
 
 // TaskState looks up the chunk's task of this generation.
-func (q *Queue) TaskState(_ context.Context, run backfill.Run, chunk backfill.ChunkID, generation int) (state backfill.TaskState, lastErr string, err error) {
+func (q *Queue) TaskState(ctx context.Context, run backfill.Run, chunk backfill.ChunkID, generation int) (state backfill.TaskState, lastErr string, err error) {
 	id := fillTaskID(backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk}, generation)
 	info, err := q.inspector.GetTaskInfo(ingestQueue(run), id)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+		return backfill.TaskGone, "", nil
+	case err != nil && q.gone(ctx, ingestQueue(run), id):
 		return backfill.TaskGone, "", nil
 	case err != nil:
 		return 0, "", backfill.WithClass(backfill.ClassStore, fmt.Errorf("look up task %s: %w", id, err))

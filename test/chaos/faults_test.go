@@ -115,6 +115,11 @@ func (w *world) meddle(t *testing.T, a action) {
 		done = id != "" && w.inspector.ArchiveTask(ingest, id) == nil
 	case skewClock:
 		done = w.skew()
+	case spoilTask:
+		id := w.pickTask(a)
+		done = id != "" && w.redis.HSet(t.Context(), "asynq:{"+ingest+"}:t:"+id, "msg", "\xff\xffno message").Err() == nil
+	case dropLease:
+		done = w.dropLease(a)
 	case cancelSomeRun:
 		done = w.onSomeRun(t, a, "runs-cancel")
 	case reconcileByHand:
@@ -251,6 +256,16 @@ func (w *world) skew() bool {
 		}
 	}
 	return true
+}
+
+// dropLease takes the lease of one active task away, whether or not its worker lives.
+func (w *world) dropLease(a action) bool {
+	ctx, key := w.redisContext()
+	active, err := w.redis.ZRange(ctx, key, 0, -1).Result()
+	if err != nil || len(active) == 0 {
+		return false
+	}
+	return w.redis.ZRem(ctx, key, active[a.pick%uint64(len(active))]).Err() == nil
 }
 
 // onSomeRun runs a command on a run that is going on. Any of them may be refused: the run may just have ended.

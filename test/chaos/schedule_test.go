@@ -28,6 +28,8 @@ const (
 	deleteTask      kind = "delete a task by hand"
 	archiveTask     kind = "archive a task by hand"
 	skewClock       kind = "a worker with a fast clock takes living tasks"
+	spoilTask       kind = "the message of a task becomes undecodable"
+	dropLease       kind = "an active task loses its lease"
 	cancelSomeRun   kind = "cancel a run by hand"
 	reconcileByHand kind = "runs-resume a run by hand"
 )
@@ -88,6 +90,8 @@ func draw(seed uint64, kills int, long bool) schedule {
 	add(times, deleteTask, 0)
 	add(times, archiveTask, 0)
 	add(times, skewClock, 0)
+	add(times, spoilTask, 0)
+	add(times, dropLease, 0)
 	add(1, stopWorker, zombie)
 	add(1, stopEnqueuer, min(zombie, 40*time.Second))
 	add(1, stopClickHouse, away)

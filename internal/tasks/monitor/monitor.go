@@ -21,7 +21,7 @@ type Monitor struct {
 // New makes a monitor that answers below root, such as "/queues", over the Redis that conn reaches.
 func New(conn asynq.RedisConnOpt, root string) *Monitor {
 	options := asynqmon.Options{
-		RootPath: root, RedisConnOpt: conn, ReadOnly: true,
+		RootPath: root, RedisConnOpt: tasks.WithoutMemory(conn), ReadOnly: true,
 		PayloadFormatter: asynqmon.PayloadFormatterFunc(func(kind string, payload []byte) string { return candle.Printable(tasks.Describe(kind, payload)) }),
 		ResultFormatter:  asynqmon.ResultFormatterFunc(func(_ string, result []byte) string { return candle.Printable(tasks.DescribeResult(result)) }),
 	}
