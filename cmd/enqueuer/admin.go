@@ -9,51 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/clickhouse"
-	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 )
-
-func (a *app) migrateCommand() *cobra.Command {
-	var status bool
-	cmd := &cobra.Command{
-		Use:   "migrate",
-		Short: "Create or update the tables in ClickHouse",
-		Long:  "Create or update the tables in ClickHouse. The other commands and the workers do it at their start too; doing it twice, or at once, is harmless.",
-		Example: `  quantbot migrate
-  quantbot migrate --status`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			return a.withUntouchedHistory(ctx, func(_ config.Config, history *clickhouse.DB) error {
-				if !status {
-					applied, err := history.Migrate(ctx)
-					for _, name := range applied {
-						fmt.Fprintln(a.stdout, "applied", name)
-					}
-					if err == nil && len(applied) == 0 {
-						fmt.Fprintln(a.stdout, "Nothing to do: the tables are up to date.")
-					}
-					return err
-				}
-				migrations, err := history.MigrationStatus(ctx)
-				if err != nil {
-					return err
-				}
-				for _, m := range migrations {
-					state := "missing"
-					if m.Applied {
-						state = "applied " + formatTime(m.AppliedAt)
-					}
-					fmt.Fprintf(a.stdout, "%-40s %s\n", m.Name, state)
-				}
-				return nil
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&status, "status", false, "only show which migrations are applied")
-	return cmd
-}
 
 func (a *app) versionCommand() *cobra.Command {
 	var format string
@@ -112,8 +70,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that quantbot depends on, and say what to do",
-		Long: `Check Redis and its settings, ClickHouse, its version, our rights and the tables, and whether an API key is set (it is
-not shown). The exit code is 1 when something keeps quantbot from working.`,
+		Long: `Check Redis and its settings, ClickHouse, its version, our rights and the tables, that the two belong together, and whether
+an API key is set (it is not shown). The exit code is 1 when something keeps quantbot from working.`,
 		Example: `  quantbot doctor
   quantbot --local doctor --format json`,
 		Args: cobra.NoArgs,

@@ -17,6 +17,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/birdeye"
 	"quantbot/internal/wiring"
 )
 
@@ -30,18 +31,21 @@ func (a *app) devCommand() *cobra.Command {
 dashboard (on 127.0.0.1:8080, or a free port when that is taken), until Ctrl-C. Data stays in --dir. Both stores have
 passwords of this start: the variables by which other commands find all this are written to a file that you alone can
 read, --env-file, once everything answers, and are shown nowhere.`,
-		Example: "  quantbot dev &\n  until [ -f .quantbot/env ]; do sleep 1; done; set -a; . .quantbot/env; quantbot ohlcv runs-list",
+		Example: "  quantbot dev &\n  until [ -f .quantbot/dev/env ]; do sleep 1; done; set -a; . .quantbot/dev/env; quantbot ohlcv runs-list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.begin()
 			return a.dev(cmd.Context(), dir, envFile, enginesOnly)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", localDefault, "where the data is kept")
+	cmd.Flags().StringVar(&dir, "dir", devDefault, "where the data is kept; not where --local keeps real candles")
 	cmd.Flags().StringVar(&envFile, "env-file", "", "write the environment as KEY=value lines to this `FILE` (default: env in --dir)")
 	cmd.Flags().BoolVar(&enginesOnly, "engines-only", false, "only Redis and ClickHouse")
 	return cmd
 }
+
+// devDefault is a directory of its own: simulated candles never share one with real ones.
+var devDefault = filepath.Join(localDefault, "dev")
 
 const (
 	// localKey is the API key that is used against the simulated market.
@@ -131,6 +135,20 @@ func shellWord(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
+// claimDirectory makes the directory one of simulated candles, and refuses one that has real ones.
+func (a *app) claimDirectory(ctx context.Context, cfg config.Config) (err error) {
+	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	if err := wiring.CheckServices(ctx, cfg, stores.History, birdeye.Name); err != nil {
+		return err
+	}
+	_, err = stores.UseServices(ctx, cfg, operatorName(), birdeye.Name)
+	return err
+}
+
 // devServices starts the simulated market and a worker in this process, so they die with it.
 func (a *app) devServices(ctx context.Context, vars map[string]string) (stop func(), url string, err error) {
 	market, err := simmarket.Listen(ctx, "127.0.0.1:0", simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), Now: a.now}))
@@ -140,6 +158,9 @@ func (a *app) devServices(ctx context.Context, vars map[string]string) (stop fun
 	vars["BIRDEYE_BASE_URL"], vars["BIRDEYE_API_KEY"], vars["BIRDEYE_RPS"] = market.URL(), localKey, localRPS
 	cfg, err := config.Load(func(name string) string { return vars[name] })
 	if err != nil {
+		return nil, "", errors.Join(err, market.Close(ctx))
+	}
+	if err := a.claimDirectory(ctx, cfg); err != nil {
 		return nil, "", errors.Join(err, market.Close(ctx))
 	}
 	workerCtx, cancel := context.WithCancel(ctx)

@@ -20,6 +20,7 @@ func (a *app) examine(ctx context.Context) ([]clickhouse.Finding, error) {
 	defer release()
 	findings := a.examineRedis(ctx, cfg)
 	findings = append(findings, a.examineClickHouse(ctx, cfg)...)
+	findings = append(findings, a.examineDeployment(ctx, cfg)...)
 	keys := len(cfg.Birdeye.Keys)
 	key := clickhouse.Finding{Name: "birdeye keys", Level: clickhouse.LevelOK, Detail: fmt.Sprintf("%d set", keys)}
 	if keys == 0 {
@@ -107,4 +108,27 @@ func (a *app) examineClickHouse(ctx context.Context, cfg config.Config) []clickh
 	}
 	defer history.Close()
 	return history.Check(ctx, a.now)
+}
+
+// examineDeployment compares what Redis and ClickHouse say about whom they belong to. It changes nothing, and leaves it to the
+// others to say that one of the two does not answer.
+func (a *app) examineDeployment(ctx context.Context, cfg config.Config) []clickhouse.Finding {
+	stores, err := wiring.OpenRedis(ctx, cfg)
+	if err != nil {
+		return nil
+	}
+	defer stores.Close()
+	if stores.History, err = wiring.OpenHistory(ctx, cfg, a.logger()); err != nil {
+		return nil
+	}
+	const name = "redis and clickhouse"
+	binding, err := stores.Examine(ctx, cfg, a.logger())
+	_, stranger := errors.AsType[*backfill.StrangerError](err)
+	switch {
+	case stranger:
+		return []clickhouse.Finding{{Name: name, Level: clickhouse.LevelError, Detail: err.Error(), Hint: "see docs/operations.md, Deployments"}}
+	case err != nil:
+		return nil // the tables are missing, which is said already
+	}
+	return []clickhouse.Finding{{Name: name, Level: clickhouse.LevelOK, Detail: "belong together: deployment " + binding.DeploymentID.String()}}
 }

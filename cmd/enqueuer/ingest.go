@@ -142,6 +142,11 @@ type ingestion struct {
 	calls       bool // windows around calls, else the whole range
 }
 
+// sources are the source and its fallbacks.
+func (in *ingestion) sources() []string {
+	return append([]string{in.request.Source}, in.request.Fallbacks...)
+}
+
 func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
 	in.options = o
 	if in.rng, err = parseRange(o.from, o.to, a.now()); err != nil {

@@ -33,6 +33,9 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
+	if err := wiring.CheckServices(ctx, cfg, stores.History, in.sources()...); err != nil {
+		return err
+	}
 	clock := stores.Clock(a.now)
 	now, err := clock.Ask(ctx)
 	if err != nil {
@@ -52,6 +55,10 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 	}
 	run, err := a.newRun(cmd, in, plan)
 	if err != nil {
+		return err
+	}
+	run.Manifest.DeploymentID = stores.Deployment.ID()
+	if run.Manifest.Services, err = stores.UseServices(ctx, cfg, run.Manifest.StartedBy, in.sources()...); err != nil {
 		return err
 	}
 	ctx = manifest.NewContext(ctx, run.Manifest)

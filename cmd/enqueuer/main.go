@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/local"
@@ -87,6 +88,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	code := exitUsage
 	if a.started {
 		code = exitFailed
+	}
+	if _, stranger := errors.AsType[*backfill.StrangerError](err); stranger {
+		code = exitRefused
 	}
 	if coded, ok := errors.AsType[*exitError](err); ok {
 		code = coded.code

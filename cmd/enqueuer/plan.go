@@ -119,6 +119,10 @@ func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) 
 		a.logger().WarnContext(ctx, "coverage not readable, planning everything", "err", err)
 	} else {
 		defer func() { err = errors.Join(err, history.Close()) }()
+		err := wiring.CheckServices(ctx, cfg, history, in.sources()...)
+		if _, stranger := errors.AsType[*backfill.StrangerError](err); stranger {
+			return err
+		}
 	}
 	p, err := a.plan(ctx, history, in, source, a.readTime(ctx, cfg, history))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,6 +61,7 @@ func (a *app) interrupted(runID uuid.UUID) error {
 func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.RunRecord, error) {
 	show := a.newProgress()
 	defer show.close()
+	defer a.keepDeployment(ctx, stores)()
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	began := a.now()
@@ -82,6 +84,7 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 		case err == nil:
 			show.update(state)
 			a.mentionWaits(ctx, stores, show, state, began)
+			show.mentionStranger(stores.Deployment.Err())
 			a.mentionParked(ctx, stores, show, state.Run.Manifest.Source)
 		}
 		select {
@@ -90,6 +93,23 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 		case <-ticker.C:
 		}
 	}
+}
+
+// keepDeployment shows that Redis and ClickHouse are in use together, until the returned function is called.
+func (a *app) keepDeployment(ctx context.Context, stores *wiring.Stores) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { stores.Deployment.Run(ctx) })
+	return func() { cancel(); keeping.Wait() }
+}
+
+// mentionStranger says once that Redis and ClickHouse do not belong together any more: what is waited for happens elsewhere.
+func (p *progress) mentionStranger(err error) {
+	if err == nil || p.strange {
+		return
+	}
+	p.strange = true
+	p.note(err.Error())
 }
 
 // mentionWaits says what the run waits for when that changes, each minute while it lasts, and when it goes on. That no
@@ -176,6 +196,7 @@ type progress struct {
 	bar      *progressbar.ProgressBar
 	began    time.Time
 	lastLine time.Time
+	strange  bool
 	// parked is what was said last about the source's quota.
 	parked          string
 	lookedForParked time.Time

@@ -35,6 +35,9 @@ const (
 	ClassHeld Class = "held"
 	// ClassInterrupted: the worker stops: the chunk goes back to the queue.
 	ClassInterrupted Class = "interrupted"
+	// ClassForeign: the chunk belongs to another deployment or another service than this process works for: it goes back to
+	// the queue, for whoever it belongs to.
+	ClassForeign Class = "foreign"
 )
 
 // ClassError attaches a class, and a wait where the service named one, to an error.

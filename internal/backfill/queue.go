@@ -32,8 +32,8 @@ type Queue interface {
 	EnqueueChunks(ctx context.Context, run Run, chunks []Chunk) error
 	// EnqueueAgain enqueues a task of a later generation for a chunk whose task is lost or whose worker died.
 	EnqueueAgain(ctx context.Context, run Run, chunk Chunk, generation int) error
-	// EnqueueFinish asks a worker to finish the attempt. Asking twice is harmless.
-	EnqueueFinish(ctx context.Context, runID uuid.UUID, attempt int) error
+	// EnqueueFinish asks a worker to finish the run's attempt. Asking twice is harmless.
+	EnqueueFinish(ctx context.Context, run Run) error
 	// TaskState looks up the task of this generation of one of the run's chunks; lastErr is the text of its last error, if any.
 	TaskState(ctx context.Context, run Run, chunk ChunkID, generation int) (state TaskState, lastErr string, err error)
 	// Mend repairs or removes tasks that the queue itself would leave as they are for ever, and returns how many.

@@ -17,6 +17,9 @@ func (r *Reconciler) rebuildLost(ctx context.Context) error {
 	}
 	var errs []error
 	for _, run := range unfinished {
+		if !r.Deployment.Owns(run.Manifest.DeploymentID) {
+			continue // of the deployment that this database was copied from
+		}
 		_, err := r.Ledger.State(ctx, run.ID())
 		if errors.Is(err, ErrUnknownRun) {
 			err = r.Rebuild(ctx, run)
@@ -30,6 +33,9 @@ func (r *Reconciler) rebuildLost(ctx context.Context) error {
 
 // Resume goes on with a run by hand: it is rebuilt when the ledger does not have it, and repaired otherwise.
 func (r *Reconciler) Resume(ctx context.Context, run Run) error {
+	if deployment := run.Manifest.DeploymentID; !r.Deployment.Owns(deployment) {
+		return &StrangerError{Reason: fmt.Sprintf("run %s belongs to deployment %s, and this is %s: resume it there", run.ID(), deployment, r.Deployment.ID())}
+	}
 	state, err := r.Ledger.State(ctx, run.ID())
 	if errors.Is(err, ErrUnknownRun) {
 		return r.Rebuild(ctx, run)

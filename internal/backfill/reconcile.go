@@ -38,9 +38,11 @@ type Reconciler struct {
 		FinishHistory
 		ReconcileHistory
 	}
-	Queue    Queue
-	Launcher *Launcher
-	Finisher *Finisher
+	Queue Queue
+	// Deployment says which runs are this process' own, and whether it may work at all.
+	Deployment *DeploymentGuard
+	Launcher   *Launcher
+	Finisher   *Finisher
 	// Name is this process in the lease.
 	Name   string
 	Logger *slog.Logger
@@ -104,8 +106,12 @@ func (r *Reconciler) Look(ctx context.Context) error {
 	return r.leased(ctx, func() error { return errors.Join(r.eachActive(ctx, r.resumeDead), r.lookForOrphans(ctx)) })
 }
 
-// leased does the work if no other reconciler has the lease.
+// leased does the work if no other reconciler has the lease, and Redis and ClickHouse belong together: to the reconciler of a
+// stranger every run would look lost.
 func (r *Reconciler) leased(ctx context.Context, work func() error) error {
+	if err := r.Deployment.Check(ctx); err != nil {
+		return nil //nolint:nilerr // the guard itself says it
+	}
 	held, err := r.Ledger.Lease(ctx, r.Name, reconcileLease)
 	if err != nil {
 		return fmt.Errorf("take the reconciler's lease: %w", err)
@@ -127,7 +133,7 @@ func (r *Reconciler) eachActive(ctx context.Context, work func(context.Context, 
 		switch {
 		case errors.Is(err, ErrUnknownRun):
 			err = r.forget(ctx, runID)
-		case err == nil:
+		case err == nil && r.Deployment.Owns(state.Run.Manifest.DeploymentID):
 			err = work(ctx, state)
 		}
 		if err != nil {

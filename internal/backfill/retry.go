@@ -44,7 +44,9 @@ type Retrier struct {
 	History  RetryHistory
 	Launcher *Launcher
 	Finisher *Finisher
-	Logger   *slog.Logger
+	// DeploymentID is whose attempt it becomes: a run that came with a copied database is the copy's from then on.
+	DeploymentID uuid.UUID
+	Logger       *slog.Logger
 }
 
 // Retry takes up the chunks of the run that no attempt filled, as its next attempt, and returns that. Successes that came
@@ -73,6 +75,7 @@ func (r *Retrier) Retry(ctx context.Context, runID uuid.UUID, force bool) (Run, 
 	run := record.Run
 	run.Attempt++
 	run.RetriedChunks = len(chunks)
+	run.Manifest.DeploymentID = r.DeploymentID
 	epoch, err := r.Ledger.Open(ctx, run, force)
 	if err != nil {
 		return Run{}, fmt.Errorf("open attempt %d of run %s: %w", run.Attempt, runID, err)

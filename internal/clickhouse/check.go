@@ -45,7 +45,7 @@ func (db *DB) Check(ctx context.Context, now func() time.Time) []Finding {
 	if exists, err := db.databaseExists(ctx); err != nil || !exists {
 		return []Finding{schema} // there is nothing to connect to
 	}
-	return append(db.checkServer(ctx, now), db.checkRights(ctx), schema)
+	return append(db.checkServer(ctx, now), db.checkRights(ctx), schema, db.checkDeployment(ctx))
 }
 
 func (db *DB) checkServer(ctx context.Context, now func() time.Time) []Finding {

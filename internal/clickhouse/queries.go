@@ -133,6 +133,26 @@ var (
 	askedTokensSQL string
 	//go:embed queries/have.sql
 	haveSQL string
+	//go:embed queries/deployment.sql
+	deploymentSQL string
+	//go:embed queries/deployment_redis.sql
+	deploymentRedisSQL string
+	//go:embed queries/deployment_servers.sql
+	deploymentServersSQL string
+	//go:embed queries/insert_deployment.sql
+	insertDeploymentSQL string
+	//go:embed queries/insert_deployment_redis.sql
+	insertDeploymentRedisSQL string
+	//go:embed queries/insert_deployment_sign.sql
+	insertDeploymentSignSQL string
+	//go:embed queries/services.sql
+	servicesSQL string
+	//go:embed queries/insert_service.sql
+	insertServiceSQL string
+	//go:embed queries/earlier_services.sql
+	earlierServicesSQL string
+	//go:embed queries/server_moment.sql
+	serverMomentSQL string
 	//go:embed queries/insert_reliances.sql
 	insertReliancesSQL string
 	//go:embed queries/relying_runs.sql

@@ -23,6 +23,8 @@
 //	quantbot:waits                      hash: worker → what it waits for, whichever runs it works on; expires likewise
 //	quantbot:input:<hash>               string: <run id>/<opener>, the run that is filling this input
 //	quantbot:lease:reconciler           string: the reconciler that may work
+//	quantbot:deployment                 hash: the deployment that this Redis belongs to, its own id, the last sign of life
+//	{quantbot:deployment}:processes     sorted set: process → when it counts as gone, in µs
 //
 // The epoch belongs to the planning process: a take-over raises it, and what the older process writes is stale. Born is
 // the epoch under which the attempt was opened or rebuilt: what workers were admitted to before that is stale too, but a

@@ -9,6 +9,8 @@ import (
 const (
 	activeKey = "quantbot:runs:active"
 	leaseKey  = "quantbot:lease:reconciler"
+	// deploymentKey says whose Redis this is.
+	deploymentKey = "quantbot:deployment"
 	// actionsKey counts what reconcilers did, over all runs and for good.
 	actionsKey = "quantbot:reconciler:actions"
 	// workerWaitsKey has what each worker waits for, whichever runs it works on.

@@ -19,6 +19,7 @@ var (
 	abandonScript      = loadScript("abandon")
 	admitScript        = loadScript("admit")
 	archiveScript      = loadScript("archive")
+	bindingScript      = loadScript("binding")
 	cancelScript       = loadScript("cancel")
 	claimInputScript   = loadScript("claim_input")
 	confirmInputScript = loadScript("confirm_input")

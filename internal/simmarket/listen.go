@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+// Path begins the path of every base URL of a simulated market, by which its candles are told from real ones. It answers
+// without it, too.
+const Path = "/simulated"
+
 // Running is a listening server.
 type Running struct {
 	server *http.Server
@@ -25,7 +29,7 @@ func Listen(ctx context.Context, address string, s *Server) (*Running, error) {
 	}
 	r := &Running{
 		server: &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second},
-		url:    "http://" + listener.Addr().String(),
+		url:    "http://" + listener.Addr().String() + Path,
 		ended:  make(chan error, 1),
 	}
 	go func() { r.ended <- r.server.Serve(listener) }()

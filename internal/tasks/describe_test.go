@@ -18,9 +18,9 @@ func TestDescribe(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "run 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f, attempt 2: 1m candles of solana:So111 from 2023-11-14T22:14:00Z to 2023-11-14T23:14:00Z  "+string(fill),
 		Describe(TypeFill, fill))
-	finish, err := encodeFinish(run.ID(), 1)
+	finish, err := encodeFinish(run)
 	require.NoError(t, err)
-	require.Contains(t, Describe(TypeFinish, finish), "finish run 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f, attempt 1")
+	require.Contains(t, Describe(TypeFinish, finish), "finish run 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f, attempt 2")
 	for payload, shown := range map[string]string{
 		"": "–", "{ \"a\" : 1 }": `{"a":1}`, "plain": "plain", "\xff\x00": "2 bytes that are no text",
 	} {

@@ -27,6 +27,8 @@ type Handler struct {
 	Filler   *backfill.Filler
 	Finisher *backfill.Finisher
 	Queue    backfill.Queue
+	// Deployment says which tasks are this process' own, and whether it may work at all.
+	Deployment *backfill.DeploymentGuard
 	// Sweep removes redundant versions.
 	Sweep  func(context.Context) error
 	Logger *slog.Logger
@@ -36,6 +38,9 @@ type Handler struct {
 func (h *Handler) ProcessTask(ctx context.Context, t *asynq.Task) (err error) {
 	ctx, end := traceTask(ctx, t)
 	defer func() { end(err) }()
+	if err := h.own(ctx, t); err != nil {
+		return err
+	}
 	switch t.Type() {
 	case TypeFill:
 		return h.fill(ctx, t.Payload())
@@ -45,6 +50,26 @@ func (h *Handler) ProcessTask(ctx context.Context, t *asynq.Task) (err error) {
 		return h.Sweep(ctx)
 	}
 	return fmt.Errorf("unknown task type %q: %w", t.Type(), asynq.SkipRetry)
+}
+
+// own leaves a task alone that belongs to another deployment, and every task while Redis and ClickHouse do not belong
+// together: it goes back to the queue, for whoever it belongs to, and spends no try.
+func (h *Handler) own(ctx context.Context, t *asynq.Task) error {
+	if err := h.Deployment.Err(); err != nil {
+		return backfill.WithClass(backfill.ClassForeign, err)
+	}
+	if deployment := deploymentOf(t.Payload()); !h.Deployment.Owns(deployment) {
+		return h.Deployment.Foreign(ctx, "a task of type "+t.Type(), deployment)
+	}
+	return nil
+}
+
+// ownRun leaves the chunks of a run alone that belongs to another deployment, or asks another service than this worker does.
+func (h *Handler) ownRun(ctx context.Context, m *manifest.Manifest) error {
+	if !h.Deployment.Owns(m.DeploymentID) {
+		return h.Deployment.Foreign(ctx, "run "+m.RunID.String(), m.DeploymentID)
+	}
+	return h.Deployment.Serves(ctx, m)
 }
 
 // fill takes one chunk from admission to its outcome: record first, then signal, then acknowledge by returning nil. A
@@ -72,6 +97,9 @@ func (h *Handler) fill(ctx context.Context, payload []byte) error {
 	}
 	ctx, release := h.Leases.Hold(ctx, w.execution())
 	defer release()
+	if err := h.ownRun(ctx, &admission.Run.Manifest); err != nil {
+		return h.unfilled(ctx, w, backfill.Outcome{}, err)
+	}
 	return h.proceed(manifest.NewContext(ctx, admission.Run.Manifest), w)
 }
 
@@ -197,7 +225,7 @@ func (h *Handler) record(ctx context.Context, w work, outcome backfill.Outcome) 
 	if !recorded.Finish {
 		return nil
 	}
-	if err := h.Queue.EnqueueFinish(ctx, w.task.RunID, w.task.Attempt); err != nil {
+	if err := h.Queue.EnqueueFinish(ctx, w.admission.Run); err != nil {
 		h.Logger.WarnContext(ctx, "finish not enqueued, the reconciler will finish the run", "run_id", w.task.RunID, "err", err)
 	}
 	return nil

@@ -22,14 +22,25 @@ const (
 
 // payloadVersion is raised when a payload changes in a way that older workers would misread; they then refuse the task,
 // which the queue keeps and retries until a newer worker takes it.
-const payloadVersion = 2
+const payloadVersion = 3
 
-// plainVersion is what all workers understand. The second one is that of runs whose manifest asks sources for other values than
-// their defaults: a worker that does not know of that would fetch others.
+// plainVersion is what all workers understand, and what is of no deployment in particular. The second version is that of runs
+// whose manifest asks sources for other values than their defaults: a worker that does not know of that would fetch others. The
+// third names the deployment, as all do now: a worker that does not know of that would take another's.
 const plainVersion = 1
 
 func fillVersion(m *manifest.Manifest) int {
-	if m.Outliers == manifest.OutliersFilter || m.NoPublishedFiles {
+	switch {
+	case m.DeploymentID != uuid.Nil:
+		return payloadVersion
+	case m.Outliers == manifest.OutliersFilter || m.NoPublishedFiles:
+		return 2
+	}
+	return plainVersion
+}
+
+func finishVersion(m *manifest.Manifest) int {
+	if m.DeploymentID != uuid.Nil {
 		return payloadVersion
 	}
 	return plainVersion
@@ -42,26 +53,40 @@ var errPayload = errors.New("malformed payload")
 var errNewerPayload = errors.New("payload of a newer version of quantbot")
 
 type fillPayload struct {
-	Version  int              `json:"v"`
-	RunID    uuid.UUID        `json:"run_id"`
-	Attempt  int              `json:"attempt"`
-	ChunkID  backfill.ChunkID `json:"chunk_id"`
-	Chain    candle.Chain     `json:"chain"`
-	Address  string           `json:"address"`
-	Interval candle.Interval  `json:"interval"`
-	From     int64            `json:"from"`
-	To       int64            `json:"to"`
+	Version int `json:"v"`
+	// DeploymentID is whose task it is; zero = everybody's.
+	DeploymentID uuid.UUID        `json:"deployment_id,omitzero"`
+	RunID        uuid.UUID        `json:"run_id"`
+	Attempt      int              `json:"attempt"`
+	ChunkID      backfill.ChunkID `json:"chunk_id"`
+	Chain        candle.Chain     `json:"chain"`
+	Address      string           `json:"address"`
+	Interval     candle.Interval  `json:"interval"`
+	From         int64            `json:"from"`
+	To           int64            `json:"to"`
 }
 
 type finishPayload struct {
-	Version int       `json:"v"`
-	RunID   uuid.UUID `json:"run_id"`
-	Attempt int       `json:"attempt"`
+	Version      int       `json:"v"`
+	DeploymentID uuid.UUID `json:"deployment_id,omitzero"`
+	RunID        uuid.UUID `json:"run_id"`
+	Attempt      int       `json:"attempt"`
+}
+
+// deploymentOf is whose task it is; zero = everybody's, or a payload that its own decoder refuses.
+func deploymentOf(payload []byte) uuid.UUID {
+	var p struct {
+		DeploymentID uuid.UUID `json:"deployment_id"`
+	}
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return uuid.Nil
+	}
+	return p.DeploymentID
 }
 
 func encodeFill(run backfill.Run, chunk backfill.Chunk) ([]byte, error) {
 	return json.Marshal(fillPayload{
-		Version: fillVersion(&run.Manifest), RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID,
+		Version: fillVersion(&run.Manifest), DeploymentID: run.Manifest.DeploymentID, RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID,
 		Chain: chunk.Token.Chain, Address: chunk.Token.Address, Interval: chunk.Interval,
 		From: chunk.Range.From, To: chunk.Range.To,
 	})
@@ -81,8 +106,10 @@ func decodeFill(data []byte) (backfill.Task, backfill.Chunk, error) {
 	return backfill.Task{RunID: p.RunID, Attempt: p.Attempt, ChunkID: p.ChunkID}, chunk, nil
 }
 
-func encodeFinish(runID uuid.UUID, attempt int) ([]byte, error) {
-	return json.Marshal(finishPayload{Version: plainVersion, RunID: runID, Attempt: attempt})
+func encodeFinish(run backfill.Run) ([]byte, error) {
+	return json.Marshal(finishPayload{
+		Version: finishVersion(&run.Manifest), DeploymentID: run.Manifest.DeploymentID, RunID: run.ID(), Attempt: run.Attempt,
+	})
 }
 
 func decodeFinish(data []byte) (runID uuid.UUID, attempt int, err error) {

@@ -15,7 +15,10 @@ import (
 )
 
 var (
-	testRun   = backfill.Run{Attempt: 2, Manifest: manifest.Manifest{RunID: uuid.MustParse("0192f0c1-1111-7111-8111-111111111111")}}
+	testDeployment = uuid.MustParse("0192f0c1-2222-7222-8222-222222222222")
+	testRun        = backfill.Run{Attempt: 2, Manifest: manifest.Manifest{
+		RunID: uuid.MustParse("0192f0c1-1111-7111-8111-111111111111"), DeploymentID: testDeployment,
+	}}
 	testChunk = backfill.NewChunk(candle.Token{Chain: candle.Solana, Address: "So11111111111111111111111111111111111111112"},
 		candle.Interval1m, candle.Range{From: 1_700_000_040, To: 1_700_003_640})
 )
@@ -29,8 +32,11 @@ func TestPayloadsSurviveTheTrip(t *testing.T) {
 	require.Equal(t, testChunk, chunk)
 	require.Equal(t, backfill.Task{RunID: testRun.ID(), Attempt: 2, ChunkID: testChunk.ID}, task)
 
-	data, err = encodeFinish(testRun.ID(), 2)
+	require.Equal(t, testDeployment, deploymentOf(data))
+
+	data, err = encodeFinish(testRun)
 	require.NoError(t, err)
+	require.Equal(t, testDeployment, deploymentOf(data))
 	runID, attempt, err := decodeFinish(data)
 	require.NoError(t, err)
 	require.Equal(t, testRun.ID(), runID)
@@ -43,6 +49,7 @@ func TestOnlyWorkersThatKnowTakeWhatIsNotTheDefault(t *testing.T) {
 	for want, m := range map[int][]manifest.Manifest{
 		1: {{}, {Outliers: manifest.OutliersKeep}},
 		2: {{Outliers: manifest.OutliersFilter}, {NoPublishedFiles: true}},
+		3: {{DeploymentID: testDeployment}},
 	} {
 		for _, m := range m {
 			run := testRun
@@ -63,18 +70,25 @@ func TestOldPayloadsStayReadable(t *testing.T) {
 	fills, err := filepath.Glob("testdata/fill_v*.json")
 	require.NoError(t, err)
 	require.Len(t, fills, payloadVersion)
-	for _, path := range fills {
+	for i, path := range fills {
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
 		_, chunk, err := decodeFill(data)
 		require.NoError(t, err, path)
 		require.Equal(t, testChunk, chunk, path)
+		require.Equal(t, i+1 == payloadVersion, deploymentOf(data) == testDeployment, path)
 	}
-	data, err := os.ReadFile("testdata/finish_v1.json")
+	finishes, err := filepath.Glob("testdata/finish_v*.json")
 	require.NoError(t, err)
-	runID, _, err := decodeFinish(data)
-	require.NoError(t, err)
-	require.Equal(t, testRun.ID(), runID)
+	require.Len(t, finishes, payloadVersion-1, "the second version is one of chunks alone")
+	for i, path := range finishes {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		runID, _, err := decodeFinish(data)
+		require.NoError(t, err, path)
+		require.Equal(t, testRun.ID(), runID, path)
+		require.Equal(t, i == 1, deploymentOf(data) == testDeployment, path)
+	}
 }
 
 func TestBadPayloadsAreRefused(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
@@ -135,22 +134,22 @@ func enqueueChunk(ctx context.Context, client *asynq.Client, run backfill.Run, c
 	return backfill.WithClass(backfill.ClassStore, fmt.Errorf("enqueue chunk %s: %w", chunk.ID, err))
 }
 
-// EnqueueFinish enqueues the finish of an attempt.
-func (q *Queue) EnqueueFinish(ctx context.Context, runID uuid.UUID, attempt int) error {
+// EnqueueFinish enqueues the finish of the run's attempt.
+func (q *Queue) EnqueueFinish(ctx context.Context, run backfill.Run) error {
 	client, err := q.registered(QueueFinish)
 	if err != nil {
 		return err
 	}
-	payload, err := encodeFinish(runID, attempt)
+	payload, err := encodeFinish(run)
 	if err != nil {
-		return fmt.Errorf("encode the finish of run %s: %w", runID, err)
+		return fmt.Errorf("encode the finish of run %s: %w", run.ID(), err)
 	}
 	_, err = client.EnqueueContext(ctx, newTask(ctx, TypeFinish, payload),
-		asynq.TaskID(finishTaskID(runID, attempt)), asynq.Queue(QueueFinish), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
+		asynq.TaskID(finishTaskID(run.ID(), run.Attempt)), asynq.Queue(QueueFinish), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil
 	}
-	return backfill.WithClass(backfill.ClassStore, fmt.Errorf("enqueue the finish of run %s: %w", runID, err))
+	return backfill.WithClass(backfill.ClassStore, fmt.Errorf("enqueue the finish of run %s: %w", run.ID(), err))
 }
 
 // registered returns a client that asynq's own set of queues knows. A client registers its queues once, so after Redis

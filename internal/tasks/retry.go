@@ -31,6 +31,9 @@ const (
 	heldDelay        = backfill.LeaseTime // when its holder dies, its lease has run out by then
 	rateLimitedDelay = 10 * time.Second
 	parkedDelay      = 15 * time.Minute
+	// foreignDelay keeps a task that is left alone from going round, and is short enough for whoever it belongs to: a worker
+	// that learns that it is the stranger stops taking tasks.
+	foreignDelay = 20 * time.Second
 )
 
 // isFailure tells asynq whether an error spends one of the task's retries.
@@ -40,7 +43,7 @@ func isFailure(err error) bool {
 	}
 	switch backfill.ClassOf(err) {
 	case backfill.ClassRateLimited, backfill.ClassParked, backfill.ClassStore, backfill.ClassInterrupted,
-		backfill.ClassHeld, backfill.ClassSourceDown:
+		backfill.ClassHeld, backfill.ClassSourceDown, backfill.ClassForeign:
 		return false
 	default:
 		return true
@@ -68,6 +71,8 @@ func retryDelay(tries int, err error, _ *asynq.Task) time.Duration {
 		return jitter(rateLimitedDelay)
 	case backfill.ClassParked:
 		return jitter(parkedDelay)
+	case backfill.ClassForeign:
+		return jitter(foreignDelay)
 	default:
 		return jitter(min(firstDelay<<min(tries, 10), maxDelay))
 	}

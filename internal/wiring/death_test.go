@@ -67,11 +67,11 @@ type mortalQueue struct {
 	*mortal
 }
 
-func (q mortalQueue) EnqueueFinish(ctx context.Context, runID uuid.UUID, attempt int) error {
+func (q mortalQueue) EnqueueFinish(ctx context.Context, run backfill.Run) error {
 	if err := q.reach("between outcome and signal"); err != nil {
 		return err
 	}
-	return q.Queue.EnqueueFinish(ctx, runID, attempt)
+	return q.Queue.EnqueueFinish(ctx, run)
 }
 
 // takeUp runs the task of a chunk as a worker would, up to the point where the worker dies. The acknowledgement never

@@ -27,6 +27,9 @@ const untold = 3 * time.Second
 // locked does the work under the maintenance lock. Others hold it for a slice of a sweep, a purged run or a rollback; one that
 // was killed keeps it for half a minute.
 func (o *Operator) locked(ctx context.Context, work func(context.Context) error) error {
+	if err := o.Stores.Deployment.Check(ctx); err != nil {
+		return err // Redis or ClickHouse became another one since this process was started
+	}
 	waiting := time.AfterFunc(untold, func() {
 		o.Logger.WarnContext(ctx, "waiting for a sweep, purge or rollback that is under way")
 	})
@@ -63,6 +66,9 @@ func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, force bool) (run 
 
 // Cancel ends the run; see backfill.Canceller for its errors.
 func (o *Operator) Cancel(ctx context.Context, runID uuid.UUID) error {
+	if err := o.Stores.Deployment.Check(ctx); err != nil {
+		return err
+	}
 	return o.Stores.Canceller(o.Name, o.Logger, o.Now).Cancel(ctx, runID)
 }
 

@@ -83,7 +83,15 @@ func setupOn(t *testing.T, env *localtest.Env) *world {
 	stores, err := wiring.OpenStores(t.Context(), cfg, logger)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, stores.Close()) })
-	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(cfg.Redis), conn: cfg.Redis,
+	return newWorld(t, stores, env)
+}
+
+func newWorld(t *testing.T, stores *wiring.Stores, env *localtest.Env) *world {
+	t.Helper()
+	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	conn, err := config.ParseRedis(config.Secret(env.RedisURL))
+	require.NoError(t, err)
+	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn,
 		source: &oneCandle{asked: make(map[candle.Range]int)}, writer: clickhouse.NewWriter(stores.History), logger: logger}
 	t.Cleanup(w.writer.Close)
 	t.Cleanup(func() { require.NoError(t, w.inspector.Close()) })

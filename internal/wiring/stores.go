@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
@@ -25,6 +26,8 @@ type Stores struct {
 	Ledger  *ledger.Ledger
 	Queue   *tasks.Queue
 	History *clickhouse.DB
+	// Deployment keeps this process to the deployment that the other three are of; nil unless all of them are open.
+	Deployment *backfill.DeploymentGuard
 
 	view fleetView
 }
@@ -32,8 +35,8 @@ type Stores struct {
 // openTimeout bounds how long a program waits for Redis and ClickHouse to answer at its start.
 const openTimeout = 10 * time.Second
 
-// OpenStores connects to Redis and ClickHouse and applies missing migrations. Each error is one sentence that names the
-// server.
+// OpenStores connects to Redis and ClickHouse, applies missing migrations, and makes sure that the two belong together. Each
+// error is one sentence that names the server; a *backfill.StrangerError says that they do not.
 func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Stores, error) {
 	s, err := OpenRedis(ctx, cfg)
 	if err != nil {
@@ -45,7 +48,25 @@ func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*S
 	if _, err := s.History.Migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate ClickHouse: %w", err), s.Close())
 	}
+	s.Deployment = s.guard(cfg, logger)
+	if err := s.Deployment.Bind(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
+}
+
+// guard is unbound yet.
+func (s *Stores) guard(cfg config.Config, logger *slog.Logger) *backfill.DeploymentGuard {
+	return backfill.NewDeploymentGuard(backfill.GuardConfig{
+		Ledger: s.Ledger, History: s.History, Name: workerName() + "/" + uuid.NewString(),
+		RedisAddress: cfg.Redis.Address(), HistoryAddress: cfg.ClickHouse.Address() + "/" + s.History.Database(),
+		ServicesOf: servicesOf(cfg), Logger: logger,
+	})
+}
+
+// Examine says whether Redis and ClickHouse belong together, and changes nothing; see backfill.DeploymentGuard.Look.
+func (s *Stores) Examine(ctx context.Context, cfg config.Config, logger *slog.Logger) (backfill.HistoryBinding, error) {
+	return s.guard(cfg, logger).Look(ctx)
 }
 
 // OpenRedis connects to Redis alone: ledger and queue.
@@ -130,14 +151,15 @@ func (s *Stores) Launcher(logger *slog.Logger, now func() time.Time) *backfill.L
 func (s *Stores) Reconciler(name string, logger *slog.Logger, now func() time.Time) *backfill.Reconciler {
 	return &backfill.Reconciler{
 		Ledger: s.Ledger, History: s.History, Queue: s.Queue, Launcher: s.Launcher(logger, now),
-		Finisher: s.Finisher(logger, now), Name: name, Logger: logger, Now: now,
+		Finisher: s.Finisher(logger, now), Deployment: s.Deployment, Name: name, Logger: logger, Now: now,
 	}
 }
 
 // Retrier starts further attempts of runs.
 func (s *Stores) Retrier(logger *slog.Logger, now func() time.Time) *backfill.Retrier {
 	return &backfill.Retrier{
-		Ledger: s.Ledger, History: s.History, Launcher: s.Launcher(logger, now), Finisher: s.Finisher(logger, now), Logger: logger,
+		Ledger: s.Ledger, History: s.History, Launcher: s.Launcher(logger, now), Finisher: s.Finisher(logger, now),
+		DeploymentID: s.Deployment.ID(), Logger: logger,
 	}
 }
 

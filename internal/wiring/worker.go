@@ -55,6 +55,9 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
+	if err := stores.Deployment.AskServices(ctx, Services(cfg.Config, SourceNames()...)); err != nil {
+		return err
+	}
 	warnAboutRedis(ctx, stores, cfg.Logger)
 	if len(cfg.Config.Birdeye.Keys) == 0 {
 		cfg.Logger.WarnContext(ctx, "no API key: set BIRDEYE_API_KEY, or every chunk from birdeye fails")
@@ -82,7 +85,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	seen := observed{metrics: m, traced: cfg.Config.Traces, now: cfg.Now}
 	handler := &tasks.Handler{
 		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: fillHistory{stores.History, writer}, Queue: stores.Queue, Logger: logger,
-		Finisher: stores.Finisher(logger, clock.Now), Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
+		Finisher: stores.Finisher(logger, clock.Now), Deployment: stores.Deployment, Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
 		Filler: &backfill.Filler{
 			Source: seen.source(sources.Source), Store: seen.store(writer), Room: backfill.NewRoom(chunkRoom),
 			Gate: gate, Waits: waits, Worker: name, Version: cfg.Build.Version, Clock: clock,
@@ -96,6 +99,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	reconcileCtx, stopReconciling := context.WithCancel(ctx)
 	defer stopReconciling()
 	background.Go(func() { reconciler.Run(reconcileCtx) })
+	background.Go(func() { stores.Deployment.Run(reconcileCtx) })
 	// Leases are kept until the last task has ended, which is after ctx has.
 	leaseCtx, stopLeases := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLeases()
@@ -110,11 +114,8 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 			}
 		})
 	}
-	logger.InfoContext(ctx, "worker started", "concurrency", cfg.Concurrency, "version", cfg.Build.Version)
-	err = tasks.Serve(ctx, tasks.ServerConfig{
-		Redis: cfg.Config.Redis, Concurrency: cfg.Concurrency,
-		ShutdownTimeout: cfg.ShutdownTimeout, Logger: logger,
-	}, handler, cfg.StopNow)
+	logger.InfoContext(ctx, "worker started", "concurrency", cfg.Concurrency, "version", cfg.Build.Version, "deployment", stores.Deployment.ID())
+	err = serve(ctx, cfg, stores.Deployment, handler, logger)
 	logger.InfoContext(ctx, "worker stopped")
 	return err
 }
@@ -139,6 +140,21 @@ var _ backfill.FillHistory = fillHistory{}
 // RecordOutcomes implements backfill.FillHistory.
 func (h fillHistory) RecordOutcomes(ctx context.Context, run backfill.Run, outcomes []backfill.Outcome) error {
 	return h.writer.RecordOutcomes(ctx, run, outcomes)
+}
+
+// serve takes tasks until ctx ends, and none while this worker is a stranger to Redis or ClickHouse: it would take tasks only
+// to put them back, before those that they belong to get at them.
+func serve(ctx context.Context, cfg WorkerConfig, deployment *backfill.DeploymentGuard, handler *tasks.Handler, logger *slog.Logger) error {
+	for {
+		serving, stop := deployment.While(ctx)
+		err := tasks.Serve(serving, tasks.ServerConfig{
+			Redis: cfg.Config.Redis, Concurrency: cfg.Concurrency, ShutdownTimeout: cfg.ShutdownTimeout, Logger: logger,
+		}, handler, cfg.StopNow)
+		stop()
+		if err != nil || !deployment.Await(ctx) {
+			return err
+		}
+	}
 }
 
 // MaintenanceLock keeps rollback, restore, the start of a retry, sweep and purge apart.

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/simmarket"
+)
+
+// Simulated candles never pass for real ones: not what dev left in a directory, and not what a configuration of another day
+// asked for.
+func TestSimulatedAndRealCandlesNeverShareADatabase(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, filepath.Join(localDefault, "dev"), devDefault, "dev does not share the directory of --local")
+	b := setup(t, simmarket.Options{})
+	input := []string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address}
+	id := launchedRun(t, b.ok(t, append(input, "--format", "json")...).stdout)
+	require.Contains(t, b.ok(t, "ohlcv", "runs-details", id).stdout, "birdeye at simulated")
+
+	b.vars["BIRDEYE_BASE_URL"] = ""
+	for _, args := range [][]string{input, append(input, "--dry-run"), append(input, "--force", "--no-resume")} {
+		refused := b.run(t, args...)
+		require.Equal(t, exitRefused, refused.code, refused.stderr)
+		require.Contains(t, refused.stderr, "birdeye was asked at simulated")
+		require.Contains(t, refused.stderr, "--local=DIR")
+	}
+	require.Equal(t, exitUsage, b.run(t, "migrate", "--service-moved", "bird").code)
+	require.Contains(t, b.ok(t, "migrate", "--service-moved", "birdeye", "--dry-run").stderr, "public-api.birdeye.so counts as the same service")
+	require.Equal(t, exitRefused, b.run(t, input...).code, "a dry run changes nothing")
+	b.ok(t, "migrate", "--service-moved", "birdeye", "--yes")
+	b.ok(t, append(input, "--dry-run")...)
+}
+
+func launchedRun(t *testing.T, out string) string {
+	t.Helper()
+	id, _ := row(t, out)["run_id"].(string)
+	require.NotEmpty(t, id)
+	return id
+}
+
+// doctor, and every command that writes, name the two servers that do not belong together.
+func TestServersOfTwoDeploymentsAreRefused(t *testing.T) {
+	t.Parallel()
+	ours, theirs := setup(t, simmarket.Options{}), setup(t, simmarket.Options{})
+	for _, b := range []*bench{ours, theirs} {
+		b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address)
+		require.Contains(t, b.run(t, "doctor").stdout, "belong together: deployment ")
+	}
+	theirs.vars["REDIS_URL"] = ours.env.RedisURL
+	doctor := theirs.run(t, "doctor")
+	require.Equal(t, exitFailed, doctor.code)
+	require.Contains(t, doctor.stdout, "Redis at "+ours.env.RedisURL[len("redis://"):]+" belongs to deployment")
+	refused := theirs.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--no-resume")
+	require.Equal(t, exitRefused, refused.code, refused.stderr)
+	require.Contains(t, refused.stderr, "set REDIS_URL and CLICKHOUSE_HOST, CLICKHOUSE_DATABASE to servers of one deployment")
+}
+
+func TestACopiedDatabaseGetsAnIdOfItsOwn(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	input := []string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--format", "json"}
+	id := launchedRun(t, b.ok(t, input...).stdout)
+	require.Equal(t, exitUsage, b.run(t, "migrate", "--yes").code)
+	require.Contains(t, b.ok(t, "migrate", "--new-deployment", "--dry-run").stderr, "which are ended here: 1.")
+	require.Equal(t, exitRefused, b.run(t, "migrate", "--new-deployment").code, "nobody answered")
+	require.Equal(t, "running", row(t, b.ok(t, "ohlcv", "runs-details", id, "--format", "json").stdout)["status"])
+	require.Contains(t, b.ok(t, "migrate", "--new-deployment", "--yes").stdout, "deployment ")
+	details := row(t, b.ok(t, "ohlcv", "runs-details", id, "--format", "json").stdout)
+	require.Equal(t, "failed", details["status"])
+	require.Contains(t, details["error_message"], "the database was copied")
+	require.Equal(t, exitRefused, b.run(t, input...).code, "its Redis is still the former deployment's")
+}

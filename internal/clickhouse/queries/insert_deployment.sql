@@ -1,0 +1,1 @@
+INSERT INTO ohlcv_deployments (generation, deployment_id, recorded_by)

@@ -1,0 +1,1 @@
+INSERT INTO ohlcv_services (source, service, moved, recorded_by)

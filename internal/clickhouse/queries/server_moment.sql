@@ -1,0 +1,2 @@
+-- Which server answers, and its clock.
+SELECT serverUUID(), now64(6)

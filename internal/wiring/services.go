@@ -1,0 +1,112 @@
+package wiring
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+)
+
+// Services are where these sources are asked, as a run's manifest has them.
+func Services(cfg config.Config, sources ...string) map[string]string {
+	services := make(map[string]string)
+	for _, source := range sources {
+		for _, place := range cfg.Services(source) {
+			services[place.Source] = place.Name()
+		}
+	}
+	return services
+}
+
+// servicesOf is where a run asks its sources. One of before that was recorded asked where its environment said, or else the
+// vendors; an unknown service of this machine may be any.
+func servicesOf(cfg config.Config) func(m *manifest.Manifest) map[string]string {
+	return func(m *manifest.Manifest) map[string]string {
+		if len(m.Services) > 0 || len(m.EnvInfo) == 0 {
+			return m.Services
+		}
+		services := make(map[string]string)
+		for _, source := range append([]string{m.Source}, m.Fallbacks...) {
+			for _, place := range cfg.Services(source) {
+				if name := earlierName(place, clickhouse.EarlierService{BaseURL: m.EnvInfo[place.Variable]}); name != config.LoopbackService {
+					services[place.Source] = name
+				}
+			}
+		}
+		return services
+	}
+}
+
+// earlierName is the service that a run asked at the place.
+func earlierName(place config.Service, earlier clickhouse.EarlierService) string {
+	switch {
+	case earlier.Service != "":
+		return earlier.Service
+	case earlier.BaseURL != "":
+		return config.ServiceAt(earlier.BaseURL)
+	}
+	return config.ServiceAt(place.Default)
+}
+
+// UseServices writes down at which services the sources are asked that are used for the first time, and returns those of all
+// for the run's manifest. A *backfill.StrangerError says that one of them was asked elsewhere. by is who asks.
+func (s *Stores) UseServices(ctx context.Context, cfg config.Config, by string, sources ...string) (map[string]string, error) {
+	known, err := s.History.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, source := range sources {
+		for _, place := range cfg.Services(source) {
+			if len(known[place.Source]) > 0 {
+				continue
+			}
+			if err := s.History.AddService(ctx, place.Source, place.Name(), by, false); err != nil {
+				return nil, err
+			}
+		}
+	}
+	// Of two processes that were the first, with different services, one was faster.
+	return Services(cfg, sources...), CheckServices(ctx, cfg, s.History, sources...)
+}
+
+// CheckServices says, by a *backfill.StrangerError, that the database's candles of a source come from another service than the
+// configured one. It writes nothing.
+func CheckServices(ctx context.Context, cfg config.Config, history *clickhouse.DB, sources ...string) error {
+	known, err := history.Services(ctx)
+	if err != nil {
+		return err
+	}
+	for _, source := range sources {
+		for _, place := range cfg.Services(source) {
+			services := known[place.Source]
+			if len(services) == 0 && place.Source == source {
+				if services, err = earlierServices(ctx, history, place); err != nil {
+					return err
+				}
+			}
+			name := place.Name()
+			if len(services) > 0 && !slices.Contains(services, name) {
+				return &backfill.StrangerError{Reason: fmt.Sprintf("%s was asked at %s for database %s, and would be asked at %s now: what two services say never shares a database. Use another one (CLICKHOUSE_DATABASE, or --local=DIR), or correct %s; if it is the same service at another address: quantbot migrate --service-moved %s",
+					place.Source, services[0], history.Database(), name, place.Variable, source)}
+			}
+		}
+	}
+	return nil
+}
+
+// earlierServices are where runs asked before the database kept it. What ran on this machine may have been simulated or not.
+func earlierServices(ctx context.Context, history *clickhouse.DB, place config.Service) (names []string, err error) {
+	earlier, err := history.EarlierServices(ctx, place.Source, place.Variable)
+	for _, e := range earlier {
+		name := earlierName(place, e)
+		names = append(names, name)
+		if e.Service == "" && name == config.LoopbackService {
+			names = append(names, config.SimulatedService)
+		}
+	}
+	return names, err
+}

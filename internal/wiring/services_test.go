@@ -1,0 +1,116 @@
+package wiring_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/config"
+	"quantbot/internal/simmarket"
+	"quantbot/internal/wiring"
+)
+
+const simulatedURL = "http://127.0.0.1:1/simulated"
+
+// asking is what a process is told that asks Birdeye at this base URL; empty = at the vendor's.
+func (w *world) asking(t *testing.T, birdeye string) config.Config {
+	t.Helper()
+	vars := w.env.Vars()
+	vars["BIRDEYE_BASE_URL"] = birdeye
+	cfg, err := config.Load(func(name string) string { return vars[name] })
+	require.NoError(t, err)
+	return cfg
+}
+
+func TestASimulatedMarketSaysSo(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, simmarket.Path, config.SimulatedPath)
+	market, err := simmarket.Listen(t.Context(), "127.0.0.1:0", simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), Now: time.Now}))
+	require.NoError(t, err)
+	defer market.Close(t.Context())
+	require.Equal(t, config.SimulatedService, config.ServiceAt(market.URL()))
+}
+
+// Rule R13. What a source is asked at first, it is asked at for good, unless somebody says that the service moved.
+func TestADatabaseKeepsWhereASourceIsAsked(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	simulated, vendor, proxy := w.asking(t, simulatedURL), w.asking(t, ""), w.asking(t, "https://proxy.example/birdeye")
+	require.NoError(t, wiring.CheckServices(t.Context(), vendor, w.History, "birdeye"), "nothing was asked yet")
+	services, err := w.UseServices(t.Context(), vendor, "ada@lab", "birdeye", "binance")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{
+		"birdeye": "public-api.birdeye.so", "binance": "data-api.binance.vision", "binance files": "data.binance.vision",
+	}, services)
+	for _, other := range []config.Config{simulated, proxy} {
+		_, err = w.UseServices(t.Context(), other, "ada@lab", "birdeye")
+		requireStranger(t, err, "birdeye was asked at public-api.birdeye.so", "--service-moved birdeye")
+		requireStranger(t, w.Deployment.AskServices(t.Context(), wiring.Services(other, "birdeye")), "is asked at public-api.birdeye.so in this deployment")
+	}
+	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(vendor, "birdeye")))
+	require.NoError(t, w.History.AddService(t.Context(), "birdeye", "proxy.example", "ada@lab", true))
+	for _, same := range []config.Config{vendor, proxy} {
+		_, err = w.UseServices(t.Context(), same, "ada@lab", "birdeye")
+		require.NoError(t, err)
+		require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(same, "birdeye")))
+	}
+	require.Error(t, wiring.CheckServices(t.Context(), simulated, w.History, "birdeye"))
+}
+
+// Of two processes that are the first, with different services, the earlier one counts for both.
+func TestTheEarlierServiceCounts(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	require.NoError(t, w.History.AddService(t.Context(), "birdeye", config.SimulatedService, "ada@lab", false))
+	require.NoError(t, w.History.AddService(t.Context(), "birdeye", "public-api.birdeye.so", "bob@lab", false))
+	services, err := w.History.Services(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{config.SimulatedService}, services["birdeye"])
+}
+
+// Runs of before services were recorded asked where their environment said.
+func TestCandlesOfBeforeServicesWereRecordedCount(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		environment       map[string]string
+		vendor, simulated bool
+	}{
+		"simulated, or another service of this machine": {map[string]string{"BIRDEYE_BASE_URL": "http://127.0.0.1:34567"}, false, true},
+		"the vendor": {map[string]string{"BIRDEYE_API_KEY": "***"}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			run, _ := newRun(t, 1)
+			run.Manifest.Source, run.Manifest.EnvInfo = "birdeye", c.environment
+			record := backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: time.Now(), Stats: backfill.Stats{Fetched: 1, Inserted: 1}}
+			require.NoError(t, w.History.Finished(t.Context(), record))
+			require.Equal(t, c.vendor, wiring.CheckServices(t.Context(), w.asking(t, ""), w.History, "birdeye") == nil)
+			require.Equal(t, c.simulated, wiring.CheckServices(t.Context(), w.asking(t, simulatedURL), w.History, "birdeye") == nil)
+		})
+	}
+}
+
+// A worker of the simulated market leaves the chunks of a real run alone: it fetches nothing, and spends no try.
+func TestAWorkerLeavesARunOfAnotherServiceAlone(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := w.ownRun(t, 1)
+	run.Manifest.Source, run.Manifest.Services = "birdeye", map[string]string{"birdeye": "public-api.birdeye.so"}
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	stray := w.handler()
+	stray.Deployment = w.Deployment
+	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(w.asking(t, simulatedURL), "birdeye")))
+	for range 12 { // more often than a chunk may be tried
+		err := stray.ProcessTask(t.Context(), w.task(t, run, chunks[0]))
+		requireStranger(t, err, "asks birdeye at public-api.birdeye.so, this worker at simulated")
+		require.Equal(t, backfill.ClassForeign, backfill.ClassOf(err))
+	}
+	require.Zero(t, w.source.times(chunks[0].Range))
+
+	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(w.asking(t, ""), "birdeye")))
+	requireExact(t, w.workWith(t, stray, run), 1)
+	require.Equal(t, 1, w.source.times(chunks[0].Range))
+}
