@@ -205,13 +205,13 @@ func (g *DeploymentGuard) Look(ctx context.Context) (HistoryBinding, error) {
 
 func (g *DeploymentGuard) places() places { return places{g.RedisAddress, g.HistoryAddress} }
 
-// read asks the history first: a sign of life reaches it before Redis.
+// read asks Redis first: a sign of life reaches the history before Redis, so what Redis knows of is there.
 func (g *DeploymentGuard) read(ctx context.Context) (history HistoryBinding, redis RedisBinding, err error) {
-	if history, err = g.History.DeploymentBinding(ctx); err != nil {
-		return history, redis, fmt.Errorf("read the deployment: %w", err)
-	}
 	if redis, err = g.Ledger.Binding(ctx); err != nil {
 		return history, redis, fmt.Errorf("read whose Redis this is: %w", err)
+	}
+	if history, err = g.History.DeploymentBinding(ctx); err != nil {
+		return history, redis, fmt.Errorf("read the deployment: %w", err)
 	}
 	return history, redis, nil
 }
@@ -242,9 +242,8 @@ func (g *DeploymentGuard) look(ctx context.Context) (verdict bindingVerdict, his
 			g.remember(ctx, history.DeploymentID, redis, err)
 			return verdict, history, err
 		case bindingRestore:
-			g.Logger.WarnContext(ctx, "redis was emptied, bound to the deployment again", "deployment", history.DeploymentID, "redis", g.RedisAddress)
-			if _, err := g.Ledger.Bind(ctx, history.DeploymentID, history.Adopted[0].ID); err != nil {
-				return verdict, history, fmt.Errorf("bind Redis to the deployment again: %w", err)
+			if err := g.restore(ctx, history); err != nil {
+				return verdict, history, err
 			}
 		case bindingAdopt:
 			if err := g.adopt(ctx, redis, history); err != nil {
@@ -253,6 +252,19 @@ func (g *DeploymentGuard) look(ctx context.Context) (verdict bindingVerdict, his
 		}
 	}
 	return verdict, history, WithClass(ClassStore, fmt.Errorf("redis at %s does not keep whose it is", g.RedisAddress))
+}
+
+// restore looks at Redis once more: another process may have bound it for the first time between the two questions.
+func (g *DeploymentGuard) restore(ctx context.Context, history HistoryBinding) error {
+	redis, err := g.Ledger.Binding(ctx)
+	if err == nil && redis.DeploymentID == uuid.Nil {
+		g.Logger.WarnContext(ctx, "redis was emptied, bound to the deployment again", "deployment", history.DeploymentID, "redis", g.RedisAddress)
+		_, err = g.Ledger.Bind(ctx, history.DeploymentID, history.Adopted[0].ID)
+	}
+	if err != nil {
+		return fmt.Errorf("bind Redis to the deployment again: %w", err)
+	}
+	return nil
 }
 
 // adopt binds Redis first, because there one of several processes is the first, and all of them write down the same then.

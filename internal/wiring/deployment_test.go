@@ -345,3 +345,40 @@ func TestAPairOfBeforeThereWereDeploymentsGoesOn(t *testing.T) {
 	own.Deployment = next.Deployment
 	requireExact(t, next.workWith(t, own, run), 3)
 }
+
+// signsMeanwhile is a Redis whose processes show life for the first time just before, or after, somebody looks whose it is.
+type signsMeanwhile struct {
+	backfill.DeploymentLedger
+	before, after func()
+}
+
+func (s signsMeanwhile) Binding(ctx context.Context) (backfill.RedisBinding, error) {
+	s.before()
+	defer s.after()
+	return s.DeploymentLedger.Binding(ctx)
+}
+
+// Redis and ClickHouse are not asked at one moment: what is signed in between makes no copy of the database.
+func TestASignBetweenTwoLooksIsNoCopy(t *testing.T) {
+	t.Parallel()
+	nothing := func() {}
+	for name, meanwhile := range map[string]func(sign func()) (before, after func()){
+		"before": func(sign func()) (before, after func()) { return sign, nothing },
+		"after":  func(sign func()) (before, after func()) { return nothing, sign },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t)
+			redis, err := w.Ledger.Binding(t.Context())
+			require.NoError(t, err)
+			guard := backfill.NewDeploymentGuard(w.Deployment.GuardConfig)
+			before, after := meanwhile(func() {
+				at, err := w.History.SignRedis(t.Context(), w.Deployment.ID(), redis, false)
+				require.NoError(t, err)
+				require.NoError(t, w.Ledger.Signed(t.Context(), "a worker", at))
+			})
+			guard.Ledger = signsMeanwhile{w.Ledger, before, after}
+			require.NoError(t, guard.Check(t.Context()))
+		})
+	}
+}
