@@ -22,10 +22,15 @@ func TestCheck(t *testing.T) {
 	db, _ := openMigrated(t)
 	require.Equal(t, map[string]Level{
 		"clickhouse version": LevelOK, "clickhouse clock": LevelOK, "clickhouse rights": LevelOK, "clickhouse schema": LevelOK,
+		"deployment": LevelOK,
 	}, levels(db.Check(t.Context(), time.Now)))
 
 	behind := func() time.Time { return time.Now().Add(-time.Minute) }
 	require.Equal(t, LevelWarning, levels(db.Check(t.Context(), behind))["clickhouse clock"])
+
+	mustExec(t, db, `INSERT INTO ohlcv_deployment_signs (deployment_id, redis_id, clickhouse_server, seen_at)
+		SELECT deployment_id, generateUUIDv4(), generateUUIDv4(), now64(6) - INTERVAL 1 DAY FROM ohlcv_deployments`)
+	require.Equal(t, LevelWarning, levels(db.Check(t.Context(), time.Now))["deployment"], "one id that two servers answer for is a copy")
 
 	mustExec(t, db, "DROP TABLE "+versionTable)
 	require.Equal(t, LevelWarning, levels(db.Check(t.Context(), time.Now))["clickhouse schema"])
