@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -51,7 +52,7 @@ func TestServersOfTwoDeploymentsAreRefused(t *testing.T) {
 	theirs.vars["REDIS_URL"] = ours.env.RedisURL
 	doctor := theirs.run(t, "doctor")
 	require.Equal(t, exitFailed, doctor.code)
-	require.Contains(t, doctor.stdout, "Redis at "+ours.env.RedisURL[len("redis://"):]+" belongs to deployment")
+	require.Contains(t, doctor.stdout, fmt.Sprintf("Redis at %s/%d belongs to deployment", ours.env.RedisAddr, ours.env.RedisDB))
 	refused := theirs.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--no-resume")
 	require.Equal(t, exitRefused, refused.code, refused.stderr)
 	require.Contains(t, refused.stderr, "set REDIS_URL and CLICKHOUSE_HOST, CLICKHOUSE_DATABASE to servers of one deployment")

@@ -165,7 +165,7 @@ func TestTwoRedisOnOneClickHouse(t *testing.T) {
 
 	stop := first.signing(t)
 	_, err := open(t, second, first.env)
-	requireStranger(t, err, first.env.RedisAddr, second.RedisURL[len("redis://"):], "CLICKHOUSE_DATABASE")
+	requireStranger(t, err, first.env.RedisAddr, fmt.Sprintf("%s/%d", second.RedisAddr, second.RedisDB), "CLICKHOUSE_DATABASE")
 	require.Equal(t, "0\n", first.env.ClickHouse(t, "SELECT count() FROM "+first.env.Database+".ohlcv_deployment_redis WHERE adoption > 1"))
 	stop()
 
