@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/metrics"
 	"quantbot/internal/tasks"
@@ -68,6 +69,7 @@ func registered(t *testing.T) map[string]bool {
 	t.Helper()
 	m := metrics.New("v", "c")
 	m.Watch(metrics.State{Now: time.Now, Leases: func() int { return 0 }})
+	m.WatchWaits(func() []backfill.Wait { return nil }, time.Now)
 	m.Register((&tasks.Queue{}).Collector())
 	descriptions := make(chan *prometheus.Desc, 1_000)
 	m.Registry().Describe(descriptions)
