@@ -69,12 +69,12 @@ type world struct {
 	logger  *slog.Logger
 }
 
-func setup(t *testing.T) *world {
+func setup(t testing.TB) *world {
 	t.Helper()
 	return setupOn(t, localtest.New(t))
 }
 
-func setupOn(t *testing.T, env *localtest.Env) *world {
+func setupOn(t testing.TB, env *localtest.Env) *world {
 	t.Helper()
 	vars := env.Vars()
 	cfg, err := config.Load(func(name string) string { return vars[name] })
@@ -99,7 +99,7 @@ func newWorld(t *testing.T, stores *wiring.Stores, env *localtest.Env) *world {
 	return w
 }
 
-func newRun(t *testing.T, chunks int) (backfill.Run, []backfill.Chunk) {
+func newRun(t testing.TB, chunks int) (backfill.Run, []backfill.Chunk) {
 	t.Helper()
 	m, err := manifest.New(manifest.Manifest{
 		Source: "one", Interval: candle.Interval1m, Validation: candle.Lenient, DedupMode: manifest.DedupNone,
