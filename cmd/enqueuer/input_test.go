@@ -103,3 +103,23 @@ func TestStandardInputThatNeverEndsHeedsAnInterrupt(t *testing.T) {
 	cancel()
 	require.Equal(t, exitInterrupted, (<-done).code)
 }
+
+// Ctrl-C at a question must not leave it waiting for a "y" that then does it all the same.
+func TestAQuestionHeedsAnInterrupt(t *testing.T) {
+	t.Parallel()
+	silent, writer := io.Pipe()
+	defer writer.Close()
+	a := &app{stdin: silent, stderr: io.Discard}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.confirm(ctx, false, "Roll back?") }()
+	_, err := writer.Write([]byte("y")) // returns when it was read; the line has no end yet
+	require.NoError(t, err)
+	cancel()
+	var coded *exitError
+	require.ErrorAs(t, <-done, &coded)
+	require.Equal(t, exitInterrupted, coded.code)
+	endless := strings.NewReader(strings.Repeat("y", 1<<20))
+	require.Error(t, (&app{stdin: endless, stderr: io.Discard}).confirm(t.Context(), false, "Roll back?"))
+	require.Greater(t, endless.Len(), 1<<19, "not read to its end")
+}

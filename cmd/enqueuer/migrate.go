@@ -121,7 +121,7 @@ func (a *app) newDeployment(ctx context.Context, history *clickhouse.DB, dryRun,
 	if dryRun {
 		return nil
 	}
-	if err := a.confirm(yes, "Give it an id of its own?"); err != nil {
+	if err := a.confirm(ctx, yes, "Give it an id of its own?"); err != nil {
 		return err
 	}
 	id, err := history.NewDeployment(ctx, operatorName())
@@ -172,7 +172,7 @@ func (a *app) moveServices(ctx context.Context, cfg config.Config, history *clic
 	if dryRun {
 		return nil
 	}
-	if err := a.confirm(yes, "Is it?"); err != nil {
+	if err := a.confirm(ctx, yes, "Is it?"); err != nil {
 		return err
 	}
 	for _, place := range moves {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/user"
 	"strings"
 
@@ -50,7 +51,7 @@ that the undo would need.`,
 				if len(preview.Removed) > 0 && !force {
 					return &exitError{exitRefused, &clickhouse.UndoImpossibleError{Removed: preview.Removed}}
 				}
-				if err := a.confirm(yes, fmt.Sprintf("Roll back run %s?", runID)); err != nil {
+				if err := a.confirm(cmd.Context(), yes, fmt.Sprintf("Roll back run %s?", runID)); err != nil {
 					return err
 				}
 				return a.rollBack(ctx, stores, runID, reason, force)
@@ -145,20 +146,44 @@ func (a *app) runsRestoreCommand() *cobra.Command {
 }
 
 // confirm asks a question unless yes was given. Without an answer nothing is done.
-func (a *app) confirm(yes bool, question string) error {
+func (a *app) confirm(ctx context.Context, yes bool, question string) error {
 	if yes {
 		return nil
 	}
 	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
-	line, err := bufio.NewReader(a.stdin).ReadString('\n')
-	answer := strings.ToLower(strings.TrimSpace(line))
-	if answer == "y" || answer == "yes" {
+	answer, err := a.readAnswer(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return &exitError{exitInterrupted, errors.New("interrupted: nothing was done")}
+	case answer == "y" || answer == "yes":
 		return nil
-	}
-	if err != nil && answer == "" {
+	case err != nil && answer == "":
 		return &exitError{exitRefused, errors.New("nobody answered: nothing was done; give --yes to go on without being asked")}
 	}
 	return &exitError{exitRefused, errors.New("nothing was done")}
+}
+
+// longestAnswer is far more than yes takes; what comes without an end is not read on.
+const longestAnswer = 1 << 10
+
+// readAnswer reads a line in a goroutine of its own: reading a terminal does not heed a context, and Ctrl-C must end the
+// question. The goroutine stays behind with the process.
+func (a *app) readAnswer(ctx context.Context) (string, error) {
+	type answer struct {
+		line string
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		line, err := bufio.NewReader(io.LimitReader(a.stdin, longestAnswer)).ReadString('\n')
+		answers <- answer{line, err}
+	}()
+	select {
+	case got := <-answers:
+		return strings.ToLower(strings.TrimSpace(got.line)), got.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // operator acts on runs; name is the command.

@@ -73,7 +73,7 @@ func (a *app) sweep(ctx context.Context, stores *wiring.Stores, sweep clickhouse
 		}
 		if redundant, purged := sum(found); redundant+purged > 0 {
 			question := fmt.Sprintf("Remove %d redundant versions and %d of purged runs, for good?", redundant, purged)
-			if err := a.confirm(yes, question); err != nil {
+			if err := a.confirm(ctx, yes, question); err != nil {
 				return err
 			}
 		}
