@@ -86,7 +86,7 @@ func setupOn(t testing.TB, env *localtest.Env) *world {
 	return newWorld(t, stores, env)
 }
 
-func newWorld(t *testing.T, stores *wiring.Stores, env *localtest.Env) *world {
+func newWorld(t testing.TB, stores *wiring.Stores, env *localtest.Env) *world {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	conn, err := config.ParseRedis(config.Secret(env.RedisURL))
