@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,11 +81,29 @@ func refusal(reason WaitReason) error {
 	return &ClassError{Class: ClassStore, Reason: reason, Err: errors.New("code: 243, no space left")}
 }
 
+// lockedBuffer takes the log of a worker while the test reads it.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // gated is a worker of four slots with a gate, over twelve chunks.
 type gated struct {
 	store  *refusingStore
 	source *counting
-	log    bytes.Buffer
+	log    lockedBuffer
 	filler *Filler
 	ended  chan error
 	stop   context.CancelFunc
@@ -179,9 +198,10 @@ func TestRefusalsAreToldEachMinute(t *testing.T) {
 func TestOneChunkGoesAheadWhenNobodyHasCandles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		checked, healed := 0, false
+		var checked atomic.Int64
+		var healed atomic.Bool
 		g := newGated(t, func(context.Context) error {
-			if checked++; !healed {
+			if checked.Add(1); !healed.Load() {
 				return refusal(WaitRights)
 			}
 			return nil
@@ -191,8 +211,8 @@ func TestOneChunkGoesAheadWhenNobodyHasCandles(t *testing.T) {
 		g.work(t, 4, 8)
 		time.Sleep(time.Minute + time.Second)
 		require.Zero(t, g.source.asked())
-		require.InDelta(t, 12, checked, 1)
-		healed = true // the check says so; the store still refuses
+		require.InDelta(t, 12, checked.Load(), 1)
+		healed.Store(true) // the check says so; the store still refuses
 		time.Sleep(time.Hour)
 		require.Equal(t, 1, g.source.asked(), "the next try is one chunk")
 		g.store.become(nil)

@@ -37,8 +37,9 @@ func (w *world) launch(t testing.TB, tokens, chunksEach int, change ...func(*man
 	m := manifest.Manifest{
 		Source: "birdeye", Interval: candle.Interval1m, Validation: candle.Lenient, DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI,
 		InputHash: fmt.Sprintf("%064x", time.Now().UnixNano()), Range: candle.Range{From: begin.Unix(), To: end.Unix()},
-		CLIArgs: map[string]any{"--from": "-5d", "--tokens": "tokens.txt", "--force": false},
-		EnvInfo: map[string]string{"BIRDEYE_API_KEY": "***", "BIRDEYE_RPS": "50"},
+		CLIArgs:  map[string]any{"--from": "-5d", "--tokens": "tokens.txt", "--force": false},
+		EnvInfo:  map[string]string{"BIRDEYE_API_KEY": "***", "BIRDEYE_RPS": "50"},
+		Services: map[string]string{"birdeye": "simulated"},
 	}
 	for _, c := range change {
 		c(&m)
