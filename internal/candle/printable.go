@@ -36,10 +36,10 @@ func Printable(text string) string {
 // obeyed reports whether the character does something instead of being seen. A RuneError may stand for a byte that is no
 // UTF-8: some terminals take 0x9b for the beginning of an escape sequence.
 func obeyed(c rune) bool {
-	switch {
-	case c == '\n', c == '\t':
+	switch c {
+	case '\n', '\t':
 		return false
-	case c == utf8.RuneError:
+	case utf8.RuneError:
 		return true
 	}
 	return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -117,8 +118,8 @@ func TestCancelledIsNoStoreError(t *testing.T) {
 func TestQueriesMeanTheSameUnderAnyProfile(t *testing.T) {
 	t.Parallel()
 	cfg := newConfig(t)
-	cfg.DSN = Secret(fmt.Sprintf("clickhouse://%s:%s@%s:%d/%s?prefer_column_name_to_alias=1&join_use_nulls=1&group_by_use_nulls=1&extremes=1&limit=1&async_insert=1&result_overflow_mode=break&aggregate_functions_null_for_empty=1",
-		cfg.User, string(cfg.Password), cfg.Host, cfg.Port, cfg.Database))
+	cfg.DSN = Secret(fmt.Sprintf("clickhouse://%s:%s@%s/%s?prefer_column_name_to_alias=1&join_use_nulls=1&group_by_use_nulls=1&extremes=1&limit=1&async_insert=1&result_overflow_mode=break&aggregate_functions_null_for_empty=1",
+		cfg.User, string(cfg.Password), net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), cfg.Database))
 	options, err := cfg.options()
 	require.NoError(t, err)
 	for name, value := range queriesRelyOn {
