@@ -3,6 +3,7 @@ package alert
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ const (
 	KindStuck Kind = "run_stuck"
 	// KindQuota: the quota of an account is used up.
 	KindQuota Kind = "quota_exhausted"
+	// KindSeveral: several events of one minute go in one delivery.
+	KindSeveral Kind = "several"
 	// KindTest: somebody asked for a test.
 	KindTest Kind = "test"
 )
@@ -47,6 +50,8 @@ type Event struct {
 	// Run is set when the event is about a run, and Source about a source.
 	Run    *RunFacts `json:"run,omitempty"`
 	Source string    `json:"source,omitempty"`
+	// Events are those that go together in one delivery, each under the id that it has however it is delivered.
+	Events []Event `json:"events,omitempty"`
 }
 
 // RunFacts are the numbers of a run at the moment of the event.
@@ -176,6 +181,34 @@ func Exhausted(p Parking, now time.Time) Event {
 			"Next: buy more and run quantbot ohlcv sources-unpark %s, or runs-cancel the runs that need it",
 			p.Source, p.Account, p.Until.UTC().Format(time.RFC3339), p.Source),
 	}
+}
+
+// maxLine bounds the text of one of several events; its own field has all of it.
+const maxLine = 300
+
+// Together is the event that holds the others; one event is itself. The same events have the same id together.
+func Together(events []Event) Event {
+	if len(events) == 1 {
+		return events[0]
+	}
+	together := Event{Kind: KindSeveral, Events: events}
+	ids := make([]string, len(events))
+	var text strings.Builder
+	fmt.Fprintf(&text, "quantbot: %d alerts:", len(events))
+	for i, e := range events {
+		ids[i] = e.ID.String()
+		if e.At.After(together.At) {
+			together.At = e.At
+		}
+		line := strings.TrimPrefix(e.Text, "quantbot: ")
+		if len(line) > maxLine {
+			line = strings.ToValidUTF8(line[:maxLine], "") + "…"
+		}
+		text.WriteString("\n- " + line)
+	}
+	slices.Sort(ids)
+	together.ID, together.Text = eventID(KindSeveral, ids...), text.String()
+	return together
 }
 
 // Test is an event that says nothing but that events arrive. Each is an event of its own.

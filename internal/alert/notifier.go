@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,7 +41,11 @@ const (
 	leaseTime = 45 * time.Second
 	// lookLimit bounds one look, deliveries included.
 	lookLimit = 5 * time.Minute
-	// maxPerLook bounds the deliveries of one look: receivers refuse floods.
+	// PostEvery is the least time between two posts that are taken: what happens within it goes together.
+	PostEvery = time.Minute
+	// maxPerPost bounds the events of one post: chat services cut long texts.
+	maxPerPost = 50
+	// maxPerLook bounds the posts of one look: receivers refuse floods.
 	maxPerLook = 20
 	// An event that was not taken is tried again after 10 s, 20 s, 40 s … 15 min.
 	firstPause = 10 * time.Second
@@ -65,14 +70,16 @@ type Notifier struct {
 
 	// refused are the events that were not taken and when they are tried again.
 	refused map[uuid.UUID]refusal
-	// stallsAt is when the running runs were last looked at.
-	stallsAt time.Time
+	// stallsAt is when the running runs were last looked at, and postedAt when a post was last taken.
+	stallsAt, postedAt time.Time
 }
 
 type refusal struct {
 	times int
 	until time.Time
 	seen  time.Time
+	// alone: its common post was refused, so it goes in one of its own.
+	alone bool
 }
 
 // Run looks until ctx ends.
@@ -190,70 +197,103 @@ func (n *Notifier) untold(ctx context.Context, events []Event) (untold []Event, 
 	return untold, nil
 }
 
-// deliverAll delivers in order. A receiver that does not answer ends the look: the next event would only wait as long.
+// deliverAll delivers what is due in one post, and no post within a minute of the last one that was taken: thirty runs that
+// fail together are one message. A receiver that does not answer ends the look: the next post would only wait as long.
 func (n *Notifier) deliverAll(ctx context.Context, events []Event) error {
 	n.forget()
-	sent := 0
-	for _, e := range events {
-		if n.Now().Before(n.refused[e.ID].until) {
-			continue
-		}
-		if sent++; sent > maxPerLook {
+	if n.Now().Sub(n.postedAt) < PostEvery {
+		return nil
+	}
+	for sent, post := range n.posts(events) {
+		if sent == maxPerLook {
 			return nil
 		}
 		if err := n.hold(ctx); err != nil {
 			return err
 		}
-		if goOn, err := n.deliver(ctx, e); err != nil || !goOn {
+		if goOn, err := n.deliver(ctx, post); err != nil || !goOn {
 			return err
 		}
 	}
 	return nil
 }
 
-// deliver sends one event and writes that it was taken. A death in between leads to a second delivery of the same id.
-func (n *Notifier) deliver(ctx context.Context, e Event) (goOn bool, err error) {
-	_, err = n.Receiver.Deliver(ctx, e)
+// posts puts the events that are due together, in order. Those whose common post was refused go alone: one of them may be
+// what the receiver does not take.
+func (n *Notifier) posts(events []Event) (posts [][]Event) {
+	var together []Event
+	var alone [][]Event
+	for _, e := range events {
+		switch r := n.refused[e.ID]; {
+		case n.Now().Before(r.until):
+		case r.alone:
+			alone = append(alone, []Event{e})
+		default:
+			together = append(together, e)
+		}
+	}
+	return append(slices.Collect(slices.Chunk(together, maxPerPost)), alone...)
+}
+
+// deliver sends events in one post and writes that they were taken. A death in between leads to a second delivery of the
+// same ids.
+func (n *Notifier) deliver(ctx context.Context, post []Event) (goOn bool, err error) {
+	_, err = n.Receiver.Deliver(ctx, Together(post))
 	if ctx.Err() != nil {
 		return false, ctx.Err() // nobody knows whether it was taken
 	}
 	if n.Delivered != nil {
-		n.Delivered(e.Kind, err == nil)
+		for _, e := range post {
+			n.Delivered(e.Kind, err == nil)
+		}
 	}
 	if err != nil {
-		return n.refuse(ctx, e, err), nil
+		return n.refuse(ctx, post, err), nil
 	}
+	n.postedAt = n.Now()
+	var errs []error
+	for _, e := range post {
+		errs = append(errs, n.record(ctx, e))
+	}
+	return true, errors.Join(errs...)
+}
+
+// record writes that an event was taken.
+func (n *Notifier) record(ctx context.Context, e Event) error {
 	if err := n.History.RecordDelivered(ctx, e); err != nil {
-		n.postpone(e, 0) // it was taken: tell it again soon, not at once
-		return true, fmt.Errorf("write that alert %s was delivered, it will be delivered again: %w", e.ID, err)
+		n.postpone(e, 0, false) // it was taken: tell it again soon, not at once
+		return fmt.Errorf("write that alert %s was delivered, it will be delivered again: %w", e.ID, err)
 	}
 	delete(n.refused, e.ID)
 	n.Logger.InfoContext(ctx, "alert delivered", "event_id", e.ID, "kind", e.Kind)
-	return true, nil
+	return nil
 }
 
-// refuse notes that the event was not taken. goOn is false when the receiver does not answer at all, or asks for a pause.
-func (n *Notifier) refuse(ctx context.Context, e Event, err error) (goOn bool) {
+// refuse notes that a post was not taken. goOn is false when the receiver does not answer at all, or asks for a pause.
+func (n *Notifier) refuse(ctx context.Context, post []Event, err error) (goOn bool) {
 	refused, answered := errors.AsType[*RefusedError](err)
 	var asked time.Duration
 	if answered {
 		asked = refused.RetryAfter
 	}
-	pause := n.postpone(e, asked)
-	n.Logger.WarnContext(ctx, "alert not delivered, trying again", "event_id", e.ID, "kind", e.Kind, "pause", pause,
-		"tries", n.refused[e.ID].times, "err", err)
-	return answered && asked == 0
+	goOn = answered && asked == 0
+	for _, e := range post {
+		pause := n.postpone(e, asked, goOn && len(post) > 1)
+		n.Logger.WarnContext(ctx, "alert not delivered, trying again", "event_id", e.ID, "kind", e.Kind, "pause", pause,
+			"tries", n.refused[e.ID].times, "err", err)
+	}
+	return goOn
 }
 
-// postpone doubles the pause of an event, or takes the one that was asked for if it is longer.
-func (n *Notifier) postpone(e Event, asked time.Duration) (pause time.Duration) {
+// postpone doubles the pause of an event, or takes the one that was asked for if it is longer. Once alone, it stays so.
+func (n *Notifier) postpone(e Event, asked time.Duration, alone bool) (pause time.Duration) {
 	if n.refused == nil {
 		n.refused = make(map[uuid.UUID]refusal)
 	}
 	r := n.refused[e.ID]
 	pause = max(min(firstPause<<min(r.times, 10), maxPause), asked)
 	pause += rand.N(pause/4 + 1) // so that workers that take turns do not meet
-	n.refused[e.ID] = refusal{times: r.times + 1, until: n.Now().Add(pause), seen: n.Now()}
+	n.refused[e.ID] = refusal{times: r.times + 1, until: n.Now().Add(pause), seen: n.Now(), alone: alone || r.alone}
 	return pause
 }
 

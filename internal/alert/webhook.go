@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"time"
 	"unicode"
+
+	"github.com/google/uuid"
 )
 
 // The headers of a delivery.
@@ -155,9 +157,17 @@ func (w *Webhook) encode(e Event) ([]byte, error) {
 	if !w.slack {
 		return json.Marshal(e)
 	}
+	var payload any = e
+	if len(e.Events) > 0 { // whole, they would be too much for the field
+		ids := make([]uuid.UUID, len(e.Events))
+		for i := range e.Events {
+			ids[i] = e.Events[i].ID
+		}
+		payload = map[string]any{"event_id": e.ID, "event_ids": ids}
+	}
 	return json.Marshal(map[string]any{
 		"text":     slackEscaper.Replace(e.Text),
-		"metadata": map[string]any{"event_type": "quantbot_" + string(e.Kind), "event_payload": e},
+		"metadata": map[string]any{"event_type": "quantbot_" + string(e.Kind), "event_payload": payload},
 	})
 }
 

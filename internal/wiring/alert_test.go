@@ -277,7 +277,8 @@ func TestWhatIsToldOfEnds(t *testing.T) {
 	w.failChunks(t, bad, chunks)
 	require.NoError(t, w.Finisher(w.logger, time.Now).Finish(t.Context(), bad.ID(), 1))
 	second := w.retry(t, bad) // begun before anybody looked
-	n := w.notifier(t, r, "n", &clock{})
+	now := &clock{}
+	n := w.notifier(t, r, "n", now)
 	require.NoError(t, n.Look(t.Context()))
 	w.workUntil(t, func() { requireExact(t, w.endedAttempt(t, second), 2) })
 	require.NoError(t, n.Look(t.Context()))
@@ -295,6 +296,7 @@ func TestWhatIsToldOfEnds(t *testing.T) {
 		record.Run, _ = newRun(t, 2)
 		record.CompletedAt = time.Now()
 		require.NoError(t, w.History.Finished(t.Context(), record))
+		now.ahead += alert.PostEvery
 		require.NoError(t, n.Look(t.Context()))
 		events, _ = r.got()
 		last := events[len(events)-1]
