@@ -168,3 +168,18 @@ func TestDeadlinesBind(t *testing.T) {
 	require.ErrorIs(t, client.Set(ctx, "k", "v", 0).Err(), context.DeadlineExceeded)
 	require.Less(t, time.Since(began), redisAnswer, "the client's own timeout ended it")
 }
+
+// A primary that has become a replica is left: the connection is closed, so that the next one goes to who is the primary then.
+func TestAPrimaryThatBecomesAReplicaIsLeft(t *testing.T) {
+	t.Parallel()
+	server, other := localtest.StartRedis(t), localtest.StartRedis(t)
+	client := parsed(t, Secret("redis://"+server.Addr)).NewClient()
+	defer func() { require.NoError(t, client.Close()) }()
+	before, err := client.ClientID(t.Context()).Result()
+	require.NoError(t, err)
+	server.Do(t, "REPLICAOF", "127.0.0.1", other.Port)
+	require.ErrorContains(t, client.Set(t.Context(), "k", "v", 0).Err(), "READONLY")
+	after, err := client.ClientID(t.Context()).Result()
+	require.NoError(t, err)
+	require.NotEqual(t, before, after, "the connection to it is not used again")
+}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/google/uuid"
@@ -69,6 +71,27 @@ func (s *Stores) Examine(ctx context.Context, cfg config.Config, logger *slog.Lo
 	return s.guard(cfg, logger).Look(ctx)
 }
 
+// deniedWait is how long a Redis in protected mode has to say so.
+const deniedWait = time.Second
+
+// refusesOtherMachines tells whether a Redis is in protected mode. It says so to whoever connects and hangs up before it is
+// asked anything, which its clients report as a broken pipe.
+func refusesOtherMachines(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, deniedWait)
+	defer cancel()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	word := make([]byte, len("-DENIED"))
+	_, err = io.ReadFull(conn, word)
+	return err == nil && string(word) == "-DENIED"
+}
+
 // OpenRedis connects to Redis alone: ledger and queue.
 func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	logging.Disable() // the client writes to stderr by itself; all that it says comes back as an error, too
@@ -77,6 +100,9 @@ func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
+		if refusesOtherMachines(ctx, cfg.Redis.String()) {
+			return nil, errors.Join(fmt.Errorf("redis at %s is in protected mode and refuses other machines: give it a password (requirepass) and put it into REDIS_URL, or bind it to this machine", cfg.Redis), s.Close())
+		}
 		return nil, errors.Join(fmt.Errorf("redis at %s does not answer (%w): start it, or set REDIS_URL to where it runs; quantbot --local needs no server", cfg.Redis, err), s.Close())
 	}
 	return s, nil
