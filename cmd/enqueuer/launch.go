@@ -33,7 +33,7 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	if err := wiring.CheckServices(ctx, cfg, stores.History, in.sources()...); err != nil {
+	if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, stores.History, in.sources()...)); err != nil {
 		return err
 	}
 	clock := stores.Clock(a.now)
@@ -58,9 +58,11 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return err
 	}
 	run.Manifest.DeploymentID = stores.Deployment.ID()
-	if run.Manifest.Services, err = stores.UseServices(ctx, cfg, run.Manifest.StartedBy, in.sources()...); err != nil {
+	_, err = stores.UseServices(ctx, cfg, run.Manifest.StartedBy, in.sources()...)
+	if err := a.refuseStranger(ctx, err); err != nil {
 		return err
 	}
+	run.Manifest.Services = wiring.Services(cfg, in.sources()...)
 	ctx = manifest.NewContext(ctx, run.Manifest)
 	a.announceTwin(ctx, stores.History, run)
 	if err := stores.History.Relied(ctx, run.ID(), size.Relied); err != nil {
@@ -77,6 +79,18 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return a.printLaunched(run, plan, in.options.format)
 	}
 	return a.wait(ctx, stores, run, in.options.format)
+}
+
+// refuseStranger returns the error that says that a source was asked at another service. Any other trouble with what the
+// database keeps of services is no reason to stop (R7).
+func (a *app) refuseStranger(ctx context.Context, err error) error {
+	if _, stranger := errors.AsType[*backfill.StrangerError](err); stranger {
+		return err
+	}
+	if err != nil {
+		a.logger().WarnContext(ctx, "not compared at which services the sources are asked", "err", err)
+	}
+	return nil
 }
 
 // announceTwin names the latest run of the same input, which is worth knowing and no reason to refuse.

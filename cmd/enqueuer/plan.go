@@ -119,8 +119,7 @@ func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) 
 		a.logger().WarnContext(ctx, "coverage not readable, planning everything", "err", err)
 	} else {
 		defer func() { err = errors.Join(err, history.Close()) }()
-		err := wiring.CheckServices(ctx, cfg, history, in.sources()...)
-		if _, stranger := errors.AsType[*backfill.StrangerError](err); stranger {
+		if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, history, in.sources()...)); err != nil {
 			return err
 		}
 	}
