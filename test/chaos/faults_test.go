@@ -283,7 +283,12 @@ var client = http.Client{Timeout: 20 * time.Second}
 
 func (w *world) tryQuery(database, sql string) ([]string, error) {
 	address := fmt.Sprintf("http://127.0.0.1:%s/?database=%s", w.vars["CLICKHOUSE_HTTP_PORT"], url.QueryEscape(database))
-	response, err := client.Post(address, "text/plain", strings.NewReader(sql))
+	request, err := http.NewRequest(http.MethodPost, address, strings.NewReader(sql)) //nolint:noctx // bounded by the client's timeout
+	if err != nil {
+		return nil, err
+	}
+	request.SetBasicAuth(w.vars["CLICKHOUSE_USER"], w.vars["CLICKHOUSE_PASSWORD"])
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, err
 	}
