@@ -1,6 +1,7 @@
 package backfill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 )
 
 // CancelLedger is what Cancel needs beyond the other views.
@@ -87,29 +89,42 @@ func (c *Canceller) endPlanning(ctx context.Context, state LedgerState) (ended b
 // EndPending ends the pending chunks of a cancelled run as cancelled, then the run.
 func (c *Canceller) EndPending(ctx context.Context, state LedgerState) error {
 	runID := state.Run.ID()
-	var gathered []PendingChunk
-	for cursor := uint64(0); ; {
-		chunks, next, err := c.Ledger.PendingPage(ctx, runID, state.Run.Attempt, cursor)
-		if err != nil {
-			return fmt.Errorf("scan the pending chunks of run %s: %w", runID, err)
-		}
-		// A page is small, and an insert of few rows costs as much as one of many.
-		if gathered = append(gathered, chunks...); len(gathered) >= cancelledTogether || next == 0 {
-			if err := c.end(ctx, state, gathered); err != nil {
-				return err
-			}
-			gathered = gathered[:0]
-		}
-		if next == 0 {
-			break
-		}
-		cursor = next
+	if err := c.endPending(ctx, state); err != nil {
+		return err
 	}
 	err := c.Finisher.Finish(ctx, runID, state.Run.Attempt)
 	if errors.Is(err, ErrNotDone) {
 		return nil // Redis may skip what moved during the scan: workers or the reconciler end the rest
 	}
 	return err
+}
+
+// endPending scans on while chunks end: the scan and the calls of end wait for different stores most of the time.
+func (c *Canceller) endPending(ctx context.Context, state LedgerState) error {
+	ends, ctx := errgroup.WithContext(ctx)
+	ends.SetLimit(2)
+	var gathered []PendingChunk
+	scan := func() error {
+		for cursor := uint64(0); ; {
+			chunks, next, err := c.Ledger.PendingPage(ctx, state.Run.ID(), state.Run.Attempt, cursor)
+			if err != nil {
+				return fmt.Errorf("scan the pending chunks of run %s: %w", state.Run.ID(), err)
+			}
+			// A page is small, and an insert of few rows costs as much as one of many.
+			if gathered = append(gathered, chunks...); len(gathered) >= cancelledTogether || next == 0 {
+				together := gathered
+				ends.Go(func() error { return c.end(ctx, state, together) })
+				gathered = nil
+			}
+			if next == 0 {
+				return nil
+			}
+			cursor = next
+		}
+	}
+	scanErr := scan()
+	// The scan fails with the context that a failed end cancelled: the end's error is the cause.
+	return cmp.Or(ends.Wait(), scanErr)
 }
 
 // cancelledTogether is how many chunks end in one insert.
