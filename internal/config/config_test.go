@@ -73,7 +73,7 @@ func TestLoadListsEveryProblemAtOnceWithoutSecrets(t *testing.T) {
 		"QUANTBOT_ROLLBACK_WINDOW", "soon", "QUANTBOT_SWEEP_CRON", "daily", "QUANTBOT_ALERT_WEBHOOK_URL", "hunter2", "QUANTBOT_ALERT_ERROR_RATE", "10%",
 	))
 	require.Equal(t, Config{}, cfg)
-	require.EqualError(t, err, `REDIS_URL: scheme "http" is not redis, redis-socket, redis-sentinel, redis-cluster, rediss, rediss-sentinel or rediss-cluster
+	require.EqualError(t, err, `REDIS_URL: the scheme is not redis, redis-socket, redis-sentinel, redis-cluster, rediss, rediss-sentinel or rediss-cluster
 CLICKHOUSE_PORT: "0" is not a port, 1 to 65535
 CLICKHOUSE_HTTP_PORT: "65536" is not a port, 1 to 65535
 CLICKHOUSE_DSN: not a DSN such as clickhouse://user:password@host:9000/database; in a password @ / ? # and % must be percent-encoded

@@ -69,17 +69,38 @@ func ParseRedis(rawURL Secret) (*Redis, error) {
 	}}
 	r.options.Username = u.User.Username()
 	r.options.Password, _ = u.User.Password()
-	query := u.Query()
+	query, err := parameters(u.RawQuery)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.setTLS(u.Scheme, query); err != nil {
 		return nil, err
 	}
 	if err := r.setServers(u, hosts, query); err != nil {
 		return nil, err
 	}
-	for name := range query {
-		return nil, fmt.Errorf("parameter %q is unknown", name)
+	if len(query) > 0 {
+		return nil, errUnknownParameter
 	}
 	return r, nil
+}
+
+// errUnknownParameter does not name the parameter: after an & that was not encoded it is a part of a password.
+var errUnknownParameter = errors.New("there is a parameter that does not belong there: ca goes with TLS, db with a socket, master, " +
+	"sentinel_username and sentinel_password with Sentinel; in a password & must be percent-encoded (%26)")
+
+// parameters reads a query. url.Query drops what it cannot read, and a password with it.
+func parameters(raw string) (url.Values, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errors.New("the parameters after ? cannot be read: in a password ; and % must be percent-encoded (%3B, %25)")
+	}
+	for _, values := range query {
+		if len(values) > 1 {
+			return nil, errors.New("a parameter is given twice")
+		}
+	}
+	return query, nil
 }
 
 const redisSchemes = "redis, redis-socket, redis-sentinel, redis-cluster, rediss, rediss-sentinel or rediss-cluster"
@@ -118,7 +139,7 @@ func (r *Redis) setServers(u *url.URL, hosts string, query url.Values) (err erro
 		}
 		return nil
 	}
-	return fmt.Errorf("scheme %q is not %s", u.Scheme, redisSchemes)
+	return errors.New("the scheme is not " + redisSchemes) // unquoted: a password may have a :// in it
 }
 
 func (r *Redis) setHosts(u *url.URL, hosts, defaultPort string) (err error) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"net/url"
 	"strconv"
 	"strings"
@@ -19,9 +20,13 @@ func Secrets(getenv func(string) string) []Secret {
 	for _, name := range []string{"REDIS_URL", "CLICKHOUSE_DSN"} {
 		values = append(values, passwords(getenv(name))...)
 	}
-	if webhook, err := url.Parse(getenv("QUANTBOT_ALERT_WEBHOOK_URL")); err == nil && len(webhook.Path) > 1 {
-		values = append(values, webhook.Path) // chat services put the credential there
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
+		values = append(values, login(getenv(name))...)
 	}
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
+		values = append(values, headerValues(getenv(name))...)
+	}
+	values = append(values, credentials(getenv("QUANTBOT_ALERT_WEBHOOK_URL"))...)
 	var secrets []Secret
 	for _, value := range values {
 		if value = strings.TrimSpace(value); value != "" {
@@ -31,17 +36,66 @@ func Secrets(getenv func(string) string) []Secret {
 	return secrets
 }
 
-// passwords are those of a URL: beside the user, and in a parameter.
+// passwords are those of a store's URL: beside the user, and in a parameter. It may name several hosts.
 func passwords(raw string) (found []string) {
-	u, err := url.Parse(raw)
+	u, _, err := splitURL(raw)
 	if err != nil {
-		return nil
+		if u, err = url.Parse(raw); err != nil {
+			return nil
+		}
 	}
 	if password, set := u.User.Password(); set {
 		found = append(found, password)
 	}
 	for _, name := range []string{"password", "sentinel_password"} {
 		found = append(found, u.Query().Get(name))
+	}
+	return found
+}
+
+// login is what stands beside the host of a URL, as it is and as it travels. A user without a password is a token.
+// Sources' URLs have none: Load refuses it.
+func login(raw string) []string {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil || u.User == nil {
+		return nil
+	}
+	password, set := u.User.Password()
+	if !set {
+		password = u.User.Username()
+	}
+	sent, _ := u.User.Password()
+	return []string{password, base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + sent))}
+}
+
+// headerValues are those of a list such as name=value,name=value, percent-encoded.
+func headerValues(list string) (values []string) {
+	for pair := range strings.SplitSeq(list, ",") {
+		_, value, _ := strings.Cut(pair, "=")
+		if decoded, err := url.PathUnescape(value); err == nil {
+			value = decoded
+		}
+		// Of "Bearer abc" the word is none.
+		fields := strings.Fields(value)
+		if len(fields) > 0 {
+			values = append(values, fields[len(fields)-1])
+		}
+	}
+	return values
+}
+
+// credentials are the parts of a webhook's URL: chat services put theirs into the path or a parameter.
+func credentials(raw string) []string {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil {
+		return nil
+	}
+	found := login(raw)
+	if len(u.Path) > 1 {
+		found = append(found, u.Path)
+	}
+	for _, values := range u.Query() {
+		found = append(found, values...)
 	}
 	return found
 }

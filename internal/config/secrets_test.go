@@ -17,5 +17,17 @@ func TestSecretsAreThoseOfTheEnvironment(t *testing.T) {
 	require.ElementsMatch(t, []Secret{
 		"key-number-0", "key-number-2", "clickhouse-password", "redis-password", "dsn-password", "/services/T0/B0/credential", "webhook-secret", "dashboard-token",
 	}, Secrets(func(name string) string { return environment[name] }))
+	environment = map[string]string{
+		"REDIS_URL":                          "redis-sentinel://u:redis-password@a:1,b,[::1]:3/2?master=m&sentinel_password=sentinel-password",
+		"CLICKHOUSE_DSN":                     "clickhouse://u:dsn-password@h1:9000,h2/db",
+		"OTEL_EXPORTER_OTLP_ENDPOINT":        "https://u:gateway-password@gateway.example", // which travels as dTpnYXRld2F5LXBhc3N3b3Jk
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://gateway-token@gateway.example",
+		"OTEL_EXPORTER_OTLP_HEADERS":         "api-key=traces-key,Authorization=Bearer%20traces-token",
+		"QUANTBOT_ALERT_WEBHOOK_URL":         "https://chat.example/?key=webhook-key",
+	}
+	require.ElementsMatch(t, []Secret{
+		"redis-password", "sentinel-password", "dsn-password", "gateway-password", "dTpnYXRld2F5LXBhc3N3b3Jk", "gateway-token", "Z2F0ZXdheS10b2tlbjo=",
+		"traces-key", "traces-token", "webhook-key",
+	}, Secrets(func(name string) string { return environment[name] }))
 	require.Empty(t, Secrets(func(string) string { return "" }))
 }
