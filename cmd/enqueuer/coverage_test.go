@@ -212,7 +212,7 @@ func TestCallsAreTheFewestPossible(t *testing.T) {
 func TestGapsKeepToWhatASourceHas(t *testing.T) {
 	t.Parallel()
 	b := setup(t, simmarket.Options{})
-	b.vars["BINANCE_BASE_URL"], b.vars["BINANCE_DUMP_URL"] = b.vars["BIRDEYE_BASE_URL"], ""
+	b.vars["BINANCE_BASE_URL"], b.vars["BINANCE_DUMP_URL"] = b.vars["BIRDEYE_BASE_URL"], b.vars["BIRDEYE_BASE_URL"]
 	b.worker(t)
 	tokens := tradingTokens(t, 1)
 	symbol := candle.Token{Chain: candle.BinanceSpot, Address: "BTCUSDT"}

@@ -48,8 +48,9 @@ read, --env-file, once everything answers, and are shown nowhere.`,
 var devDefault = filepath.Join(localDefault, "dev")
 
 const (
-	// localKey is the API key that is used against the simulated market.
-	localKey = "simulated"
+	// localKey is the API key that is used against the simulated market. Like every key it is left out of all that is said, so
+	// it must be no word of ours.
+	localKey = "any-key-will-do"
 	// localRPS is how many requests a second it is asked at most.
 	localRPS = "500"
 )

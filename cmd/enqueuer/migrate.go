@@ -161,6 +161,10 @@ func (a *app) moveServices(ctx context.Context, cfg config.Config, history *clic
 			if len(services) == 0 || slices.Contains(services, place.Name()) {
 				continue // it is bound when it is used, or is there already
 			}
+			if config.OtherKind(services[0], place.Name()) {
+				return &exitError{exitRefused, fmt.Errorf("%s was asked at %s, and %s is another service: simulated and real candles never share a database. Use another one (CLICKHOUSE_DATABASE, or --local=DIR), or correct %s",
+					place.Source, services[0], place.Name(), place.Variable)}
+			}
 			moves = append(moves, place)
 			fmt.Fprintf(a.stderr, "%s was asked at %s; from now on %s counts as the same service\n", place.Source, strings.Join(services, ", "), place.Name())
 		}

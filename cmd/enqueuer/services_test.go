@@ -27,11 +27,31 @@ func TestSimulatedAndRealCandlesNeverShareADatabase(t *testing.T) {
 		require.Contains(t, refused.stderr, "birdeye was asked at simulated")
 		require.Contains(t, refused.stderr, "--local=DIR")
 	}
+	moved := b.run(t, "migrate", "--service-moved", "birdeye", "--yes")
+	require.Equal(t, exitRefused, moved.code, moved.stderr)
+	require.Contains(t, moved.stderr, "public-api.birdeye.so is another service")
+	require.Equal(t, exitRefused, b.run(t, input...).code)
+
+	b.vars["BIRDEYE_BASE_URL"], b.vars["BIRDEYE_API_KEY"] = "http://127.0.0.1:1/simulated", localKey
+	other := b.run(t, append(input, "--source", "geckoterminal", "--no-resume")...)
+	require.Equal(t, exitRefused, other.code, other.stderr)
+	require.Contains(t, other.stderr, "birdeye is asked at simulated", "the key of dev is no word that has to be said")
+	require.Contains(t, other.stderr, "geckoterminal would be asked at api.geckoterminal.com")
+}
+
+// A service may move, and a person says so.
+func TestAServiceMoves(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.vars["BIRDEYE_BASE_URL"] = "http://127.0.0.1:1"
+	input := []string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--force", "--no-resume"}
+	b.ok(t, input...)
+	b.vars["BIRDEYE_BASE_URL"] = ""
 	require.Equal(t, exitUsage, b.run(t, "migrate", "--service-moved", "bird").code)
 	require.Contains(t, b.ok(t, "migrate", "--service-moved", "birdeye", "--dry-run").stderr, "public-api.birdeye.so counts as the same service")
 	require.Equal(t, exitRefused, b.run(t, input...).code, "a dry run changes nothing")
 	b.ok(t, "migrate", "--service-moved", "birdeye", "--yes")
-	b.ok(t, append(input, "--dry-run")...)
+	b.ok(t, input...)
 }
 
 func launchedRun(t *testing.T, out string) string {

@@ -119,7 +119,7 @@ func (g *DeploymentGuard) judgeServices(known map[string][]string) error {
 	g.known = known
 	for _, source := range slices.Sorted(maps.Keys(g.asks)) {
 		if services := known[source]; len(services) > 0 && !slices.Contains(services, g.asks[source]) {
-			return &StrangerError{Reason: fmt.Sprintf("%s is asked at %s in this deployment, and at %s by this process: configure the same service, or say that it moved (quantbot migrate --service-moved)",
+			return &StrangerError{Reason: fmt.Sprintf("%s is asked at %s in this deployment, and at %s by this process: configure the same service, or say that it moved (quantbot migrate --service-moved SOURCE)",
 				source, services[0], g.asks[source])}
 		}
 	}

@@ -37,6 +37,12 @@ func ServiceAt(baseURL string) string {
 	return net.JoinHostPort(host, port)
 }
 
+// OtherKind reports whether one of two services is simulated and the other one is not. What listens on this machine may be either.
+func OtherKind(a, b string) bool {
+	known := a != "" && b != "" && a != LoopbackService && b != LoopbackService
+	return known && (a == SimulatedService) != (b == SimulatedService)
+}
+
 // Service is where one source is asked, or one of the places where it is.
 type Service struct {
 	// Source is what the place is called in a run's manifest: the source's name, or for its published files the name and

@@ -3,6 +3,7 @@ package wiring
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"quantbot/internal/backfill"
@@ -59,6 +60,9 @@ func (s *Stores) UseServices(ctx context.Context, cfg config.Config, by string, 
 	if err != nil {
 		return nil, err
 	}
+	if err := CheckServices(ctx, cfg, s.History, sources...); err != nil {
+		return nil, err
+	}
 	for _, source := range sources {
 		for _, place := range cfg.Services(source) {
 			if len(known[place.Source]) > 0 {
@@ -93,6 +97,28 @@ func CheckServices(ctx context.Context, cfg config.Config, history *clickhouse.D
 				return &backfill.StrangerError{Reason: fmt.Sprintf("%s was asked at %s for database %s, and would be asked at %s now: what two services say never shares a database. Use another one (CLICKHOUSE_DATABASE, or --local=DIR), or correct %s; if it is the same service at another address: quantbot migrate --service-moved %s",
 					place.Source, services[0], history.Database(), name, place.Variable, source)}
 			}
+		}
+	}
+	return keepKindsApart(cfg, known, history.Database(), sources)
+}
+
+// keepKindsApart refuses a run by which simulated and real candles would come to share the database, though from different
+// sources: whoever reads prices there takes all of them for real (R13).
+func keepKindsApart(cfg config.Config, known map[string][]string, database string, sources []string) error {
+	asked := make(map[string]string, len(known))
+	for source, services := range known {
+		asked[source] = services[0]
+	}
+	for _, source := range sources {
+		for _, place := range cfg.Services(source) {
+			name := place.Name()
+			for _, other := range slices.Sorted(maps.Keys(asked)) {
+				if other != place.Source && config.OtherKind(name, asked[other]) {
+					return &backfill.StrangerError{Reason: fmt.Sprintf("%s is asked at %s for database %s, and %s would be asked at %s: simulated and real candles never share a database. Use another one (CLICKHOUSE_DATABASE, or --local=DIR), or correct %s",
+						other, asked[other], database, place.Source, name, place.Variable)}
+				}
+			}
+			asked[place.Source] = name
 		}
 	}
 	return nil

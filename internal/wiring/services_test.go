@@ -59,6 +59,28 @@ func TestADatabaseKeepsWhereASourceIsAsked(t *testing.T) {
 	require.Error(t, wiring.CheckServices(t.Context(), simulated, w.History, "birdeye"))
 }
 
+// Rule R13. Sources have names of their own, which say nothing about whether their candles are simulated.
+func TestSimulatedAndRealSourcesNeverShareADatabase(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	simulated := w.asking(t, simulatedURL)
+	requireStranger(t, wiring.CheckServices(t.Context(), simulated, w.History, "birdeye", "geckoterminal"),
+		"birdeye is asked at simulated", "geckoterminal would be asked at api.geckoterminal.com", "GECKOTERMINAL_BASE_URL")
+	_, err := w.UseServices(t.Context(), simulated, "ada@lab", "birdeye")
+	require.NoError(t, err)
+	for _, other := range []string{"geckoterminal", "binance"} {
+		_, err := w.UseServices(t.Context(), simulated, "ada@lab", other)
+		requireStranger(t, err, "birdeye is asked at simulated", other+" would be asked at")
+	}
+	require.NoError(t, wiring.CheckServices(t.Context(), simulated, w.History, "birdeye"), "a refused run leaves nothing behind")
+
+	elsewhere := setup(t)
+	_, err = elsewhere.UseServices(t.Context(), simulated, "ada@lab", "geckoterminal")
+	require.NoError(t, err)
+	requireStranger(t, wiring.CheckServices(t.Context(), simulated, elsewhere.History, "birdeye"), "birdeye would be asked at simulated")
+	require.NoError(t, wiring.CheckServices(t.Context(), elsewhere.asking(t, "http://127.0.0.1:1"), elsewhere.History, "birdeye"), "a proxy on this machine may lead to the vendor")
+}
+
 // Of two processes that are the first, with different services, the earlier one counts for both.
 func TestTheEarlierServiceCounts(t *testing.T) {
 	t.Parallel()
