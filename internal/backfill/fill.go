@@ -109,9 +109,9 @@ func (f *Filler) tryStore(ctx context.Context, write ChunkWrite, outcome *Outcom
 	}
 	outcome.EndedAt = f.Clock.Now().UTC()
 	write.Outcome = *outcome
-	answered := f.Gate.asking()
+	back := f.Gate.asking()
 	recorded, err = f.Store.WriteChunk(ctx, write)
-	answered()
+	back(err)
 	if err != nil {
 		return false, ClassOf(err) == ClassStore && ctx.Err() == nil, fmt.Errorf("store chunk %s: %w", write.Chunk.ID, err)
 	}

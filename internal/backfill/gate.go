@@ -70,7 +70,7 @@ func (g *StoreGate) Refuse(ctx context.Context, err error) {
 	defer g.mu.Unlock()
 	now := g.Now()
 	if g.refused == nil {
-		g.refused = &refused{since: now, over: make(chan struct{}), writer: make(chan struct{}, 1), scout: make(chan struct{}, 1)}
+		g.refused = &refused{since: g.inserts.SilentSince(now), over: make(chan struct{}), writer: make(chan struct{}, 1), scout: make(chan struct{}, 1)}
 	}
 	r := g.refused
 	changed := r.err == nil || ReasonOf(r.err) != ReasonOf(err)
@@ -98,12 +98,16 @@ func (g *StoreGate) accept(ctx context.Context) {
 	g.refused = nil
 }
 
-// asking notes that an insert is under way; answered that it has come back.
-func (g *StoreGate) asking() (answered func()) {
+// asking notes that an insert is under way; back that it was answered or, by its error, that nothing came back.
+func (g *StoreGate) asking() (back func(error)) {
 	if g == nil {
-		return func() {}
+		return func(error) {}
 	}
-	return g.inserts.Ask(g.Now)
+	inserted := g.inserts.Ask(g.Now)
+	return func(err error) {
+		reason := ReasonOf(err)
+		inserted(err == nil || reason != WaitNoAnswer && reason != WaitUnreachable)
+	}
 }
 
 // state is the refusal that is going on, or nil.

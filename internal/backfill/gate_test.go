@@ -295,6 +295,71 @@ func TestAnInsertWithoutAnAnswerIsSeen(t *testing.T) {
 	})
 }
 
+// An insert that is given up is followed by the next: that is one silence, which began with the first.
+func TestASilentStoreIsSilentSinceTheFirstInsert(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGated(t, nil)
+		g.filler.Store = &silentStore{}
+		g.work(t, 1, 1)
+		time.Sleep(SilentAfter)
+		for range 12 {
+			synctest.Wait()
+			wait, ok := g.filler.Gate.Waiting()
+			require.True(t, ok)
+			require.Contains(t, wait.String(), "no answer from clickhouse since 2000-01-01T00:00:00Z")
+			time.Sleep(17 * time.Second)
+		}
+		g.stop()
+		require.Error(t, <-g.ended)
+	})
+}
+
+// silentStore is given up by its client after a minute.
+type silentStore struct{ refusingStore }
+
+func (s *silentStore) WriteChunk(ctx context.Context, _ ChunkWrite) (bool, error) {
+	if !pause(ctx, time.Minute) {
+		return false, ctx.Err()
+	}
+	return false, &ClassError{Class: ClassStore, Reason: WaitNoAnswer, Err: errors.New("i/o timeout")}
+}
+
+// A service that answers nobody lets requests run into their timeout, one after the other: what people are shown must not
+// say in between that it goes on, nor that it began only then.
+func TestQuestionsThatAreGivenUpAreOneSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var q Questions
+		began := time.Now()
+		for range 4 {
+			back := q.Ask(time.Now)
+			time.Sleep(30 * time.Second)
+			wait, silent := q.Silent("birdeye", time.Now())
+			require.True(t, silent)
+			require.Equal(t, began, wait.Since)
+			back(false)
+			require.Equal(t, began, q.SilentSince(time.Now()))
+			time.Sleep(8 * time.Second)
+			again := q.Ask(time.Now)
+			wait, silent = q.Silent("birdeye", time.Now())
+			require.True(t, silent, "just asked again")
+			require.Equal(t, began, wait.Since)
+			again(false)
+		}
+		q.Ask(time.Now)(true)
+		require.Equal(t, time.Now(), q.SilentSince(time.Now()), "it has answered")
+
+		back := q.Ask(time.Now)
+		time.Sleep(time.Second)
+		back(false)
+		time.Sleep(time.Hour) // nobody asks
+		defer q.Ask(time.Now)(true)
+		_, silent := q.Silent("birdeye", time.Now())
+		require.False(t, silent)
+	})
+}
+
 // What was fetched outlives a ledger that is away just before the insert.
 func TestFillKeepsWhatItFetchedWhileTheLedgerIsAway(t *testing.T) {
 	t.Parallel()

@@ -17,24 +17,42 @@ const WaitEvery = 2 * time.Second
 // Questions follows what is asked of one service: since when something is open and nothing was answered. The zero value is
 // ready.
 type Questions struct {
-	mu    sync.Mutex
-	open  int
-	quiet time.Time
+	mu   sync.Mutex
+	open int
+	// quiet is since when nothing was answered, gaveUp when a question was last given up without an answer.
+	quiet, gaveUp time.Time
 }
 
-// Ask notes that something was asked; answered that it has come back, whatever it was.
-func (q *Questions) Ask(now func() time.Time) (answered func()) {
+// askAgainWithin is how soon after a question that was given up the next one belongs to the same silence: it outlasts the
+// pauses between two tries.
+const askAgainWithin = time.Minute
+
+// Ask notes that something was asked; back that it has been answered, whatever the answer was, or given up.
+func (q *Questions) Ask(now func() time.Time) (back func(answered bool)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.open++; q.open == 1 {
-		q.quiet = now()
+	asked := now()
+	if q.open++; q.open == 1 && (q.gaveUp.IsZero() || asked.Sub(q.gaveUp) > askAgainWithin) {
+		q.quiet = asked
 	}
-	return func() {
+	return func(answered bool) {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.open--
-		q.quiet = now()
+		if q.gaveUp = now(); answered {
+			q.quiet, q.gaveUp = q.gaveUp, time.Time{}
+		}
 	}
+}
+
+// SilentSince returns the earlier of the moment and the beginning of a silence that still lasted then.
+func (q *Questions) SilentSince(moment time.Time) time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.gaveUp.IsZero() && q.quiet.Before(moment) {
+		return q.quiet
+	}
+	return moment
 }
 
 // Silent is the wait for a service that was asked and says nothing, from SilentAfter on.

@@ -219,7 +219,7 @@ func (b countedBudget) Park(ctx context.Context, pause time.Duration) {
 // counted has the requests of an account followed, and counted where there are metrics.
 func (s *Sources) counted(source string, account service.Account) service.Account {
 	asked := s.questions(source)
-	account.Sending = func() func() { return asked.Ask(s.Now) }
+	account.Sending = func() func(bool) { return asked.Ask(s.Now) }
 	if s.Metrics == nil {
 		return account
 	}

@@ -84,7 +84,7 @@ func (s *Sources) Waiting(name string) (wait backfill.Wait, ok bool) {
 	s.askedMu.Unlock()
 	if source != nil {
 		if since, cause, down := source.Down(); down {
-			return backfill.Wait{On: name, Reason: backfill.WaitSourceDown, Detail: backfill.WaitDetail(cause), Since: since}, true
+			return backfill.Wait{On: name, Reason: backfill.WaitSourceDown, Detail: backfill.WaitDetail(cause), Since: q.SilentSince(since)}, true
 		}
 	}
 	return q.Silent(name, s.Now())

@@ -37,8 +37,8 @@ type Account struct {
 	Budget Budget
 	// Sent, when set, hears of every request that was sent: its status, or 0 without a whole answer, and how long it took.
 	Sent func(status int, took time.Duration)
-	// Sending, when set, hears that a request is about to be sent; what it returns hears that it has come back.
-	Sending func() (answered func())
+	// Sending, when set, hears that a request is about to be sent; what it returns hears whether a whole answer came back.
+	Sending func() (back func(answered bool))
 }
 
 // Config configures a Client.
@@ -233,10 +233,11 @@ func (c *Client) send(ctx context.Context, question Request, account Account) (A
 	if c.cfg.Authorize != nil {
 		c.cfg.Authorize(request.Header, account.Key)
 	}
+	status, answered := 0, false
 	if account.Sending != nil {
-		defer account.Sending()()
+		back := account.Sending()
+		defer func() { back(answered) }()
 	}
-	status := 0
 	if account.Sent != nil {
 		began := c.cfg.Now()
 		defer func() { account.Sent(status, c.cfg.Now().Sub(began)) }()
@@ -251,7 +252,7 @@ func (c *Client) send(ctx context.Context, question Request, account Account) (A
 		if err != nil {
 			return Answer{}, c.transportError(ctx, err)
 		}
-		status = response.StatusCode
+		status, answered = response.StatusCode, true
 		body = c.secrets.RedactBytes(body[:min(len(body), smallBody)]) // what is longer is none of the service's own
 		return Answer{}, c.failure(response, body)
 	}
@@ -260,6 +261,7 @@ func (c *Client) send(ctx context.Context, question Request, account Account) (A
 	if err != nil {
 		return Answer{}, c.transportError(ctx, err)
 	}
+	answered = true
 	if int64(len(body)) > most {
 		return Answer{}, backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("the answer is longer than %d kB, more than what was asked for can take", most>>10))
 	}
