@@ -78,9 +78,11 @@ type Waits struct {
 	Now    func() time.Time
 
 	mu sync.Mutex
-	// inHand counts the chunks that this process has of each run, asking those that ask a source.
+	// inHand counts the chunks that this process has of each run, asking those that ask a source. asked is when the last of
+	// them came back, until that is long ago.
 	inHand map[uuid.UUID]int
 	asking map[question]int
+	asked  map[question]time.Time
 	// shown are the runs whose waits are in the ledger; uuid.Nil stands for this process.
 	shown map[uuid.UUID]bool
 }
@@ -99,12 +101,39 @@ func (w *Waits) hold(runID uuid.UUID) (release func()) {
 	return count(&w.mu, &w.inHand, runID)
 }
 
-// ask notes that a chunk of the run asks a source until answered is called.
+// comesAgainWithin is how soon a chunk is taken up again that met a source that is down: asynq looks every five seconds.
+const comesAgainWithin = 10 * time.Second
+
+// ask notes that a chunk of the run asks a source until answered is called. It still waits for a source that is down until
+// it is taken up again.
 func (w *Waits) ask(runID uuid.UUID, source string) (answered func()) {
 	if w == nil {
 		return func() {}
 	}
-	return count(&w.mu, &w.asking, question{runID, source})
+	q := question{runID, source}
+	back := count(&w.mu, &w.asking, q)
+	return func() {
+		back()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.asked == nil {
+			w.asked = make(map[question]time.Time)
+		}
+		w.asked[q] = w.Now()
+	}
+}
+
+// askers are the questions that are open or will soon be asked again. The caller holds mu.
+func (w *Waits) askers() []question {
+	now := w.Now()
+	maps.DeleteFunc(w.asked, func(_ question, at time.Time) bool { return now.Sub(at) > comesAgainWithin })
+	askers := slices.Collect(maps.Keys(w.asking))
+	for q := range w.asked {
+		if w.asking[q] == 0 {
+			askers = append(askers, q)
+		}
+	}
+	return askers
 }
 
 // count adds one until back is called; what is nought is left out.
@@ -154,7 +183,7 @@ func (w *Waits) Current() []Wait { return w.current()[uuid.Nil] }
 // current are the waits of each run, and under uuid.Nil those of this process.
 func (w *Waits) current() map[uuid.UUID][]Wait {
 	w.mu.Lock()
-	inHand, asking := slices.Collect(maps.Keys(w.inHand)), slices.Collect(maps.Keys(w.asking))
+	inHand, asking := slices.Collect(maps.Keys(w.inHand)), w.askers()
 	w.mu.Unlock()
 	waits := make(map[uuid.UUID][]Wait)
 	if wait, ok := w.Store(); ok {
