@@ -20,6 +20,7 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/jsonlist"
 	"quantbot/internal/manifest"
 )
 
@@ -151,7 +152,7 @@ func (a *app) export(ctx context.Context, history *clickhouse.DB, s clickhouse.S
 	if err := os.Rename(file.Name(), out); err != nil {
 		return fmt.Errorf("write --out: %w", err)
 	}
-	encoded, err := json.MarshalIndent(m, "", "  ")
+	encoded, err := json.MarshalIndent(jsonlist.Of(m), "", "  ")
 	if err != nil {
 		return err
 	}
@@ -164,10 +165,10 @@ func (a *app) export(ctx context.Context, history *clickhouse.DB, s clickhouse.S
 
 func (a *app) newExportManifest(s clickhouse.Selection, format string) exportManifest {
 	m := exportManifest{
-		Format: format, RunIDs: []string{}, ExportedAt: a.now().UTC(), Version: manifest.CurrentBuild().Version, runs: make(map[uuid.UUID]string),
+		Format: format, ExportedAt: a.now().UTC(), Version: manifest.CurrentBuild().Version, runs: make(map[uuid.UUID]string),
 	}
 	m.Query = map[string]any{
-		"interval": s.Interval, "from": time.Unix(s.Range.From, 0).UTC(), "to": time.Unix(s.Range.To, 0).UTC(), "tokens": append([]candle.Token{}, s.Tokens...), // [] when all were asked for, never null
+		"interval": s.Interval, "from": time.Unix(s.Range.From, 0).UTC(), "to": time.Unix(s.Range.To, 0).UTC(), "tokens": s.Tokens,
 	}
 	if !s.AsOf.IsZero() {
 		m.Query["as_of"] = s.AsOf.UTC()

@@ -14,6 +14,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/jsonlist"
 	"quantbot/internal/manifest"
 )
 
@@ -21,7 +22,7 @@ func (a *app) printJSON(v any) error {
 	encoder := json.NewEncoder(a.stdout)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
+	if err := encoder.Encode(jsonlist.Of(v)); err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/simmarket"
 )
 
 // Names of tokens and answers of services come from strangers. What a terminal would obey (here: turn the rest of the line
@@ -42,4 +44,13 @@ func TestShellWord(t *testing.T) {
 	require.Equal(t, `'.quantbot/env'`, shellWord(".quantbot/env"))
 	require.Equal(t, `'./env'`, shellWord("env"))
 	require.Equal(t, `'/tmp/it'\''s mine/env'`, shellWord("/tmp/it's mine/env"))
+}
+
+// A program that reads our JSON goes over lists without asking whether they are there.
+func TestListsInJSONAreNeverNull(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.ok(t, "migrate")
+	launched := b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--format", "json")
+	require.Equal(t, []any{}, row(t, launched.stdout)["fallbacks"])
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/jsonlist"
 )
 
 const (
@@ -220,7 +221,7 @@ func (s stream) begin() error {
 }
 
 func (s stream) event(name string, data any) error {
-	encoded, err := json.Marshal(data)
+	encoded, err := json.Marshal(jsonlist.Of(data))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"path"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/jsonlist"
 )
 
 //go:embed templates/*.html
@@ -82,7 +83,7 @@ func (d *Dashboard) render(w http.ResponseWriter, r *http.Request, status int, n
 }
 
 func (d *Dashboard) writeJSON(w http.ResponseWriter, r *http.Request, status int, data any) {
-	body, err := json.MarshalIndent(data, "", "  ")
+	body, err := json.MarshalIndent(jsonlist.Of(data), "", "  ")
 	if err != nil {
 		d.cfg.Logger.ErrorContext(r.Context(), "answer not encoded", "path", r.URL.Path, "err", err)
 		http.Error(w, `{"error":"this answer could not be encoded; the log says why"}`, http.StatusInternalServerError)
