@@ -2,6 +2,7 @@ package alert
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -105,6 +106,8 @@ type RefusedError struct {
 	Receipt Receipt
 	// RetryAfter is how long the receiver wants to be left alone; 0 = it did not say.
 	RetryAfter time.Duration
+	// Host is where a redirect leads, without the rest of its URL; empty = it does not say.
+	Host string
 }
 
 // Error names the status and the begin of the answer.
@@ -112,7 +115,7 @@ func (e *RefusedError) Error() string {
 	status := fmt.Sprintf("HTTP %d %s", e.Receipt.Status, http.StatusText(e.Receipt.Status))
 	switch {
 	case e.Receipt.Status >= 300 && e.Receipt.Status <= 399:
-		return status + ": redirects are not followed, set the URL that it leads to"
+		return status + ": it redirects to " + cmp.Or(e.Host, "no host") + ", and redirects are not followed: set the URL that takes messages itself"
 	case e.Receipt.Answer != "":
 		return status + ": " + e.Receipt.Answer
 	}
@@ -144,12 +147,21 @@ func (w *Webhook) Deliver(ctx context.Context, e Event) (Receipt, error) {
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	receipt := Receipt{Status: response.StatusCode, Answer: w.clean(string(answer)), Took: w.now().Sub(began)}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return receipt, &RefusedError{Receipt: receipt, RetryAfter: retryAfter(response.Header)}
+		return receipt, &RefusedError{Receipt: receipt, RetryAfter: retryAfter(response.Header), Host: w.redirectHost(response)}
 	}
 	if err != nil { // the status alone does not tell that the receiver has all of it
 		return receipt, w.transportError(ctx, err)
 	}
 	return receipt, nil
+}
+
+// redirectHost names the host that an answer points at: the rest of its URL may repeat ours.
+func (w *Webhook) redirectHost(response *http.Response) string {
+	target, err := response.Location()
+	if err != nil {
+		return ""
+	}
+	return w.clean(target.Host)
 }
 
 // encode writes the event for the receiver. Slack refuses what it does not know and has a place for fields of others.

@@ -137,8 +137,14 @@ func TestTroubleIsToldWithoutTheURL(t *testing.T) {
 		"slow": {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); <-r.Context().Done() }, "no answer within 200ms"},
 		"cut":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "the connection was cut before the answer was whole"},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-		}, "HTTP 307 Temporary Redirect: redirects are not followed, set the URL that it leads to"},
+			http.Redirect(w, r, "https://elsewhere.example"+r.URL.Path, http.StatusTemporaryRedirect)
+		}, "HTTP 307 Temporary Redirect: it redirects to elsewhere.example, and redirects are not followed: set the URL that takes messages itself"},
+		"redirect nowhere": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusFound)
+		}, "HTTP 302 Found: it redirects to no host, and redirects are not followed: set the URL that takes messages itself"},
+		"redirect to the token": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://"+token+".example", http.StatusFound)
+		}, "HTTP 302 Found: it redirects to ***.example, and redirects are not followed: set the URL that takes messages itself"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

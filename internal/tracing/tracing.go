@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +32,7 @@ const flushLimit = 5 * time.Second
 // the exporter itself). service is this program, unless OTEL_SERVICE_NAME says otherwise. The returned function sends what
 // is left. A collector that does not answer costs spans and nothing else.
 func Start(ctx context.Context, service, version string, logger *slog.Logger, now func() time.Time) (stop func(), err error) {
-	exporter, err := otlptracehttp.New(ctx)
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithProxy(proxyUnlessRedirected))
 	if err != nil {
 		return nil, errors.New("set up traces: the OTEL_EXPORTER_OTLP_… variables are not usable") // they may hold a token
 	}
@@ -42,6 +44,19 @@ func Start(ctx context.Context, service, version string, logger *slog.Logger, no
 	}
 	otel.SetErrorHandler(&complaints{logger: logger, now: now})
 	return Use(sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about)), logger), nil
+}
+
+// errRedirected ends a request that a collector sent elsewhere.
+var errRedirected = errors.New("the collector redirects")
+
+// proxyUnlessRedirected keeps the token of the collector, and the spans, from any other host: no redirect is followed. It is
+// asked before each request, and the exporter has no other place to say so that leaves the certificates and the timeout of
+// its variables in force.
+func proxyUnlessRedirected(r *http.Request) (*url.URL, error) {
+	if r.Response != nil {
+		return nil, errRedirected
+	}
+	return http.ProxyFromEnvironment(r)
 }
 
 // Use makes a provider the process's; tests give one that keeps spans in memory.
@@ -68,10 +83,14 @@ type complaints struct {
 }
 
 // Handle implements otel.ErrorHandler.
-func (c *complaints) Handle(error) {
+func (c *complaints) Handle(err error) {
+	text := "traces not sent: does the collector at OTEL_EXPORTER_OTLP_ENDPOINT answer?"
+	if errors.Is(err, errRedirected) {
+		text = "traces not sent: the collector redirects, and redirects are not followed: set OTEL_EXPORTER_OTLP_ENDPOINT to the host that takes them itself"
+	}
 	now := c.now().UnixNano()
 	if last := c.last.Load(); (last == 0 || now-last >= int64(complaintEvery)) && c.last.CompareAndSwap(last, now) {
-		c.logger.WarnContext(context.Background(), "traces not sent: does the collector at OTEL_EXPORTER_OTLP_ENDPOINT answer?")
+		c.logger.WarnContext(context.Background(), text)
 	}
 }
 

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,4 +47,30 @@ func TestACollectorThatIsAwayCostsNothing(t *testing.T) {
 	began := time.Now()
 	stop()
 	require.Less(t, time.Since(began), 2*flushLimit)
+}
+
+// The collector's token goes to the collector alone, and a redirect is named.
+func TestACollectorThatRedirectsIsNotFollowed(t *testing.T) {
+	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		var elsewhere, asked atomic.Int64
+		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+		collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			http.Redirect(w, r, other.URL+r.URL.Path, status)
+		}))
+		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+		t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=distinctive-key")
+		var log bytes.Buffer
+		stop, err := Start(t.Context(), "test", "v", slog.New(slog.NewTextHandler(&log, nil)), time.Now)
+		require.NoError(t, err)
+		_, end := Span(t.Context(), "launch", 0)
+		end(nil)
+		stop()
+		collector.Close()
+		other.Close()
+		require.EqualValues(t, 1, asked.Load())
+		require.Zero(t, elsewhere.Load(), status)
+		require.Contains(t, log.String(), "the collector redirects, and redirects are not followed", status)
+		require.NotContains(t, log.String(), "distinctive-key")
+	}
 }
