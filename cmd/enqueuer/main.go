@@ -75,7 +75,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a.screen = a.stderr
-	a.stdout, a.stderr = candle.PrintableWriter(a.stdout), candle.PrintableWriter(a.stderr)
+	a.stdout, a.stderr = candle.PrintableWriter(a.stdout), withoutSecrets(a.getenv, candle.PrintableWriter(a.stderr))
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
@@ -98,7 +98,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if ctx.Err() != nil && code == exitFailed {
 		code = exitInterrupted
 	}
-	fmt.Fprintf(withoutSecrets(a.getenv, a.stderr), "%s: %v\n", root.Name(), err)
+	fmt.Fprintf(a.stderr, "%s: %v\n", root.Name(), err)
 	if slices.Contains(args, "--local") && strings.HasPrefix(err.Error(), "unknown command") {
 		fmt.Fprintln(a.stderr, "If that is where --local is to keep its data: --local=DIR.")
 	}
@@ -165,10 +165,11 @@ func groupCommand(use, short, example string) *cobra.Command {
 }
 
 func (a *app) logger() *slog.Logger {
-	return slog.New(manifest.LogHandler(slog.NewTextHandler(withoutSecrets(a.getenv, a.stderr), &slog.HandlerOptions{Level: a.logLevel})))
+	return slog.New(manifest.LogHandler(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: a.logLevel})))
 }
 
-// withoutSecrets writes without the secrets of the environment, which services and stores may repeat.
+// withoutSecrets writes without the secrets of the environment. Services and stores may repeat them, which is taken out where
+// their words enter; here it is what anything else repeats, such as DuckDB.
 func withoutSecrets(getenv func(string) string, w io.Writer) io.Writer {
 	var values []string
 	for _, secret := range config.Secrets(getenv) {

@@ -68,6 +68,23 @@ func TestAnEchoedKeyIsNowhere(t *testing.T) {
 	require.NotContains(t, pages(t, b, "/", "/runs/"+id, "/fleet", "/coverage", "/quality", "/queues/api/queues/ingest/archived_tasks"), key)
 }
 
+// R11: a store that repeats the key in its errors does not bring it into what shows why a run waits: --wait, runs-details, the
+// ledger, the metric, doctor and the run's page; nor into the worker's log.
+func TestAKeyThatTheStoreRepeatsIsNowhere(t *testing.T) {
+	t.Parallel()
+	const key = "distinctive-key"
+	b := setup(t, simmarket.Options{})
+	b.ok(t, "migrate")
+	b.env.ClickHouse(t, "ALTER TABLE "+b.table("ohlcv_candle_versions")+" ADD CONSTRAINT `"+key+"` CHECK 0")
+	p := b.watched(t, nil)
+	p.start(t, 3)
+	p.requireSaid(t, "clickhouse", "other", "Constraint `***`")
+	require.False(t, p.waiting.contains(key))
+	require.NotContains(t, p.run(t, "doctor").stdout, key)
+	require.NotContains(t, get(p.page+"/runs/"+p.runID)+get(p.page+"/fleet")+get(p.metrics), key)
+	require.NotContains(t, b.redisValues(t)+b.tables(t), key)
+}
+
 // recorder is a server that remembers what it is sent.
 type recorder struct {
 	*httptest.Server

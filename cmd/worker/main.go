@@ -28,7 +28,7 @@ func main() {
 // run answers the exit code: 0 done, 1 failed, 2 wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
-	stdout, stderr = candle.PrintableWriter(stdout), candle.PrintableWriter(stderr)
+	stdout, stderr = candle.PrintableWriter(stdout), withoutSecrets(candle.PrintableWriter(stderr))
 	cmd := newCommand(stderr, &started)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
@@ -38,10 +38,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return 0
 	case started:
-		fmt.Fprintln(withoutSecrets(stderr), "worker:", err)
+		fmt.Fprintln(stderr, "worker:", err)
 		return 1
 	default:
-		fmt.Fprintln(withoutSecrets(stderr), "worker:", err)
+		fmt.Fprintln(stderr, "worker:", err)
 		fmt.Fprintln(stderr, "See worker --help.")
 		return 2
 	}
@@ -92,7 +92,7 @@ whoever reaches that address.`,
 			return wiring.RunWorker(ctx, wiring.WorkerConfig{
 				Config: cfg, Build: build, Concurrency: concurrency, ShutdownTimeout: shutdown, StopNow: stopNow, SweepCron: sweepCron,
 				MetricsAddr: metricsAddr,
-				Logger:      slog.New(manifest.LogHandler(slog.NewTextHandler(withoutSecrets(stderr), &slog.HandlerOptions{Level: level}))), Now: time.Now,
+				Logger:      slog.New(manifest.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))), Now: time.Now,
 			})
 		},
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
+
+	"quantbot/internal/manifest"
 )
 
 // Defaults of Config.
@@ -73,6 +75,8 @@ type Config struct {
 	DSN Secret
 	// TLS encrypts the connection; nil = plain text, unless the DSN says secure=true.
 	TLS *tls.Config `json:"-"`
+	// Secrets are what no error of the server may carry on.
+	Secrets manifest.Secrets `json:"-"`
 	// MaxConns bounds the pool.
 	MaxConns int
 	// RollbackWindow is how long a run must have been over before inline dedup skips candles for its sake.

@@ -11,6 +11,7 @@ import (
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/manifest"
 )
 
 // What the heart asks of this package.
@@ -30,6 +31,7 @@ type DB struct {
 	user     string
 	database string
 	window   time.Duration
+	secrets  manifest.Secrets
 	log      *slog.Logger
 
 	observeInsert func(rows int) (inserted func(error))
@@ -53,6 +55,7 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger) (*DB, error) {
 		user:     options.Auth.Username,
 		database: options.Auth.Database,
 		window:   cfg.RollbackWindow,
+		secrets:  cfg.Secrets,
 		log:      logger,
 
 		observeInsert: func(int) func(error) { return func(error) {} },

@@ -113,8 +113,11 @@ func (db *DB) storeError(action string, err error) error {
 	return &backfill.ClassError{Class: backfill.ClassStore, Reason: reason, Err: err}
 }
 
-// explain puts what to do in front of errors that have one remedy.
-func (db *DB) explain(err error) error {
+// explain is where the server's words enter: what it says of our secrets is taken out, and what to do is put in front.
+func (db *DB) explain(err error) error { return db.secrets.Error(db.advise(err)) }
+
+// advise puts what to do in front of errors that have one remedy.
+func (db *DB) advise(err error) error {
 	if exception, ok := errors.AsType[*driver.Exception](err); ok {
 		return db.explainException(exception)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/manifest"
 )
 
 // with connects with settings of its own, as a user has whose profile says so.
@@ -100,4 +101,20 @@ func TestEachWayNotToConnectHasItsReason(t *testing.T) {
 			require.ErrorContains(t, err, test.says)
 		})
 	}
+}
+
+// A server repeats the query and what it was told; our secrets are in no error of it.
+func TestWhatTheServerRepeatsOfASecretIsTakenOut(t *testing.T) {
+	t.Parallel()
+	const secret = "distinctive_key"
+	cfg := newConfig(t)
+	cfg.Secrets = manifest.NewSecrets(secret)
+	db, _ := openConfig(t, cfg)
+	_, err := db.Migrate(t.Context())
+	require.NoError(t, err)
+	err = db.storeError("ask", db.exec(t.Context(), queryTimeout, "SELECT "+secret))
+	require.ErrorContains(t, err, "***")
+	require.NotContains(t, err.Error(), secret)
+	require.True(t, isServerCode(err, 47), "what it wraps is found as before")
+	require.Equal(t, backfill.ClassStore, backfill.ClassOf(err))
 }

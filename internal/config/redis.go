@@ -44,6 +44,12 @@ const redisConnections = 64
 // URL that was checked is the one that is used.
 type Redis struct {
 	options redis.UniversalOptions
+	redact  func(error) error
+}
+
+// Redacting is the same Redis, whose clients return errors as redact has them: Redis may repeat what it was sent.
+func (r *Redis) Redacting(redact func(error) error) *Redis {
+	return &Redis{options: r.options, redact: redact}
 }
 
 // ParseRedis reads a URL of Redis:
@@ -198,8 +204,16 @@ func (r *Redis) NewClient() redis.UniversalClient {
 	options := r.options
 	options.Addrs = slices.Clone(options.Addrs)
 	options.Dialer = dialer(options.TLSConfig)
+	client := newClient(&options)
+	if r.redact != nil {
+		client.AddHook(redactErrors(r.redact))
+	}
+	return client
+}
+
+func newClient(options *redis.UniversalOptions) redis.UniversalClient {
 	if !options.IsClusterMode {
-		return redis.NewUniversalClient(&options)
+		return redis.NewUniversalClient(options)
 	}
 	client := redis.NewClusterClient(options.Cluster())
 	client.OnNewNode(func(node *redis.Client) { node.AddHook(lookAgain{client}) })

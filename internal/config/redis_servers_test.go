@@ -183,3 +183,27 @@ func TestAPrimaryThatBecomesAReplicaIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, before, after, "the connection to it is not used again")
 }
+
+// What Redis repeats of a secret is in no error of its clients, whichever kind they are, alone and in pipelines.
+func TestErrorsOfRedisAreRedacted(t *testing.T) {
+	t.Parallel()
+	const secret = "distinctive-key"
+	server := localtest.StartRedis(t)
+	redact := func(err error) error {
+		if err != nil && strings.Contains(err.Error(), secret) {
+			return fmt.Errorf("***: %w", redis.ErrClosed) // any other error will do
+		}
+		return err
+	}
+	client := parsed(t, Secret("redis://"+server.Addr)).Redacting(redact).NewClient()
+	defer func() { require.NoError(t, client.Close()) }()
+	require.NotContains(t, client.Do(t.Context(), secret).Err().Error(), secret)
+	pipeline := client.Pipeline()
+	first, second := pipeline.Do(t.Context(), secret), pipeline.Set(t.Context(), "k", "v", 0)
+	_, err := pipeline.Exec(t.Context())
+	require.ErrorContains(t, err, "***")
+	require.NotContains(t, err.Error(), secret)
+	require.NotContains(t, first.Err().Error(), secret)
+	require.NoError(t, second.Err())
+	require.ErrorIs(t, client.Get(t.Context(), "none").Err(), redis.Nil, "other errors stay what they are")
+}

@@ -47,6 +47,7 @@ func forms(value string) []string {
 	return []string{
 		value, query, path, lowerEscapes(query), lowerEscapes(path),
 		strings.Trim(string(html), `"`), strings.Trim(strings.TrimSpace(plain.String()), `"`),
+		strings.ReplaceAll(value, "/", `\/`), // as some write JSON
 	}
 }
 
@@ -78,6 +79,26 @@ func (s Secrets) RedactBytes(text []byte) []byte {
 	}
 	return text
 }
+
+// Error returns the error with a text without the secrets. What it wraps can be found as before.
+func (s Secrets) Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	before := err.Error()
+	if text := s.Redact(before); text != before {
+		return &redactedError{text, err}
+	}
+	return err
+}
+
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.err }
 
 // Writer redacts what is written to w. A secret that is cut between two writes is not found: logs and messages come whole.
 func (s Secrets) Writer(w io.Writer) io.Writer { return redactingWriter{s, w} }

@@ -2,6 +2,8 @@ package manifest
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"testing"
@@ -28,4 +30,15 @@ func TestSecretsAreFoundHoweverTheyAreWritten(t *testing.T) {
 	}
 	require.Equal(t, "a short word", s.Redact("a short word"), "too short to be told from a word")
 	require.Equal(t, "anything", Secrets{}.Redact("anything"))
+}
+
+// What an error wraps decides what is done about it; its text is what people read.
+func TestAnErrorLosesItsSecretsAndKeepsItsChain(t *testing.T) {
+	t.Parallel()
+	s := NewSecrets("distinctive-key")
+	cause := fmt.Errorf("no key distinctive-key: %w", io.EOF)
+	require.EqualError(t, s.Error(cause), "no key ***: EOF")
+	require.ErrorIs(t, s.Error(cause), io.EOF)
+	require.Equal(t, io.EOF, s.Error(io.EOF), "nothing is wrapped for nothing")
+	require.NoError(t, s.Error(nil))
 }

@@ -92,11 +92,15 @@ func refusesOtherMachines(ctx context.Context, address string) bool {
 	return err == nil && string(word) == "-DENIED"
 }
 
+// RedisOf is Redis as the programs reach it: no error of its clients repeats a secret.
+func RedisOf(cfg config.Config) *config.Redis { return cfg.Redis.Redacting(secretsOf(cfg).Error) }
+
 // OpenRedis connects to Redis alone: ledger and queue.
 func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	logging.Disable() // the client writes to stderr by itself; all that it says comes back as an error, too
-	client := cfg.Redis.NewClient()
-	s := &Stores{Redis: client, Queue: tasks.NewQueue(cfg.Redis), Ledger: ledger.New(client)}
+	settings := RedisOf(cfg)
+	client := settings.NewClient()
+	s := &Stores{Redis: client, Queue: tasks.NewQueue(settings), Ledger: ledger.New(client)}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
@@ -113,7 +117,7 @@ func OpenHistory(ctx context.Context, cfg config.Config, logger *slog.Logger) (*
 	return clickhouse.Open(ctx, clickhouse.Config{
 		Host: cfg.ClickHouse.Host, Port: cfg.ClickHouse.Port, Database: cfg.ClickHouse.Database,
 		User: cfg.ClickHouse.User, Password: clickhouse.Secret(cfg.ClickHouse.Password), DSN: clickhouse.Secret(cfg.ClickHouse.DSN),
-		RollbackWindow: cfg.RollbackWindow,
+		RollbackWindow: cfg.RollbackWindow, Secrets: secretsOf(cfg),
 	}, logger)
 }
 

@@ -148,7 +148,7 @@ func serve(ctx context.Context, cfg WorkerConfig, deployment *backfill.Deploymen
 	for {
 		serving, stop := deployment.While(ctx)
 		err := tasks.Serve(serving, tasks.ServerConfig{
-			Redis: cfg.Config.Redis, Concurrency: cfg.Concurrency, ShutdownTimeout: cfg.ShutdownTimeout, Logger: logger,
+			Redis: RedisOf(cfg.Config), Concurrency: cfg.Concurrency, ShutdownTimeout: cfg.ShutdownTimeout, Logger: logger,
 		}, handler, cfg.StopNow)
 		stop()
 		if err != nil || !deployment.Await(ctx) {

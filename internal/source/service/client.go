@@ -307,7 +307,7 @@ func (c *Client) redirectError(response *http.Response) error {
 }
 
 // transportError drops the URL from the error, which net/http puts there: the chunk names what was asked already, and a
-// base URL may hold a password.
+// base URL may hold a password. A broken header is quoted, for example, and may repeat the key.
 func (c *Client) transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -315,15 +315,7 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	return backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("no whole answer: %w", c.withoutSecrets(err)))
-}
-
-// withoutSecrets drops the words of an error that repeats one: a broken header is quoted, for example.
-func (c *Client) withoutSecrets(err error) error {
-	if text := c.secrets.Redact(err.Error()); text != err.Error() {
-		return errors.New(text)
-	}
-	return err
+	return backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("no whole answer: %w", c.secrets.Error(err)))
 }
 
 // contextError tells an interruption from a fault of the service.

@@ -31,7 +31,7 @@ type Options struct {
 
 // New makes a dashboard over open stores. release closes what it opened; the stores stay open.
 func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dashboard, release func() error, err error) {
-	queues := monitor.New(cfg.Redis, "/queues")
+	queues := monitor.New(wiring.RedisOf(cfg), "/queues")
 	clock := stores.Clock(o.Now)
 	d, err = dashboard.New(dashboard.Config{
 		History: stores.History, Live: live{stores, o.Now}, Metrics: o.Metrics, Queues: queues.Handler,
