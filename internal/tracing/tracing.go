@@ -84,14 +84,16 @@ type complaints struct {
 
 // Handle implements otel.ErrorHandler.
 func (c *complaints) Handle(err error) {
-	text := "traces not sent: does the collector at OTEL_EXPORTER_OTLP_ENDPOINT answer?"
-	if errors.Is(err, errRedirected) {
-		text = "traces not sent: the collector redirects, and redirects are not followed: set OTEL_EXPORTER_OTLP_ENDPOINT to the host that takes them itself"
-	}
 	now := c.now().UnixNano()
-	if last := c.last.Load(); (last == 0 || now-last >= int64(complaintEvery)) && c.last.CompareAndSwap(last, now) {
-		c.logger.WarnContext(context.Background(), text)
+	if last := c.last.Load(); (last != 0 && now-last < int64(complaintEvery)) || !c.last.CompareAndSwap(last, now) {
+		return
 	}
+	if errors.Is(err, errRedirected) {
+		c.logger.WarnContext(context.Background(),
+			"traces not sent: the collector redirects, and redirects are not followed: set OTEL_EXPORTER_OTLP_ENDPOINT to the host that takes them itself")
+		return
+	}
+	c.logger.WarnContext(context.Background(), "traces not sent: does the collector at OTEL_EXPORTER_OTLP_ENDPOINT answer?")
 }
 
 // Span begins a span; end it with what became of the work.
