@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -28,7 +29,8 @@ func (a *app) dashboardCommand() *cobra.Command {
 
 Without QUANTBOT_DASHBOARD_TOKEN it only shows, and only listens on this machine. With it, whoever logs in with the token
 may also cancel, retry, roll back, restore and sweep; each action is shown before, asked for, and written down. Beyond
-this machine (--listen 0.0.0.0:8080) every page wants the token; put TLS in front of it there.`,
+this machine (--listen 0.0.0.0:8080) every page wants the token; put TLS in front of it there. With --local every page
+wants a login, too: the address that is shown logs you in, once.`,
 		Example: `  quantbot dashboard
   quantbot --local dashboard --listen 127.0.0.1:0
   QUANTBOT_DASHBOARD_TOKEN=$(openssl rand -hex 16) quantbot dashboard`,
@@ -54,13 +56,14 @@ func (a *app) serveDashboard(ctx context.Context, listen string) error {
 		if err != nil {
 			return fmt.Errorf("listen for the dashboard: %w", err)
 		}
-		a.announceDashboard(listener)
-		return a.showDashboard(ctx, cfg, stores, listener, public)
+		// Local engines are their owner's alone; without a token the dashboard would show to every user what they keep.
+		private := a.localDir != "" && !public
+		serve, err := a.openDashboard(cfg, stores, listener, public, private, "set QUANTBOT_DASHBOARD_TOKEN to log in with that")
+		if err != nil {
+			return err
+		}
+		return serve(ctx)
 	})
-}
-
-func (a *app) announceDashboard(listener net.Listener) {
-	fmt.Fprintln(a.stderr, "dashboard on", reachableURL(listener.Addr().String()))
 }
 
 // reachableURL is where this machine reaches a server that listens on the address: "every address" is none that a browser
@@ -73,14 +76,24 @@ func reachableURL(address string) string {
 	return "http://" + address
 }
 
-// showDashboard serves until ctx ends.
-func (a *app) showDashboard(ctx context.Context, cfg config.Config, stores *wiring.Stores, listener net.Listener, public bool) (err error) {
+// openDashboard says where the dashboard is; serve serves it until its context ends. A private one has a token in any case, and
+// its address logs in once; after that there is another way.
+func (a *app) openDashboard(cfg config.Config, stores *wiring.Stores, listener net.Listener, public, private bool, otherWay string) (serve func(context.Context) error, err error) {
+	if private && cfg.DashboardToken == "" {
+		cfg.DashboardToken = config.Secret(rand.Text())
+	}
 	m := wiring.NewMetrics(stores, cfg, manifest.CurrentBuild(), nil, a.now)
-	d, release, err := board.New(cfg, stores, board.Options{Public: public, Metrics: metrics.Handler(m.Registry()), Logger: a.logger(), Now: a.now})
+	d, release, err := board.New(cfg, stores, board.Options{
+		Public: public, Private: private, Metrics: metrics.Handler(m.Registry()), Logger: a.logger(), Now: a.now,
+	})
 	if err != nil {
 		_ = listener.Close() // the other error says more
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, release()) }()
-	return d.Serve(ctx, listener)
+	at := reachableURL(listener.Addr().String())
+	if private {
+		at += d.LoginOnce(operatorName()) + " (logs you in, once; " + otherWay + ")"
+	}
+	fmt.Fprintln(a.stderr, "dashboard on", at)
+	return func(ctx context.Context) error { return errors.Join(d.Serve(ctx, listener), release()) }, nil
 }

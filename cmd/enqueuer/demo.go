@@ -78,7 +78,8 @@ func (a *app) demo(ctx context.Context, dir string) (err error) {
 	defer stop()
 
 	a.step("Serving the dashboard while the demo runs")
-	stopDashboard, err := a.devDashboard(ctx, vars)
+	vars[dashboardToken] = a.getenv(dashboardToken)
+	stopDashboard, err := a.devDashboard(ctx, vars, "it is there while the demo runs")
 	if err != nil {
 		return err
 	}

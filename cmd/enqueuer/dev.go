@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -28,8 +29,8 @@ func (a *app) devCommand() *cobra.Command {
 		Use:   "dev",
 		Short: "Run everything on this machine: Redis, ClickHouse, a simulated market, a worker and the dashboard",
 		Long: `Run Redis and ClickHouse on free loopback ports, and, unless --engines-only, the simulated market, one worker and the
-dashboard (on 127.0.0.1:8080, or a free port when that is taken), until Ctrl-C. Data stays in --dir. Both stores have
-passwords of this start: the variables by which other commands find all this are written to a file that you alone can
+dashboard (on 127.0.0.1:8080, or a free port when that is taken), until Ctrl-C. Data stays in --dir. Both stores and the
+dashboard have passwords of this start: the variables by which other commands find all this are written to a file that you alone can
 read, --env-file, once everything answers, and are shown nowhere.`,
 		Example: "  quantbot dev &\n  until [ -f .quantbot/dev/env ]; do sleep 1; done; set -a; . .quantbot/dev/env; quantbot ohlcv runs-list",
 		Args:    cobra.NoArgs,
@@ -71,7 +72,10 @@ func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (e
 		defer stop()
 		more["BIRDEYE_BASE_URL"], more["BIRDEYE_API_KEY"], more["BIRDEYE_RPS"] = url, localKey, localRPS
 		fmt.Fprintln(a.stderr, "simulated market on", url, "and one worker")
-		stopDashboard, err := a.devDashboard(ctx, engines.Vars())
+		more[dashboardToken] = cmp.Or(a.getenv(dashboardToken), rand.Text())
+		vars := engines.Vars()
+		vars[dashboardToken] = more[dashboardToken]
+		stopDashboard, err := a.devDashboard(ctx, vars, "then with QUANTBOT_DASHBOARD_TOKEN of the environment file")
 		if err != nil {
 			return err
 		}
@@ -88,9 +92,10 @@ func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (e
 	return nil
 }
 
-// devDashboard serves the dashboard beside the rest; stop ends it and waits.
-func (a *app) devDashboard(ctx context.Context, vars map[string]string) (stop func(), err error) {
-	vars["QUANTBOT_DASHBOARD_TOKEN"] = a.getenv("QUANTBOT_DASHBOARD_TOKEN")
+const dashboardToken = "QUANTBOT_DASHBOARD_TOKEN"
+
+// devDashboard serves the dashboard beside the rest, to whoever started it alone; stop ends it and waits.
+func (a *app) devDashboard(ctx context.Context, vars map[string]string, otherWay string) (stop func(), err error) {
 	cfg, err := config.Load(func(name string) string { return vars[name] })
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
@@ -103,12 +108,14 @@ func (a *app) devDashboard(ctx context.Context, vars map[string]string) (stop fu
 	if err != nil {
 		return nil, errors.Join(err, stores.Close())
 	}
-	a.announceDashboard(listener)
+	serve, err := a.openDashboard(cfg, stores, listener, false, true, otherWay)
+	if err != nil {
+		return nil, errors.Join(err, stores.Close())
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		err := a.showDashboard(ctx, cfg, stores, listener, false)
-		if err = errors.Join(err, stores.Close()); err != nil {
+		if err := errors.Join(serve(ctx), stores.Close()); err != nil {
 			a.logger().ErrorContext(ctx, "dashboard failed", "err", err)
 		}
 	})

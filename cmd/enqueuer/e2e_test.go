@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -476,20 +477,57 @@ func TestDevRunsEverythingUntilInterrupted(t *testing.T) {
 	info, err := os.Stat(envFile)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode())
-	for _, secret := range []string{b.vars["CLICKHOUSE_PASSWORD"], b.vars["REDIS_URL"]} {
+	for _, secret := range []string{b.vars["CLICKHOUSE_PASSWORD"], b.vars["REDIS_URL"], b.vars[dashboardToken]} {
 		require.NotEmpty(t, secret)
 		require.NotContains(t, string(text), secret)
 	}
 	_, url, found := strings.Cut(string(text), "dashboard on ")
 	require.True(t, found, string(text))
-	response, err := http.Get(strings.Fields(url)[0] + "/api/runs?status=completed")
-	require.NoError(t, err)
-	defer response.Body.Close()
-	require.Equal(t, http.StatusOK, response.StatusCode)
+	requirePrivate(t, strings.Fields(url)[0], b.vars[dashboardToken])
 	require.NoError(t, dev.Process.Signal(os.Interrupt))
 	require.NoError(t, dev.Wait())
 	_, err = os.Stat(envFile)
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// requirePrivate shows that a dashboard on loopback shows nothing to other users of the machine, and all to who has the address
+// that was printed, once, or the token.
+func requirePrivate(t *testing.T, printed, token string) {
+	t.Helper()
+	at, _, found := strings.Cut(printed, "/login?once=")
+	require.True(t, found, printed)
+	status := func(client *http.Client, address, bearer string) int {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		require.NoError(t, err)
+		if bearer != "" {
+			request.Header.Set("Authorization", "Bearer "+bearer)
+		}
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	stranger, owner := &http.Client{}, &http.Client{Jar: jar}
+	for _, path := range []string{"/api/runs?status=completed", "/metrics"} {
+		require.Equal(t, http.StatusUnauthorized, status(stranger, at+path, ""), path)
+		require.Equal(t, http.StatusOK, status(stranger, at+path, token), path)
+	}
+	require.Equal(t, http.StatusOK, status(owner, printed, ""), "it leads to the runs")
+	require.Equal(t, http.StatusOK, status(owner, at+"/api/runs?status=completed", ""))
+	require.Equal(t, http.StatusUnauthorized, status(stranger, printed, ""), "it works once")
+}
+
+// Whoever looks at the data of --local is its owner as well, token or not.
+func TestTheDashboardOfLocalEnginesIsPrivate(t *testing.T) {
+	t.Parallel()
+	b := &bench{vars: map[string]string{}}
+	token := "0123456789abcdef0123456789abcdef"
+	b.vars[dashboardToken] = token
+	url, stop := startDashboard(t, b, "--local="+filepath.Join(t.TempDir(), "data"), "--listen", "127.0.0.1:0")
+	requirePrivate(t, strings.Fields(url)[0], token)
+	stop()
 }
 
 func TestCancelEndsARunWithinSeconds(t *testing.T) {

@@ -6,13 +6,13 @@ import (
 	"net/url"
 )
 
-// access lets in whoever may see the page: everybody on loopback unless it is guarded, and those who know the token.
+// access lets in whoever may see the page: everybody on loopback unless it is guarded or all is private, and those who know the token.
 func (d *Dashboard) access(guarded bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := d.visitor(r)
 		r = r.WithContext(context.WithValue(r.Context(), visitorKey{}, who))
 		switch {
-		case who.trusted || (!guarded && !d.cfg.Public):
+		case who.trusted || (!guarded && !d.cfg.Public && !d.cfg.Private):
 			next.ServeHTTP(w, r)
 		case !d.sessions.enabled():
 			d.showError(w, r, http.StatusForbidden, "Nobody can act here: the dashboard was started without QUANTBOT_DASHBOARD_TOKEN.")

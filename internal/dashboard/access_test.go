@@ -210,6 +210,38 @@ func TestBeyondLoopbackEveryPageWantsALogin(t *testing.T) {
 	require.ErrorContains(t, err, "QUANTBOT_DASHBOARD_TOKEN must be set")
 }
 
+// Other users of the machine reach loopback as well.
+func TestAPrivateDashboardWantsALoginOnLoopback(t *testing.T) {
+	t.Parallel()
+	w := setup(t, func(_ map[string]string, o *board.Options) { o.Private, o.Metrics = true, http.NotFoundHandler() })
+	for _, path := range []string{"/", "/fleet", "/coverage", "/queues/", "/runs/" + uuid.New().String()} {
+		a := w.get(t, path)
+		require.Equal(t, http.StatusSeeOther, a.StatusCode, path)
+		require.Contains(t, a.Header.Get("Location"), "/login?next=")
+	}
+	for _, path := range []string{"/api/runs", "/api/runs/" + uuid.New().String() + "/events", "/metrics"} {
+		require.Equal(t, http.StatusUnauthorized, w.get(t, path).StatusCode, path)
+	}
+	require.Equal(t, http.StatusOK, w.get(t, "/", bearer).StatusCode)
+	require.Equal(t, http.StatusMisdirectedRequest, w.get(t, "/", bearer, func(r *http.Request) { r.Host = "evil.example" }).StatusCode)
+
+	once := w.dashboard.LoginOnce("ana")
+	require.Equal(t, http.StatusOK, w.send(t, http.MethodHead, once, nil).StatusCode, "who only looks for the page does not use it up")
+	a := w.get(t, once+"&next=/fleet")
+	require.Equal(t, http.StatusSeeOther, a.StatusCode)
+	require.Equal(t, "/fleet", a.Header.Get("Location"))
+	require.Contains(t, w.get(t, "/fleet", with(a.Cookies()[0])).body, "ana")
+	for _, path := range []string{once, "/login?once=", "/login?once=guess"} {
+		a = w.get(t, path)
+		require.Equal(t, http.StatusUnauthorized, a.StatusCode, path)
+		require.Empty(t, a.Cookies())
+	}
+
+	w.cfg.DashboardToken = ""
+	_, _, err := board.New(w.cfg, w.Stores, board.Options{Private: true, Logger: testLogger(t), Now: time.Now})
+	require.ErrorContains(t, err, "needs a token")
+}
+
 func TestBadInputGetsAProperStatus(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

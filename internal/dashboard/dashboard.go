@@ -32,8 +32,10 @@ type Config struct {
 	Token string
 	// Public tells that the dashboard listens beyond loopback: every page is for those who know the token.
 	Public bool
-	Logger *slog.Logger
-	Now    func() time.Time
+	// Private wants the token for every page on loopback, too: other users of the machine get there as well.
+	Private bool
+	Logger  *slog.Logger
+	Now     func() time.Time
 	// Moment is what coverage is judged by when these sources are looked at; nil = by Now.
 	Moment func(ctx context.Context, sources []string) backfill.Moment
 }
@@ -66,6 +68,9 @@ const shortestToken = 16
 func New(cfg Config) (*Dashboard, error) {
 	if cfg.Public && cfg.Token == "" {
 		return nil, errors.New("QUANTBOT_DASHBOARD_TOKEN must be set to listen beyond this machine: without it anybody could look")
+	}
+	if cfg.Private && cfg.Token == "" {
+		return nil, errors.New("a private dashboard needs a token: without it nobody could look")
 	}
 	if cfg.Token != "" && len(cfg.Token) < shortestToken {
 		return nil, fmt.Errorf("QUANTBOT_DASHBOARD_TOKEN has fewer than %d characters and could be guessed: make one with openssl rand -hex 16", shortestToken)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -50,11 +51,13 @@ type visitor struct {
 // in again.
 type sessions struct {
 	// wanted is the digest of the token: comparing digests takes as long for every length.
-	wanted  [sha256.Size]byte
-	hasOne  bool
-	now     func() time.Time
-	mu      sync.Mutex
-	open    map[string]session
+	wanted [sha256.Size]byte
+	hasOne bool
+	now    func() time.Time
+	mu     sync.Mutex
+	open   map[string]session
+	// tickets log in once each: who comes with one gets a session of this name.
+	tickets map[string]string
 	clients map[string]*client
 	overall *rate.Limiter
 }
@@ -75,7 +78,7 @@ type session struct {
 func newSessions(token string, now func() time.Time) *sessions {
 	return &sessions{
 		wanted: sha256.Sum256([]byte(token)), hasOne: token != "", now: now, open: make(map[string]session),
-		clients: make(map[string]*client), overall: rate.NewLimiter(allTries, allTries),
+		tickets: make(map[string]string), clients: make(map[string]*client), overall: rate.NewLimiter(allTries, allTries),
 	}
 }
 
@@ -140,6 +143,24 @@ func (s *sessions) begin(name string) string {
 	id := rand.Text()
 	s.open[id] = session{name: name, ends: s.now().Add(sessionTime)}
 	return id
+}
+
+// ticket makes a way to log in once without the token.
+func (s *sessions) ticket(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := rand.Text()
+	s.tickets[made] = name
+	return made
+}
+
+// redeem uses a ticket up.
+func (s *sessions) redeem(ticket string) (name string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name, ok = s.tickets[ticket]
+	delete(s.tickets, ticket)
+	return name, ok
 }
 
 func (s *sessions) find(id string) (session, bool) {
@@ -209,8 +230,36 @@ type loginData struct {
 	Problem string
 }
 
+// LoginOnce is the path of a page that logs its first visitor in, under this name. It is for whoever started the dashboard and
+// should not have to type the token.
+func (d *Dashboard) LoginOnce(name string) string {
+	return "/login?" + url.Values{onceParameter: {d.sessions.ticket(name)}}.Encode()
+}
+
+const onceParameter = "once"
+
 func (d *Dashboard) showLogin(w http.ResponseWriter, r *http.Request) {
-	d.loginForm(w, r, http.StatusOK, localPath(r.URL.Query().Get("next")), "")
+	query := r.URL.Query()
+	next := localPath(query.Get("next"))
+	if !query.Has(onceParameter) || r.Method != http.MethodGet { // who only looks whether the page is there does not use it up
+		d.loginForm(w, r, http.StatusOK, next, "")
+		return
+	}
+	name, ok := d.sessions.redeem(query.Get(onceParameter))
+	if !ok {
+		d.loginForm(w, r, http.StatusUnauthorized, next, "That address has logged somebody in already: it works once.")
+		return
+	}
+	d.openSession(w, r, name)
+	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// openSession logs the visitor in.
+func (d *Dashboard) openSession(w http.ResponseWriter, r *http.Request, name string) {
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: d.sessions.begin(name), Path: "/", MaxAge: int(sessionTime.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", // what stands in front has TLS
+	})
 }
 
 func (d *Dashboard) loginForm(w http.ResponseWriter, r *http.Request, status int, next, problem string) {
@@ -234,11 +283,7 @@ func (d *Dashboard) logIn(w http.ResponseWriter, r *http.Request) {
 		d.loginForm(w, r, http.StatusUnauthorized, next, "That is not the token.")
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: d.sessions.begin(personName(r.PostFormValue("name"), address(r))), Path: "/",
-		MaxAge: int(sessionTime.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", // what stands in front has TLS
-	})
+	d.openSession(w, r, personName(r.PostFormValue("name"), address(r)))
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 

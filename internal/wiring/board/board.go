@@ -23,6 +23,8 @@ import (
 type Options struct {
 	// Public tells that the dashboard listens beyond loopback.
 	Public bool
+	// Private wants the token for every page on loopback, too.
+	Private bool
 	// Metrics answers /metrics; nil = no such page.
 	Metrics http.Handler
 	Logger  *slog.Logger
@@ -36,7 +38,7 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 	d, err = dashboard.New(dashboard.Config{
 		History: stores.History, Live: live{stores, o.Now}, Metrics: o.Metrics, Queues: queues.Handler,
 		Actions:        &wiring.Operator{Stores: stores, Name: "dashboard", Logger: o.Logger, Now: o.Now},
-		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Logger: o.Logger, Now: o.Now,
+		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Private: o.Private, Logger: o.Logger, Now: o.Now,
 		Moment: func(ctx context.Context, sources []string) backfill.Moment {
 			now, _ := clock.Told(ctx)
 			return backfill.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, sources)}
