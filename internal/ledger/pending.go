@@ -26,8 +26,12 @@ func (l *Ledger) PendingPage(ctx context.Context, runID uuid.UUID, attempt int, 
 	for i, id := range ids {
 		generationFields[i] = id + "|gen"
 	}
+	moment, err := l.run(ctx, momentScript, []string{k.lease(attempt)}) // before the leases are read: at worst, one counts that has just run out
+	if err != nil {
+		return nil, 0, err
+	}
+	now := float64(moment.number(1))
 	pipe := l.client.Pipeline()
-	now := pipe.Time(ctx)
 	planned := pipe.HMGet(ctx, k.plan(), ids...)
 	generations := pipe.HMGet(ctx, k.tries(attempt), generationFields...)
 	leases := pipe.ZMScore(ctx, k.lease(attempt), ids...)
@@ -40,7 +44,7 @@ func (l *Ledger) PendingPage(ctx context.Context, runID uuid.UUID, attempt int, 
 		if err != nil {
 			return nil, 0, err
 		}
-		chunks[i].Held = leases.Val()[i] > float64(now.Val().UnixMicro())
+		chunks[i].Held = leases.Val()[i] > now
 	}
 	return chunks, next, nil
 }

@@ -1,11 +1,13 @@
 package ledger_test
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
@@ -150,6 +152,47 @@ func TestPendingPages(t *testing.T) {
 	}
 	require.Greater(t, pages, 1)
 	require.Equal(t, want, got)
+}
+
+// commandNames notes what is sent, scripts aside.
+type commandNames struct{ names map[string]bool }
+
+func (c commandNames) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c commandNames) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.names[cmd.Name()] = true
+		return next(ctx, cmd)
+	}
+}
+
+func (c commandNames) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			c.names[cmd.Name()] = true
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// In a cluster, a command without a key goes to any node, whose clock may be another one than that of the run's leases.
+func TestPendingPagesGoByTheClockOfTheRunsNode(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	run, plan := newRun(3)
+	sealRun(t, l, run, plan)
+	admission, err := l.Admit(t.Context(), backfill.Task{RunID: run.ID(), Attempt: 1, ChunkID: plan[0].ID})
+	require.NoError(t, err)
+	require.Equal(t, backfill.Proceed, admission.Verdict)
+	sent := commandNames{make(map[string]bool)}
+	client.AddHook(sent)
+	chunks, _, err := l.PendingPage(t.Context(), run.ID(), 1, 0)
+	require.NoError(t, err)
+	require.Len(t, chunks, 3)
+	for _, chunk := range chunks {
+		require.Equal(t, chunk.Chunk.ID == plan[0].ID, chunk.Held)
+	}
+	require.NotContains(t, sent.names, "time")
 }
 
 func TestPendingPageOfEmptyRun(t *testing.T) {

@@ -31,6 +31,7 @@ var (
 	lockScript         = loadScript("lock")
 	keepLockScript     = loadScript("keep_lock")
 	markScript         = loadScript("mark")
+	momentScript       = loadScript("moment")
 	countScript        = loadScript("count")
 	expiredScript      = loadScript("expired")
 	regenerateScript   = loadScript("regenerate")
