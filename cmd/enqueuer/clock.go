@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -35,6 +36,18 @@ func (a *app) goByStores(ctx context.Context, times ...string) {
 	clock := &backfill.Clock{Stores: []backfill.TimeFunc{wiring.RedisTime(cfg), wiring.ClickHouseTime(cfg, a.logger())}, Host: a.now}
 	clock.Told(ctx)
 	a.now = clock.Now
+}
+
+// parseSince reads --since. Runs started when the stores' clocks say.
+func (a *app) parseSince(ctx context.Context, since string) (at time.Time, err error) {
+	if _, err = config.ParseTime(since, a.now()); err == nil {
+		a.goByStores(ctx, since)
+		at, err = config.ParseTime(since, a.now())
+	}
+	if err != nil {
+		return at, fmt.Errorf("--since: %w", err)
+	}
+	return at, nil
 }
 
 // isRelative reports whether a time depends on when it is read.

@@ -93,3 +93,16 @@ func TestClocksOfHostsLoseNothing(t *testing.T) {
 		})
 	}
 }
+
+// Runs start when the stores say, so which of them are recent is not for the host's clock to say.
+func TestSinceGoesByTheStoresClock(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	id := launchedRun(t, b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--format", "json").stdout)
+	b.skew = 48 * time.Hour
+	require.Contains(t, b.ok(t, "ohlcv", "runs-list", "--since=-1h", "--format", "json").stdout, id)
+	require.Contains(t, b.ok(t, "ohlcv", "validate-duplicates").stdout, "No faulty runs.", "it is not stuck since two days")
+	b.skew = -48 * time.Hour
+	require.NotContains(t, b.ok(t, "ohlcv", "runs-list", "--since=now", "--format", "json").stdout, id)
+	require.Equal(t, exitUsage, b.run(t, "ohlcv", "runs-list", "--since", "soon").code)
+}

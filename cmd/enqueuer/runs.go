@@ -71,15 +71,15 @@ func (a *app) runsListCommand() *cobra.Command {
 			if err := checkLimit(limit, 100_000); err != nil {
 				return err
 			}
-			if since != "" {
-				at, err := config.ParseTime(since, a.now())
-				if err != nil {
-					return fmt.Errorf("--since: %w", err)
-				}
-				filter.Since = at
-			}
 			if err := checkFormat(format); err != nil {
 				return err
+			}
+			if since != "" {
+				at, err := a.parseSince(cmd.Context(), since)
+				if err != nil {
+					return err
+				}
+				filter.Since = at
 			}
 			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
 				rows, err := history.Runs(cmd.Context(), filter)

@@ -38,10 +38,7 @@ The exit code is 1 when a run is faulty, so that cron can tell somebody.`,
 		Example: "  quantbot ohlcv validate-duplicates --since=-7d --min-error-rate .05",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := config.ParseTime(since, a.now())
-			if err != nil {
-				return fmt.Errorf("--since: %w", err)
-			}
+			var err error
 			if limits.StuckAfter, err = parseLength("stuck-after", stuckAfter); err != nil {
 				return err
 			}
@@ -51,6 +48,10 @@ The exit code is 1 when a run is faulty, so that cron can tell somebody.`,
 				}
 			}
 			if err := checkFormat(format); err != nil {
+				return err
+			}
+			from, err := a.parseSince(cmd.Context(), since)
+			if err != nil {
 				return err
 			}
 			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
