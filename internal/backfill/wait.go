@@ -26,6 +26,7 @@ const (
 	WaitOther       WaitReason = "other"
 	WaitSourceDown  WaitReason = "source_down" // the source answers nobody
 	WaitNoWorker    WaitReason = "no_worker"   // no worker is running
+	WaitForeign     WaitReason = "foreign"     // workers leave the run to others
 )
 
 // StoreWaitReasons are the reasons why a store keeps work waiting.
@@ -61,6 +62,8 @@ func (w Wait) String() string {
 		text = fmt.Sprintf("no answer from %s since %s", w.On, since)
 	case WaitNoWorker:
 		return "no worker is running: start one with `worker`, on any machine that reaches Redis and ClickHouse"
+	case WaitForeign:
+		text = fmt.Sprintf("left alone since %s by every worker that is running", since)
 	case WaitSourceDown:
 		text = fmt.Sprintf("%s answers nobody since %s", w.On, since)
 	default:

@@ -83,6 +83,8 @@ type Waits struct {
 	inHand map[uuid.UUID]int
 	asking map[question]int
 	asked  map[question]time.Time
+	// left are the runs whose chunks this process leaves to others.
+	left map[uuid.UUID]*leftRun
 	// shown are the runs whose waits are in the ledger; uuid.Nil stands for this process.
 	shown map[uuid.UUID]bool
 }
@@ -91,6 +93,45 @@ type Waits struct {
 type question struct {
 	runID  uuid.UUID
 	source string
+}
+
+// leftFor is how long a run counts as left alone after one of its chunks was: that comes by again after about 20 seconds.
+const leftFor = 45 * time.Second
+
+// leftRun is a run whose chunks are left alone.
+type leftRun struct {
+	wait Wait
+	last time.Time
+}
+
+// Leave notes that this process has left a chunk of the run to others, and why.
+func (w *Waits) Leave(runID uuid.UUID, why error) {
+	if w == nil {
+		return
+	}
+	now := w.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.left == nil {
+		w.left = make(map[uuid.UUID]*leftRun)
+	}
+	if w.left[runID] == nil {
+		w.left[runID] = &leftRun{wait: Wait{On: "worker", Reason: WaitForeign, Since: now}}
+	}
+	w.left[runID].wait.Detail, w.left[runID].last = WaitDetail(why), now
+}
+
+// leftAlone are the runs that are left to others at the moment. The lock must be held.
+func (w *Waits) leftAlone() map[uuid.UUID][]Wait {
+	waits := make(map[uuid.UUID][]Wait, len(w.left))
+	for runID, left := range w.left {
+		if w.Now().Sub(left.last) > leftFor {
+			delete(w.left, runID)
+			continue
+		}
+		waits[runID] = []Wait{left.wait}
+	}
+	return waits
 }
 
 // hold notes that a chunk of the run is in hand until release is called.
@@ -184,8 +225,8 @@ func (w *Waits) Current() []Wait { return w.current()[uuid.Nil] }
 func (w *Waits) current() map[uuid.UUID][]Wait {
 	w.mu.Lock()
 	inHand, asking := slices.Collect(maps.Keys(w.inHand)), w.askers()
+	waits := w.leftAlone()
 	w.mu.Unlock()
-	waits := make(map[uuid.UUID][]Wait)
 	if wait, ok := w.Store(); ok {
 		for _, runID := range append(inHand, uuid.Nil) {
 			waits[runID] = append(waits[runID], wait)

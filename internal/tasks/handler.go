@@ -98,6 +98,7 @@ func (h *Handler) fill(ctx context.Context, payload []byte) error {
 	ctx, release := h.Leases.Hold(ctx, w.execution())
 	defer release()
 	if err := h.ownRun(ctx, &admission.Run.Manifest); err != nil {
+		h.Filler.Waits.Leave(task.RunID, err)
 		return h.unfilled(ctx, w, h.Filler.Unfilled(admission, chunk, backfill.OutcomeFailed, backfill.ClassForeign, err.Error()), err)
 	}
 	return h.proceed(manifest.NewContext(ctx, admission.Run.Manifest), w)

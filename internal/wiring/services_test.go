@@ -1,6 +1,7 @@
 package wiring_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -131,6 +132,28 @@ func TestAWorkerLeavesARunOfAnotherServiceAlone(t *testing.T) {
 		require.Equal(t, backfill.ClassForeign, backfill.ClassOf(err))
 	}
 	require.Zero(t, w.source.times(chunks[0].Range))
+	now := time.Now()
+	waits := &backfill.Waits{
+		Ledger: w.Ledger, Store: func() (backfill.Wait, bool) { return backfill.Wait{}, false }, Worker: "stray", Logger: w.logger,
+		Now: func() time.Time { return now },
+	}
+	stray.Filler.Waits = waits
+	require.Error(t, stray.ProcessTask(t.Context(), w.task(t, run, chunks[0])))
+	waiting := func() string {
+		waits.Show(t.Context())
+		state, err := w.Ledger.State(t.Context(), run.ID())
+		require.NoError(t, err)
+		texts := make([]string, len(state.Waits))
+		for i, wait := range state.Waits {
+			texts[i] = wait.String()
+		}
+		return strings.Join(texts, "; ")
+	}
+	require.Contains(t, waiting(), "asks birdeye at public-api.birdeye.so, this worker at simulated", "people who wait for the run see why")
+	require.Empty(t, waits.Current(), "the worker itself waits for nothing")
+	now = now.Add(time.Minute)
+	require.Empty(t, waiting(), "it came by no more")
+	stray.Filler.Waits = nil
 
 	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(w.asking(t, ""), "birdeye")))
 	requireExact(t, w.workWith(t, stray, run), 1)

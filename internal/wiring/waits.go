@@ -47,9 +47,12 @@ func (s *Stores) WaitsOf(ctx context.Context, state backfill.LedgerState, now ti
 		return nil
 	}
 	workers, waits := s.fleet(ctx, now)
+	own := slices.DeleteFunc(slices.Clone(state.Waits), func(w backfill.Wait) bool {
+		return w.Reason == backfill.WaitForeign && w.Workers < workers // others take its chunks up
+	})
 	switch {
-	case len(state.Waits) > 0:
-		return state.Waits
+	case len(own) > 0:
+		return own
 	case workers == 0:
 		return []backfill.Wait{{On: "worker", Reason: backfill.WaitNoWorker, Since: now.UTC()}}
 	}
