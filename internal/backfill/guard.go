@@ -34,7 +34,7 @@ type DeploymentGuard struct {
 	changed chan struct{}
 
 	// What may come again and again is logged once a minute.
-	strange, foreign, unread, unsigned rate.Sometimes
+	strange, foreign, unread, unsigned, unadoptedYet rate.Sometimes
 }
 
 // GuardConfig configures a DeploymentGuard.
@@ -54,7 +54,7 @@ type GuardConfig struct {
 // NewDeploymentGuard returns a guard that has not looked yet.
 func NewDeploymentGuard(cfg GuardConfig) *DeploymentGuard {
 	g := &DeploymentGuard{GuardConfig: cfg, changed: make(chan struct{})}
-	for _, message := range []*rate.Sometimes{&g.strange, &g.foreign, &g.unread, &g.unsigned} {
+	for _, message := range []*rate.Sometimes{&g.strange, &g.foreign, &g.unread, &g.unsigned, &g.unadoptedYet} {
 		message.Interval = time.Minute
 	}
 	return g
@@ -230,13 +230,7 @@ func (g *DeploymentGuard) look(ctx context.Context) (verdict bindingVerdict, his
 		var reason string
 		switch verdict, reason = judgeBinding(redis, history, g.places()); verdict {
 		case bindingHolds:
-			known, err := g.History.Services(ctx)
-			if err != nil {
-				return verdict, history, fmt.Errorf("read at which services sources are asked: %w", err)
-			}
-			err = g.judgeServices(known)
-			g.remember(ctx, history.DeploymentID, redis, err)
-			return verdict, history, err
+			return verdict, history, g.holds(ctx, redis, history)
 		case bindingUndecided, bindingRefused:
 			err = &StrangerError{Reason: reason}
 			g.remember(ctx, history.DeploymentID, redis, err)
@@ -246,12 +240,46 @@ func (g *DeploymentGuard) look(ctx context.Context) (verdict bindingVerdict, his
 				return verdict, history, err
 			}
 		case bindingAdopt:
-			if err := g.adopt(ctx, redis, history); err != nil {
+			err := g.adopt(ctx, redis, history)
+			if errors.Is(err, errAdoptionUnwritten) {
+				return verdict, history, g.unadopted(ctx, history, err)
+			}
+			if err != nil {
 				return verdict, history, err
 			}
 		}
 	}
 	return verdict, history, WithClass(ClassStore, fmt.Errorf("redis at %s does not keep whose it is", g.RedisAddress))
+}
+
+// holds remembers that the two belong together. Its error says that sources are asked elsewhere, or not known where.
+func (g *DeploymentGuard) holds(ctx context.Context, redis RedisBinding, history HistoryBinding) error {
+	known, err := g.History.Services(ctx)
+	if err != nil {
+		return fmt.Errorf("read at which services sources are asked: %w", err)
+	}
+	err = g.judgeServices(known)
+	g.remember(ctx, history.DeploymentID, redis, err)
+	return err
+}
+
+// errAdoptionUnwritten: Redis is bound to the deployment, and the history takes no note of that.
+var errAdoptionUnwritten = errors.New("write down which Redis belongs to the deployment")
+
+// unadopted goes on with a Redis that nobody contests, while ClickHouse refuses to take a note: a user who may not write, a full
+// disk. Whoever needs to write waits for that where everybody sees it (R7), and the next look tries again.
+func (g *DeploymentGuard) unadopted(ctx context.Context, history HistoryBinding, cause error) error {
+	redis, err := g.Ledger.Binding(ctx)
+	if err != nil {
+		return fmt.Errorf("read whose Redis this is: %w", err)
+	}
+	if redis.DeploymentID != history.DeploymentID {
+		return cause // it was emptied, or bound by another, just now
+	}
+	g.unadoptedYet.Do(func() {
+		g.Logger.WarnContext(ctx, "not written down that Redis belongs to the deployment, going on", "redis", g.RedisAddress, "err", cause)
+	})
+	return g.holds(ctx, redis, history)
 }
 
 // restore looks at Redis once more: another process may have bound it for the first time between the two questions.
@@ -286,7 +314,7 @@ func (g *DeploymentGuard) adopt(ctx context.Context, redis RedisBinding, history
 	}
 	err = g.History.AdoptRedis(ctx, history.DeploymentID, AdoptedRedis{ID: redis.ID, Adoption: number, Address: g.RedisAddress, Server: redis.Server})
 	if err != nil {
-		return fmt.Errorf("write down which Redis belongs to the deployment: %w", err)
+		return fmt.Errorf("%w: %w", errAdoptionUnwritten, err)
 	}
 	return nil
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -381,4 +384,35 @@ func TestASignBetweenTwoLooksIsNoCopy(t *testing.T) {
 			require.NoError(t, guard.Check(t.Context()))
 		})
 	}
+}
+
+// The first process of a deployment may be one whose user of ClickHouse may not write: it starts, and waits for that where
+// everybody sees it. Whoever may write later adopts the same Redis.
+func TestAUserThatMayOnlyReadIsNoStranger(t *testing.T) {
+	t.Parallel()
+	env := localtest.New(t)
+	cfg := configOf(t, env, env)
+	history, err := wiring.OpenHistory(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	_, err = history.Migrate(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, history.Close())
+
+	reading := cfg
+	dsn := url.URL{Scheme: "clickhouse", User: url.UserPassword(cfg.ClickHouse.User, cfg.ClickHouse.Password.Reveal()),
+		Host: net.JoinHostPort(cfg.ClickHouse.Host, strconv.Itoa(cfg.ClickHouse.Port)), Path: env.Database, RawQuery: "readonly=2"}
+	reading.ClickHouse.DSN = config.Secret(dsn.String())
+	reader, err := wiring.OpenStores(t.Context(), reading, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, reader.Close()) }()
+	require.NoError(t, reader.Deployment.Check(t.Context()))
+	binding, err := reader.Ledger.Binding(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, reader.Deployment.ID(), binding.DeploymentID)
+	require.Equal(t, "0\n", env.ClickHouse(t, "SELECT count() FROM "+env.Database+".ohlcv_deployment_redis"))
+
+	_, err = open(t, env, env)
+	require.NoError(t, err)
+	require.Equal(t, binding.ID.String()+"\n", env.ClickHouse(t, "SELECT redis_id FROM "+env.Database+".ohlcv_deployment_redis"))
+	require.NoError(t, reader.Deployment.Check(t.Context()))
 }
