@@ -130,5 +130,25 @@ func (a *app) examineDeployment(ctx context.Context, cfg config.Config) []clickh
 	case err != nil:
 		return nil // the tables are missing, which is said already
 	}
-	return []clickhouse.Finding{{Name: name, Level: clickhouse.LevelOK, Detail: "belong together: deployment " + binding.DeploymentID.String()}}
+	together := clickhouse.Finding{Name: name, Level: clickhouse.LevelOK, Detail: "belong together: deployment " + binding.DeploymentID.String()}
+	return append([]clickhouse.Finding{together}, examineServices(ctx, cfg, stores.History)...)
+}
+
+// examineServices says when a source that was asked before would be asked elsewhere now: workers do not start then.
+func examineServices(ctx context.Context, cfg config.Config, history *clickhouse.DB) []clickhouse.Finding {
+	const name = "services"
+	known, err := history.Services(ctx)
+	if err != nil {
+		return []clickhouse.Finding{{Name: name, Level: clickhouse.LevelWarning, Detail: err.Error()}}
+	}
+	var findings []clickhouse.Finding
+	for _, source := range wiring.SourceNames() {
+		if len(known[source]) == 0 {
+			continue
+		}
+		if err := wiring.CheckServices(ctx, cfg, history, source); err != nil {
+			findings = append(findings, clickhouse.Finding{Name: name, Level: clickhouse.LevelError, Detail: err.Error(), Hint: "see docs/operations.md, Services"})
+		}
+	}
+	return findings
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/backfill"
@@ -103,8 +102,9 @@ func (a *app) printMigrations(ctx context.Context, history *clickhouse.DB) error
 	return nil
 }
 
-// newDeployment gives the database another id. Redis is left alone: it may be that of the deployment which the database was
-// copied from.
+// newDeployment gives the database another id and ends all runs that are under way in it, of whichever deployment: nobody goes
+// on with them under the new id. What is interrupted between the two is done by calling it again. Redis is left alone: it may
+// be that of the deployment which the database was copied from.
 func (a *app) newDeployment(ctx context.Context, history *clickhouse.DB, dryRun, yes bool) error {
 	former, err := history.DeploymentBinding(ctx)
 	if err != nil {
@@ -114,7 +114,6 @@ func (a *app) newDeployment(ctx context.Context, history *clickhouse.DB, dryRun,
 	if err != nil {
 		return err
 	}
-	runs = ofDeployment(runs, former.DeploymentID)
 	fmt.Fprintf(a.stderr, "database %s carries deployment %s and gets another id; unfinished runs, which are ended here: %d.\n",
 		history.Database(), former.DeploymentID, len(runs))
 	fmt.Fprintf(a.stderr, "Do this to a copy only: the workers and the Redis of deployment %s refuse this database from then on.\n", former.DeploymentID)
@@ -135,17 +134,6 @@ func (a *app) newDeployment(ctx context.Context, history *clickhouse.DB, dryRun,
 	}
 	fmt.Fprintln(a.stdout, "deployment", id)
 	return nil
-}
-
-// ofDeployment leaves out the runs of yet another deployment. Those of before there were ids belong to the former, too.
-func ofDeployment(runs []backfill.Run, id uuid.UUID) []backfill.Run {
-	var own []backfill.Run
-	for _, run := range runs {
-		if of := run.Manifest.DeploymentID; of == id || of == uuid.Nil {
-			own = append(own, run)
-		}
-	}
-	return own
 }
 
 // moveServices writes down that sources are asked at another address of the same service.

@@ -27,6 +27,9 @@ func TestSimulatedAndRealCandlesNeverShareADatabase(t *testing.T) {
 		require.Contains(t, refused.stderr, "birdeye was asked at simulated")
 		require.Contains(t, refused.stderr, "--local=DIR")
 	}
+	doctor := b.run(t, "doctor")
+	require.Equal(t, exitFailed, doctor.code)
+	require.Contains(t, doctor.stdout, "birdeye was asked at simulated")
 	moved := b.run(t, "migrate", "--service-moved", "birdeye", "--yes")
 	require.Equal(t, exitRefused, moved.code, moved.stderr)
 	require.Contains(t, moved.stderr, "public-api.birdeye.so is another service")
@@ -92,4 +95,14 @@ func TestACopiedDatabaseGetsAnIdOfItsOwn(t *testing.T) {
 	require.Equal(t, "failed", details["status"])
 	require.Contains(t, details["error_message"], "the database was copied")
 	require.Equal(t, exitRefused, b.run(t, input...).code, "its Redis is still the former deployment's")
+}
+
+// A --new-deployment that was interrupted before it had ended the runs ends them when it is called again.
+func TestANewDeploymentIsTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	id := launchedRun(t, b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--format", "json").stdout)
+	b.env.ClickHouse(t, "INSERT INTO "+b.table("ohlcv_deployments")+" (generation, deployment_id) VALUES (2, generateUUIDv4())")
+	b.ok(t, "migrate", "--new-deployment", "--yes")
+	require.Equal(t, "failed", row(t, b.ok(t, "ohlcv", "runs-details", id, "--format", "json").stdout)["status"])
 }
