@@ -12,6 +12,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/manifest"
 )
 
 type coverageHistory interface {
@@ -36,6 +37,7 @@ type coverageData struct {
 	Interval   candle.Interval   `json:"interval"`
 	Source     string            `json:"source"` // empty = any
 	Validation candle.Validation `json:"validation"`
+	Outliers   manifest.Outliers `json:"outliers"`
 	Range      candle.Range      `json:"range"`
 	Text       string            `json:"token"`
 	// Page counts from 1.
@@ -115,7 +117,7 @@ func (d *Dashboard) loadCoverage(r *http.Request) (content, error) {
 // read takes the question from the address; what is not said comes from what was asked for.
 func (c *coverageData) read(q *query, now time.Time) {
 	c.Source, c.Text = q.text("source"), q.text("token")
-	c.Validation = q.validation("validation")
+	c.Validation, c.Outliers = q.validation("validation"), q.outliers("outliers")
 	c.Page = q.number("page", 1, mostTokenPages)
 	c.Interval = q.interval("interval")
 	if c.Interval == 0 {
@@ -198,7 +200,9 @@ func (d *Dashboard) judgeTokens(ctx context.Context, c *coverageData) error {
 	if c.Source != "" {
 		sources = []string{c.Source}
 	}
-	q := clickhouse.CoverageQuery{Sources: nonNil(sources), Validation: c.Validation, Interval: c.Interval, Range: c.Range, Tokens: tokens}
+	q := clickhouse.CoverageQuery{
+		Sources: nonNil(sources), Validation: c.Validation, Outliers: c.Outliers, Interval: c.Interval, Range: c.Range, Tokens: tokens,
+	}
 	moment := d.moment(ctx, sources)
 	return d.cfg.History.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
 		c.Tokens = append(c.Tokens, c.row(h, moment))
@@ -253,6 +257,9 @@ func (c *coverageData) tokenQuery(r candle.Range) url.Values {
 	}
 	if c.Validation != candle.Lenient {
 		values.Set("validation", string(c.Validation))
+	}
+	if c.Outliers != manifest.OutliersKeep {
+		values.Set("outliers", string(c.Outliers))
 	}
 	return values
 }

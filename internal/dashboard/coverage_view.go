@@ -5,14 +5,22 @@ import (
 	"time"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // What the forms of the pages choose from, and what stands in their fields.
 
 func validations() []candle.Validation { return []candle.Validation{candle.Lenient, candle.Strict} }
 
+func outlierChoices() []manifest.Outliers {
+	return []manifest.Outliers{manifest.OutliersKeep, manifest.OutliersFilter}
+}
+
 // Validations are the choices of the form.
 func (c coverageData) Validations() []candle.Validation { return validations() }
+
+// OutlierChoices are those of the form.
+func (c coverageData) OutlierChoices() []manifest.Outliers { return outlierChoices() }
 
 // IntervalChoices are the intervals that were asked for, and the one that is shown.
 func (c coverageData) IntervalChoices() []candle.Interval {

@@ -100,6 +100,10 @@ func TestCoveragePage(t *testing.T) {
 	require.Equal(t, never, other.most(t, d.tokens[2])[0], "what one source failed at is nothing of another")
 	strict := readJSON[coverageAnswer](t, w, "/api/coverage?validation=strict")
 	require.Equal(t, never, strict.most(t, d.tokens[4])[0], "answers are kept apart by validation")
+	filtered := readJSON[coverageAnswer](t, w, "/api/coverage?outliers=filter")
+	require.Equal(t, never, filtered.most(t, d.tokens[4])[0], "and by what was asked to be done with outliers")
+	require.Contains(t, w.get(t, "/coverage?outliers=filter").body, "<option selected>filter</option>")
+	require.Contains(t, w.get(t, "/coverage?outliers=filter").body, "outliers=filter&amp;", "links ask the same")
 	one := readJSON[coverageAnswer](t, w, "/api/coverage?token="+strings.ToLower(d.tokens[3].Address[5:20]))
 	require.Len(t, one.Tokens, 1)
 	require.Equal(t, d.tokens[3], one.Tokens[0].Token)
@@ -281,6 +285,7 @@ func TestBadAddressesOfDeskPages(t *testing.T) {
 	for address, says := range map[string]string{
 		"/coverage?interval=2m":                       "interval must be one of 1s, 15s, 1m, 5m, 15m, 1h, 4h, 1d.",
 		"/coverage?validation=loose":                  "validation must be one of lenient, strict.",
+		"/coverage?outliers=some":                     "outliers must be one of keep, filter.",
 		"/coverage?page=0":                            "page must be a whole number",
 		"/coverage?page=99999999999999999999":         "page must be a whole number",
 		"/coverage?from=yesterday":                    "from must be a time such as",

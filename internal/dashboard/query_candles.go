@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // interval reads the length of a candle, 0 when none is given.
@@ -53,6 +54,14 @@ func (q *query) validation(name string) candle.Validation {
 		return candle.Validation(v)
 	}
 	return candle.Lenient
+}
+
+// outliers reads which answers count; those with outliers when nothing is given.
+func (q *query) outliers(name string) manifest.Outliers {
+	if o := q.oneOf(name, string(manifest.OutliersKeep), string(manifest.OutliersFilter)); o != "" {
+		return manifest.Outliers(o)
+	}
+	return manifest.OutliersKeep
 }
 
 // usualInterval is a minute where there is one, else the shortest; the intervals are in order.

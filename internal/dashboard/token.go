@@ -10,6 +10,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/manifest"
 )
 
 type tokenHistory interface {
@@ -36,6 +37,7 @@ type tokenData struct {
 	Interval   candle.Interval         `json:"interval"`
 	Source     string                  `json:"source"` // whose answers explain the gaps; empty = any
 	Validation candle.Validation       `json:"validation"`
+	Outliers   manifest.Outliers       `json:"outliers"`
 	Range      candle.Range            `json:"range"`
 	Bucket     bucket                  `json:"bucket_seconds"`
 	Scopes     []clickhouse.TokenScope `json:"scopes"`
@@ -111,7 +113,7 @@ func (d *Dashboard) loadToken(r *http.Request) (content, error) {
 
 // read takes the question from the address; what is not said comes from what is stored.
 func (t *tokenData) read(q *query, now time.Time) {
-	t.Source, t.Validation, t.Interval = q.text("source"), q.validation("validation"), q.interval("interval")
+	t.Source, t.Validation, t.Outliers, t.Interval = q.text("source"), q.validation("validation"), q.outliers("outliers"), q.interval("interval")
 	if t.Interval == 0 {
 		t.Interval = usualInterval(t.Intervals())
 	}
@@ -219,7 +221,9 @@ func (d *Dashboard) judgeToken(ctx context.Context, t *tokenData) error {
 	if t.Source != "" {
 		sources = []string{t.Source}
 	}
-	q := clickhouse.CoverageQuery{Sources: nonNil(sources), Validation: t.Validation, Interval: t.Interval, Range: t.Range, Tokens: []candle.Token{t.Token}}
+	q := clickhouse.CoverageQuery{
+		Sources: nonNil(sources), Validation: t.Validation, Outliers: t.Outliers, Interval: t.Interval, Range: t.Range, Tokens: []candle.Token{t.Token},
+	}
 	moment := d.moment(ctx, sources)
 	return d.cfg.History.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
 		t.Coverage = nonNil(backfill.Tallies(h.Judge(t.Range, moment), t.Interval, t.Range, int64(t.Bucket)))
@@ -235,6 +239,9 @@ func (t *tokenData) values(r candle.Range) url.Values {
 	}
 	if t.Validation != candle.Lenient {
 		values.Set("validation", string(t.Validation))
+	}
+	if t.Outliers != manifest.OutliersKeep {
+		values.Set("outliers", string(t.Outliers))
 	}
 	return values
 }

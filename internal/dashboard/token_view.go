@@ -4,10 +4,14 @@ import (
 	"net/url"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
 
 // Validations are the choices of the form.
 func (t tokenData) Validations() []candle.Validation { return validations() }
+
+// OutlierChoices are those of the form.
+func (t tokenData) OutlierChoices() []manifest.Outliers { return outlierChoices() }
 
 // FromText and ToText are the range as the form takes it.
 func (t tokenData) FromText() string { return momentField(t.Range.From) }
