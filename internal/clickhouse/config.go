@@ -115,8 +115,9 @@ var queriesRelyOn = driver.Settings{
 	"prefer_column_name_to_alias": 0, "enable_positional_arguments": 1, "join_use_nulls": 0, "group_by_use_nulls": 0, "transform_null_in": 0,
 	"aggregate_functions_null_for_empty": 0, "empty_result_for_aggregation_by_empty_set": 0, "data_type_default_nullable": 0, "cast_keep_nullable": 0,
 	"union_default_mode": "", "joined_subquery_requires_alias": 1, "session_timezone": "",
-	// Nothing is added to a result or cut from it.
+	// Nothing is added to a result or cut from it, estimated, older than the question, or deleted.
 	"final": 0, "extremes": 0, "limit": 0, "offset": 0,
+	"count_distinct_implementation": "uniqExact", "use_query_cache": 0, "apply_deleted_mask": 1,
 	// What exceeds a limit of the profile is an error: half a result would be taken for the whole.
 	"timeout_overflow_mode": "throw", "read_overflow_mode": "throw", "read_overflow_mode_leaf": "throw", "result_overflow_mode": "throw",
 	"group_by_overflow_mode": "throw", "sort_overflow_mode": "throw", "distinct_overflow_mode": "throw", "join_overflow_mode": "throw",
