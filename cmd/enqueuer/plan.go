@@ -122,6 +122,10 @@ func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) 
 		if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, history, in.sources()...)); err != nil {
 			return err
 		}
+		// A run would go on without its history, as far as it can: whoever only looks should know before.
+		if err := history.CheckHistoryWritable(ctx); err != nil {
+			a.logger().WarnContext(ctx, "the run's history could not be written from here", "err", err)
+		}
 	}
 	p, err := a.plan(ctx, history, in, source, a.readTime(ctx, cfg, history))
 	if err != nil {

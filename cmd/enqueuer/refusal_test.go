@@ -206,6 +206,17 @@ func TestARefusalIsSeenEverywhere(t *testing.T) {
 	}
 }
 
+// Whoever plans a run with a user that may only read is told before it is started, and whoever starts it at once.
+func TestAnEnqueuerThatMayOnlyReadIsToldSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.ok(t, "migrate")
+	b.vars["CLICKHOUSE_DSN"] = b.dsn(b.env.Host, b.env.NativePort, "readonly=2")
+	input := []string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address}
+	require.Contains(t, b.ok(t, append(input, "--dry-run")...).stderr, "may only read")
+	require.Contains(t, b.run(t, input...).stderr, "may only read")
+}
+
 // A source that answers nobody is named as well, by those who ask for sources, too.
 func TestASourceThatAnswersNobodyIsSeen(t *testing.T) {
 	t.Parallel()

@@ -81,15 +81,24 @@ func checkSkew(skew time.Duration) Finding {
 
 // insertChecks ask for the right to insert into what runs cannot do without, table by table: a user may have been granted no
 // more than that.
-var insertChecks = []struct{ table, query string }{
+var insertChecks = [...]insertCheck{ // the candles first
 	{"ohlcv_candle_versions", checkInsertCandlesSQL},
 	{"ohlcv_ingestion_tasks", checkInsertTasksSQL},
 	{"ohlcv_run_lifecycle", checkInsertLifecycleSQL},
 }
 
+type insertCheck struct{ table, query string }
+
 // CheckWritable returns a sentence when our user is known not to be able to store candles, or when the server does not
 // answer. A server that cannot say which rights we have may still grant them.
-func (db *DB) CheckWritable(ctx context.Context) error {
+func (db *DB) CheckWritable(ctx context.Context) error { return db.checkWritable(ctx, insertChecks[:]) }
+
+// CheckHistoryWritable is CheckWritable for a process that starts runs and stores no candles.
+func (db *DB) CheckHistoryWritable(ctx context.Context) error {
+	return db.checkWritable(ctx, insertChecks[1:])
+}
+
+func (db *DB) checkWritable(ctx context.Context, checks []insertCheck) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	var readonly uint8
@@ -97,9 +106,9 @@ func (db *DB) CheckWritable(ctx context.Context) error {
 		return db.unlessItCannotSay("ask whether candles can be stored", err)
 	}
 	if readonly != 0 {
-		return lacksRight(fmt.Errorf("user %q of ClickHouse at %s may only read (setting readonly of its profile): quantbot cannot store candles with it", db.user, db.addr))
+		return lacksRight(fmt.Errorf("user %q of ClickHouse at %s may only read (setting readonly of its profile): quantbot cannot write with it", db.user, db.addr))
 	}
-	for _, check := range insertChecks {
+	for _, check := range checks {
 		var granted uint8
 		if err := db.conn.QueryRow(ctx, check.query).Scan(&granted); err != nil {
 			return db.unlessItCannotSay("ask whether candles can be stored", err)

@@ -53,12 +53,14 @@ func TestAUserThatMayOnlyReadIsToldSo(t *testing.T) {
 	_, err := db.Migrate(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, db.CheckWritable(t.Context()))
+	require.NoError(t, db.CheckHistoryWritable(t.Context()))
 
 	reader, _ := openConfig(t, cfg.with("readonly=2"))
 	err = reader.CheckWritable(t.Context())
 	require.ErrorContains(t, err, "may only read")
 	require.Equal(t, backfill.WaitRights, backfill.ReasonOf(err))
 	require.NotContains(t, err.Error(), "\n")
+	require.Equal(t, backfill.WaitRights, backfill.ReasonOf(reader.CheckHistoryWritable(t.Context())))
 	require.Equal(t, LevelError, levels(reader.Check(t.Context(), time.Now))["clickhouse rights"])
 }
 
