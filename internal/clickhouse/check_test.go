@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,24 @@ func TestAUserThatMayOnlyReadIsToldSo(t *testing.T) {
 	require.NotContains(t, err.Error(), "\n")
 	require.Equal(t, backfill.WaitRights, backfill.ReasonOf(reader.CheckHistoryWritable(t.Context())))
 	require.Equal(t, LevelError, levels(reader.Check(t.Context(), time.Now))["clickhouse rights"])
+}
+
+// A user who may store candles and not say which Redis they come by would let a second Redis pass unseen.
+func TestRightsAreAskedForWhatBindsADeployment(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	asked := make(map[string]string)
+	for _, check := range insertChecks {
+		asked[check.table] = check.query
+		var granted uint8
+		require.NoError(t, db.conn.QueryRow(t.Context(), check.query).Scan(&granted))
+		require.EqualValues(t, 1, granted, check.table)
+	}
+	for _, statement := range []string{insertDeploymentRedisSQL, insertDeploymentSignSQL, insertOutcomesSQL, insertLifecycleSQL} {
+		_, rest, _ := strings.Cut(statement, "INSERT INTO ")
+		table := strings.Fields(rest)[0]
+		require.Equal(t, "CHECK GRANT INSERT ON "+table, strings.TrimSpace(asked[table]), "the right to insert into %s", table)
+	}
 }
 
 func TestCheckVersion(t *testing.T) {

@@ -123,6 +123,10 @@ var (
 	checkInsertTasksSQL string
 	//go:embed queries/check_insert_lifecycle.sql
 	checkInsertLifecycleSQL string
+	//go:embed queries/check_insert_deployment_redis.sql
+	checkInsertDeploymentRedisSQL string
+	//go:embed queries/check_insert_deployment_signs.sql
+	checkInsertDeploymentSignsSQL string
 	//go:embed queries/check_rights.sql
 	checkRightsSQL string
 	//go:embed queries/asked.sql

@@ -1,0 +1,1 @@
+CHECK GRANT INSERT ON ohlcv_deployment_signs
