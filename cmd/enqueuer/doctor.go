@@ -82,7 +82,8 @@ func examineQueues(ctx context.Context, stores *wiring.Stores) []clickhouse.Find
 	strays, err := stores.Queue.Strays(ctx)
 	var findings []clickhouse.Finding
 	for _, s := range strays {
-		detail := fmt.Sprintf("%d tasks active without a lease, %d ids without a task, %d tasks that cannot be decoded", s.WithoutLease, s.WithoutTask, len(s.Undecodable))
+		detail := fmt.Sprintf("%s active without a lease, %s without a task, %s that cannot be decoded",
+			counted(s.WithoutLease, "task"), counted(s.WithoutTask, "id"), counted(len(s.Undecodable), "task"))
 		if len(s.Undecodable) > 0 {
 			detail += ", such as " + s.Undecodable[0]
 		}
