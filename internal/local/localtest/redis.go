@@ -168,7 +168,7 @@ func StartSentinels(t testing.TB, settings ...string) *RedisSentinels {
 	return s
 }
 
-// StartSentinel starts one sentinel. Clients log in as the user watch with the password seen.
+// StartSentinel starts one sentinel. Clients log in as the user watch with the password seen, and not without.
 func StartSentinel(t testing.TB, primary *RedisProcess, quorum int, settings ...string) *RedisProcess {
 	t.Helper()
 	return startRedis(t, fmt.Sprintf(`sentinel monitor %[1]s 127.0.0.1 %[2]d %[3]d
@@ -179,6 +179,7 @@ sentinel failover-timeout %[1]s 3000
 sentinel sentinel-user admin
 sentinel sentinel-pass %[4]s
 user watch on >seen ~* &* +@all
+user default off
 `, SentinelMaster, primary.Port, quorum, adminPassword), append([]string{"--sentinel"}, settings...)...)
 }
 
