@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
 )
 
 // StatusClass is the class of a status by the usual meaning of HTTP. Services know better about some.
@@ -67,15 +68,16 @@ func ParseWait(text string, now time.Time, most time.Duration) time.Duration {
 	return time.Duration(min(number, most.Seconds()) * float64(time.Second))
 }
 
-// Clean makes a foreign message fit for a row and a log.
+// Clean makes a foreign message fit for a row, a log, an alert and the queue monitor, which show it as it is: one line of
+// characters that are seen.
 func Clean(message string) string {
 	const most = 200
-	message = strings.Map(func(r rune) rune {
+	message = candle.Printable(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(message, "?"))
+	}, strings.ToValidUTF8(message, "?")))
 	if runes := []rune(message); len(runes) > most {
 		message = string(runes[:most]) + "…"
 	}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,4 +46,13 @@ func TestRetryAfterMakesSense(t *testing.T) {
 		}
 		require.Equal(t, test.want, RetryAfter(header, now), name)
 	}
+}
+
+func TestAForeignMessageIsOneLineOfWhatIsSeen(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, `no  such\u202e token\u200b`, Clean("no\n such\u202e token\u200b"))
+	require.Equal(t, "a?b", Clean("a\xffb"))
+	long := []rune(Clean(strings.Repeat("\u202e", 1_000)))
+	require.Len(t, long, 201)
+	require.NotContains(t, long, '\u202e')
 }
