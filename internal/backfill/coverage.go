@@ -158,7 +158,8 @@ func (c *Coverage) AddHave(t candle.Token, have []candle.Range) {
 }
 
 // settleAged decides about the answers that have aged. What is asked for again reaches from the first to the last candle that
-// is missing: the pages that hold those two hold what is between them, too, at no further cost.
+// is missing: where one page holds those two it holds what is between them, too, at no further cost. Where they are further
+// apart the pages between them are bought as well, once, and at most those of YoungFor.
 func (c *Coverage) settleAged(token *tokenCoverage) {
 	have := candle.Merge(slices.Clone(token.have))
 	for _, aged := range token.aged {
