@@ -8,6 +8,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/source/budget"
 	"quantbot/internal/wiring"
 )
 
@@ -59,6 +60,19 @@ func (a *app) examineRedis(ctx context.Context, cfg config.Config) []clickhouse.
 	for _, w := range waits {
 		findings = append(findings, clickhouse.Finding{
 			Name: "wait for " + w.On, Level: clickhouse.LevelError, Detail: fmt.Sprintf("%s (%s)", w, counted(w.Workers, "worker")), Hint: waitHint(w),
+		})
+	}
+	all, err := budget.List(ctx, stores.Redis)
+	if err != nil {
+		findings = append(findings, clickhouse.Finding{Name: "sources", Level: clickhouse.LevelWarning, Detail: err.Error()})
+	}
+	for _, s := range all {
+		if s.PausedUntil.IsZero() && s.ParkedUntil.IsZero() {
+			continue
+		}
+		findings = append(findings, clickhouse.Finding{
+			Name: "source " + s.Source, Level: clickhouse.LevelWarning, Detail: "account " + s.ID + " is " + listedSource{Status: s}.state(),
+			Hint: "it goes on by itself then, or at once with: " + programName() + " ohlcv sources-unpark " + s.Source,
 		})
 	}
 	return findings

@@ -244,6 +244,24 @@ func TestASourceThatAnswersNobodyIsSeen(t *testing.T) {
 	}
 }
 
+// A pause of minutes, because the source said so, looks like a run that stands still: it is named, with its end.
+func TestAPauseOfMinutesIsSeen(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "429", RetryAfter: 240}}})
+	b.ok(t, "migrate")
+	p := b.watched(t, nil)
+	p.start(t, 3)
+	const says = "birdeye said that it was asked too fast and is left alone until "
+	require.Eventually(t, func() bool { return p.waiting.contains("waiting: " + says) }, seenWithin, 50*time.Millisecond)
+	require.Contains(t, b.ok(t, "ohlcv", "runs-details", p.runID).stdout, says)
+	require.Contains(t, b.ok(t, "ohlcv", "runs-list").stdout, "waits for birdeye: paused")
+	require.Contains(t, get(p.page+"/runs/"+p.runID), says)
+	require.Contains(t, b.ok(t, "doctor").stdout, "paused until ")
+	b.market.SetFaults(nil)
+	b.ok(t, "ohlcv", "sources-unpark", "birdeye")
+	require.Equal(t, 0, <-p.code)
+}
+
 // newCertificate is a server certificate for loopback, and a file with the authority that trusts it.
 func newCertificate(t *testing.T) (certificate tls.Certificate, authority string) {
 	t.Helper()

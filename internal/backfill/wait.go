@@ -26,6 +26,7 @@ const (
 	WaitOther       WaitReason = "other"
 	WaitSourceDown  WaitReason = "source_down" // the source answers nobody
 	WaitNoWorker    WaitReason = "no_worker"   // no worker is running
+	WaitPaused      WaitReason = "paused"      // the source said that it was asked too fast
 	WaitForeign     WaitReason = "foreign"     // workers leave the run to others
 )
 
@@ -49,6 +50,8 @@ type Wait struct {
 	Detail string `json:"detail,omitempty"`
 	// Since is when it began. In the ledger it is by Redis' clock.
 	Since time.Time `json:"since"`
+	// Until is when it ends by itself, where that is known.
+	Until time.Time `json:"until,omitzero"`
 	// Workers is how many workers wait; 0 while it is only one process's own view.
 	Workers int `json:"workers,omitempty"`
 }
@@ -64,6 +67,9 @@ func (w Wait) String() string {
 		return "no worker is running: start one with `worker`, on any machine that reaches Redis and ClickHouse"
 	case WaitForeign:
 		text = fmt.Sprintf("left alone since %s by every worker that is running", since)
+	case WaitPaused:
+		return fmt.Sprintf("%[1]s said that it was asked too fast and is left alone until %[2]s (at once: sources-unpark %[1]s)",
+			w.On, w.Until.UTC().Truncate(time.Second).Format(time.RFC3339))
 	case WaitSourceDown:
 		text = fmt.Sprintf("%s answers nobody since %s", w.On, since)
 	default:

@@ -112,15 +112,29 @@ func headroomOff(interval int64) float64 { return 1e6 / float64(interval) / head
 // ParkedUntil is when the source goes on by itself, or the zero time while any of its accounts can be asked. An account
 // that nobody has now, of a key that was replaced for example, cannot.
 func ParkedUntil(all []Status, source string) (until time.Time) {
+	return heldUntil(all, source, func(s Status) time.Time { return s.ParkedUntil })
+}
+
+// PausedUntil is ParkedUntil for what pauses or is parked.
+func PausedUntil(all []Status, source string) (until time.Time) {
+	return heldUntil(all, source, func(s Status) time.Time {
+		if s.ParkedUntil.After(s.PausedUntil) {
+			return s.ParkedUntil
+		}
+		return s.PausedUntil
+	})
+}
+
+func heldUntil(all []Status, source string, held func(Status) time.Time) (until time.Time) {
 	for _, s := range all {
-		if s.Source != source || s.ParkedUntil.IsZero() && s.Workers == 0 {
+		if s.Source != source || held(s).IsZero() && s.Workers == 0 {
 			continue
 		}
-		if s.ParkedUntil.IsZero() {
+		if held(s).IsZero() {
 			return time.Time{}
 		}
-		if until.IsZero() || s.ParkedUntil.Before(until) {
-			until = s.ParkedUntil
+		if until.IsZero() || held(s).Before(until) {
+			until = held(s)
 		}
 	}
 	return until
