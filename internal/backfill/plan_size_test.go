@@ -22,6 +22,7 @@ func FuzzPlanSize(f *testing.F) {
 	f.Add(int64(0), int64(600), int64(30), int64(5_000), uint8(2), int64(3), int64(2_000_000_000))
 	f.Add(int64(-100), int64(50), int64(86_399), int64(864_001), uint8(4), int64(24), int64(1_000_000_000))
 	f.Add(int64(951_782_400), int64(1_767_225_599), int64(0), int64(0), uint8(8), int64(20_000), int64(1_767_225_600))
+	f.Add(int64(0), int64(3*11*86_400), int64(0), int64(0), uint8(3), int64(0), int64(2_000_000_000)) // whole chunks, no rest
 	f.Fuzz(func(t *testing.T, from1, to1, from2, to2 int64, which uint8, chunk, now int64) {
 		for _, v := range []*int64{&from1, &to1, &from2, &to2, &now} {
 			*v %= 1 << 32
