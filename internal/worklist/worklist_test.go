@@ -244,6 +244,7 @@ func TestReadTokens(t *testing.T) {
 func FuzzReadTokens(f *testing.F) {
 	f.Add("mint,chain\n" + mintA + ",solana\n")
 	f.Add("base:" + evm + "\n#\n")
+	f.Add("no token\n" + mintA + "\n") // skipped, not taken
 	f.Fuzz(func(t *testing.T, text string) {
 		list, err := ReadTokens(t.Context(), strings.NewReader(text), "list", candle.Solana)
 		if err != nil {
