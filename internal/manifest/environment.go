@@ -45,6 +45,8 @@ var recorded = map[string]disclosure{
 	"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": Redact,
 	"OTEL_EXPORTER_OTLP_ENDPOINT":        RedactURL,
 	"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": RedactURL,
+	"OTEL_EXPORTER_OTLP_HEADERS":         asSecret,
+	"OTEL_EXPORTER_OTLP_TRACES_HEADERS":  asSecret,
 }
 
 // Environment returns the allow-listed variables that are set, with secrets as *** and without passwords in URLs.
