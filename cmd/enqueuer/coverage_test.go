@@ -149,7 +149,7 @@ func TestAParkedSourceGoesOnWhenUnparked(t *testing.T) {
 	b.worker(t)
 	tokens := tradingTokens(t, 2)
 	b.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02")
-	require.Eventually(t, func() bool { return b.parked(t) }, 20*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return b.parked(t) }, 2*time.Minute, 100*time.Millisecond)
 	require.Contains(t, b.ok(t, "ohlcv", "sources").stdout, "parked until")
 	require.Contains(t, b.ok(t, "ohlcv", "runs-list").stdout, "running (parked until")
 	require.Contains(t, b.ok(t, "ohlcv", "runs-details", b.latest(t)).stdout, "its quota is used up (sources-unpark birdeye)")
@@ -157,7 +157,7 @@ func TestAParkedSourceGoesOnWhenUnparked(t *testing.T) {
 	require.Eventually(t, func() bool {
 		b.ok(t, "ohlcv", "sources-unpark", "birdeye")
 		return b.number(t, "SELECT count() FROM "+b.table("ohlcv_ingestion_runs")+" WHERE status = 'completed'") == 1
-	}, 30*time.Second, 500*time.Millisecond)
+	}, 2*time.Minute, 500*time.Millisecond)
 	require.Equal(t, exitUsage, b.run(t, "ohlcv", "sources-unpark", "nasdaq").code)
 }
 

@@ -62,7 +62,7 @@ func eventuallyForming(t testing.TB, w *Writer, n int) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return len(w.forming) == n
-	}, 10*time.Second, time.Millisecond)
+	}, 2*time.Minute, time.Millisecond)
 }
 
 // storedCandles counts the candles of the run's token, and whether they are what the chunk had.

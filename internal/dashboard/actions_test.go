@@ -125,11 +125,11 @@ func TestSweep(t *testing.T) {
 		a := w.get(t, "/api/sweep?preview=yes&older_than=0s", bearer)
 		require.NoError(t, json.Unmarshal([]byte(a.body), &shown), a.body)
 		return shown.Redundant > 0
-	}, 30*time.Second, 100*time.Millisecond)
+	}, 2*time.Minute, 100*time.Millisecond)
 	require.Equal(t, before, count(), "a preview removes nothing")
 	a := w.post(t, "/sweep", url.Values{"older_than": {"0s"}}, bearer)
 	require.Equal(t, http.StatusSeeOther, a.StatusCode, a.body)
-	require.Eventually(t, func() bool { return strings.Contains(w.get(t, "/sweep", bearer).body, "The last one") }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(w.get(t, "/sweep", bearer).body, "The last one") }, 2*time.Minute, 50*time.Millisecond)
 	require.NotEqual(t, before, count())
 	require.Equal(t, []string{"sweep done bearer"}, w.recordedActions(t))
 	require.Equal(t, "all intervals, runs older than 0s\n", w.env.ClickHouse(t, "SELECT detail FROM "+w.env.Database+".ohlcv_operator_actions WHERE phase = 'asked'"))

@@ -105,7 +105,7 @@ func TestTakenOverPlannerIsLockedOut(t *testing.T) {
 	run, plan := newRun(2_000)
 	epoch, err := l.Open(t.Context(), run, false)
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var planners sync.WaitGroup
 	planners.Go(func() {

@@ -64,7 +64,7 @@ func gone(t *testing.T, pids ...int) {
 			}
 		}
 		return true
-	}, 30*time.Second, 20*time.Millisecond, "processes %v are still there", pids)
+	}, 2*time.Minute, 20*time.Millisecond, "processes %v are still there", pids)
 }
 
 // alive is false for zombies, which wait for a parent that does not ask, but run no more.

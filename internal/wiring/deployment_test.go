@@ -88,7 +88,7 @@ func TestTwoDeploymentsOnOneRedis(t *testing.T) {
 	require.Eventually(t, func() bool {
 		info, err := ours.inspector.GetQueueInfo(tasks.QueueIngest)
 		return err == nil && info.Pending == 0 && info.Active == 0 && info.Retry == 4
-	}, 30*time.Second, 20*time.Millisecond, "each goes back, for whoever it belongs to")
+	}, 2*time.Minute, 20*time.Millisecond, "each goes back, for whoever it belongs to")
 	stop()
 	require.NoError(t, <-served)
 	waiting, err := ours.inspector.ListRetryTasks(tasks.QueueIngest)
@@ -307,12 +307,12 @@ func TestARunningWorkerLeavesAnotherRedisAlone(t *testing.T) {
 		require.NoError(t, err)
 		return n
 	}
-	require.Eventually(t, func() bool { return workers() == 1 }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return workers() == 1 }, 2*time.Minute, 50*time.Millisecond)
 	require.NoError(t, w.Redis.HSet(t.Context(), "quantbot:deployment", "deployment", uuid.NewString()).Err())
-	require.Eventually(t, func() bool { return workers() == 0 }, 30*time.Second, 50*time.Millisecond)
-	require.Eventually(t, func() bool { return said.times("leaving both alone") == 1 }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return workers() == 0 }, 2*time.Minute, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return said.times("leaving both alone") == 1 }, 2*time.Minute, 50*time.Millisecond)
 	require.NoError(t, w.Redis.HSet(t.Context(), "quantbot:deployment", "deployment", w.Deployment.ID().String()).Err())
-	require.Eventually(t, func() bool { return workers() == 1 }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return workers() == 1 }, 2*time.Minute, 50*time.Millisecond)
 }
 
 // Rule 12.10. A database and a Redis of before there were ids, with a run pending, end exact.

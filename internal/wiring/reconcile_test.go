@@ -159,7 +159,7 @@ func (w *world) ended(t *testing.T, run backfill.Run) (record backfill.RunRecord
 		var err error
 		record, err = w.History.Run(t.Context(), run.ID())
 		return err == nil && record.Status != backfill.StatusRunning
-	}, 30*time.Second, 20*time.Millisecond)
+	}, 2*time.Minute, 20*time.Millisecond)
 	return record
 }
 
@@ -465,6 +465,6 @@ func TestATaskOfAForgottenRunIsDropped(t *testing.T) {
 		require.Eventually(t, func() bool {
 			info, err := w.inspector.GetQueueInfo(tasks.QueueIngest)
 			return err == nil && info.ProcessedTotal == 1 && info.Size == 0
-		}, 10*time.Second, 20*time.Millisecond)
+		}, 2*time.Minute, 20*time.Millisecond)
 	})
 }

@@ -41,9 +41,9 @@ func TestARestartedRedisLosesNothing(t *testing.T) {
 	require.Eventually(t, func() bool {
 		persistence, err := w.Redis.Info(t.Context(), "persistence").Result()
 		return err == nil && strings.Contains(persistence, "aof_buffer_length:0\r\n")
-	}, 30*time.Second, 10*time.Millisecond)
+	}, 2*time.Minute, 10*time.Millisecond)
 	kill(t, w.env, redisProcess)
-	require.Eventually(t, func() bool { return w.Redis.Ping(t.Context()).Err() == nil }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return w.Redis.Ping(t.Context()).Err() == nil }, 2*time.Minute, 10*time.Millisecond)
 	close(stuck.open)
 	require.NoError(t, <-ended, "what was fetched is kept: its lease was on disk")
 	requireExact(t, w.work(t, run), 5)
@@ -66,7 +66,7 @@ func TestAChunkWaitsForClickHouse(t *testing.T) {
 	<-frozen.entered
 	pid := w.env.Engines.PIDs()[clickHouseProcess]
 	kill(t, w.env, clickHouseProcess)
-	require.Eventually(t, func() bool { return syscall.Kill(pid, 0) != nil }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return syscall.Kill(pid, 0) != nil }, 2*time.Minute, time.Millisecond)
 	close(frozen.open)
 	require.NoError(t, <-ended)
 	require.Equal(t, 1, w.source.times(chunks[0].Range), "it was not fetched again")

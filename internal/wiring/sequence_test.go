@@ -32,7 +32,7 @@ func (w *world) endedAttempt(t *testing.T, run backfill.Run) (record backfill.Ru
 		var err error
 		record, err = w.History.Run(t.Context(), run.ID())
 		return err == nil && record.Status != backfill.StatusRunning && record.Attempt == run.Attempt
-	}, 30*time.Second, 20*time.Millisecond)
+	}, 2*time.Minute, 20*time.Millisecond)
 	return record
 }
 

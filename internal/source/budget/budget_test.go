@@ -191,7 +191,7 @@ func TestUnparkLiftsAPause(t *testing.T) {
 	unparked, err := Unpark(t.Context(), c, "birdeye")
 	require.NoError(t, err)
 	require.Equal(t, 1, unparked)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, b.Wait(ctx, 1))
 	unparked, err = Unpark(t.Context(), c, "birdeye")
