@@ -8,7 +8,7 @@
 -- KEYS[6]  a<N>:lease
 -- ARGV[1]  attempt
 -- ARGV[2]  the epoch of the caller
--- ARGV[3…] chunk id and the outcome, JSON, in turn
+-- ARGV[3…] chunk id and the outcome, JSON, in turn: at most 1,000 chunks (the script's stack), at least one
 --
 -- Returns {"ok", how many were put, finish}, {"over"} when the attempt is past, {"unknown"} or {"stale"}; finish is 1 when
 -- the attempt is sealed and nothing is pending. A chunk that has an outcome keeps it, and one that the attempt does not have
@@ -24,17 +24,29 @@ end
 if tonumber(ARGV[2]) < tonumber(born) then
   return {'stale'}
 end
-local ended = 0
+local chunks = {}
 for i = 3, #ARGV, 2 do
-  local chunk = ARGV[i]
-  if redis.call('SREM', KEYS[2], chunk) == 1 then -- a chunk is in one of pending and outcome
-    redis.call('HSET', KEYS[3], chunk, '1' .. ARGV[i + 1])
-    redis.call('ZREM', KEYS[6], chunk)
-    redis.call('HDEL', KEYS[4], chunk .. '|run', chunk .. '|open', chunk .. '|gen')
-    ended = ended + 1
+  chunks[#chunks + 1] = ARGV[i]
+end
+-- A chunk is in one of pending and outcome. A few calls for all of them: one call for each takes four times as long.
+local outcomes, pending, tries = {}, {}, {}
+for i, is in ipairs(redis.call('SMISMEMBER', KEYS[2], unpack(chunks))) do
+  if is == 1 then
+    local chunk = chunks[i]
+    pending[#pending + 1] = chunk
+    outcomes[#outcomes + 1] = chunk
+    outcomes[#outcomes + 1] = '1' .. ARGV[2 + 2 * i]
+    tries[#tries + 1] = chunk .. '|run'
+    tries[#tries + 1] = chunk .. '|open'
+    tries[#tries + 1] = chunk .. '|gen'
   end
 end
-if ended > 0 then
+local ended = 0
+if #pending > 0 then
+  ended = redis.call('SREM', KEYS[2], unpack(pending)) -- whoever scanned may name a chunk twice
+  redis.call('HSET', KEYS[3], unpack(outcomes))
+  redis.call('ZREM', KEYS[6], unpack(pending))
+  redis.call('HDEL', KEYS[4], unpack(tries))
   redis.call('HINCRBY', KEYS[5], 'cancelled', ended)
 end
 if phase == 'running' and redis.call('SCARD', KEYS[2]) == 0 then
