@@ -29,6 +29,8 @@ type Writer struct {
 	// ctx ends with Close.
 	ctx    context.Context //nolint:containedctx // inserts belong to no single caller: each may go, the others' rows must arrive
 	cancel context.CancelFunc
+	// lastWait is how long whoever was cancelled still waits for an insert that is under way.
+	lastWait time.Duration
 
 	mu       sync.Mutex
 	forming  []*member
@@ -72,7 +74,7 @@ type member struct {
 
 // NewWriter returns a writer over the database, which stays the caller's to close.
 func NewWriter(db *DB) *Writer {
-	w := &Writer{db: db, room: semaphore.NewWeighted(maxWriting)}
+	w := &Writer{db: db, room: semaphore.NewWeighted(maxWriting), lastWait: lastWait}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	return w
 }
@@ -114,7 +116,7 @@ func (w *Writer) WriteChunk(ctx context.Context, write backfill.ChunkWrite) (rec
 	select {
 	case <-m.done:
 		return m.recorded, m.err
-	case <-time.After(lastWait):
+	case <-time.After(w.lastWait):
 		return false, w.waitError(ctx, write.Chunk.ID)
 	}
 }

@@ -195,7 +195,7 @@ func TestCancelledChunkOnItsWayHearsTheEnd(t *testing.T) {
 	db, _ := openMigrated(t)
 	w := NewWriter(db)
 	t.Cleanup(w.Close)
-	w.flushing = maxFlushes
+	w.flushing, w.lastWait = maxFlushes, time.Minute
 	write := tokenWrite(newRun(0), 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := writeAll(ctx, w, []backfill.ChunkWrite{write})
