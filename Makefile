@@ -40,9 +40,9 @@ setup/tests: ## Also fetch what only tests need: Chromium and Prometheus
 	@scripts/setup tests
 
 .PHONY: test
-# Most tests wait for programs and engines, not for a processor: of packages and tests twice as many at a time as Go would run.
+# Many tests wait for programs and engines, not for a processor: twice as many at a time as Go would run.
 test: setup/tests ## Run all tests; RACE=1: with the race detector
-	@at_once=$$((2 * $$(getconf _NPROCESSORS_ONLN))); set -x; go test $(if $(RACE),-race) -p $$at_once -parallel $$at_once ./...
+	go test $(if $(RACE),-race) -parallel $$((2 * $$(getconf _NPROCESSORS_ONLN))) ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s; 10000x counts runs)
