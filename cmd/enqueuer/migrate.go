@@ -34,7 +34,7 @@ is configured now (for example by BIRDEYE_BASE_URL) is the same one at another a
 		Example: `  quantbot migrate
   quantbot migrate --status
   CLICKHOUSE_DATABASE=staging quantbot migrate --new-deployment
-  BIRDEYE_BASE_URL=https://proxy.example/birdeye quantbot migrate --service-moved birdeye`,
+  BIRDEYE_BASE_URL=https://gateway.example/birdeye quantbot migrate --service-moved birdeye`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {

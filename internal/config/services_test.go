@@ -11,8 +11,8 @@ func TestServiceAt(t *testing.T) {
 	for baseURL, service := range map[string]string{
 		"https://public-api.birdeye.so":           "public-api.birdeye.so",
 		"https://Public-API.birdeye.so.:443/":     "public-api.birdeye.so",
-		"http://proxy.example:80/birdeye":         "proxy.example",
-		"http://proxy.example:8080":               "proxy.example:8080",
+		"http://gateway.example:80/birdeye":       "gateway.example",
+		"http://gateway.example:8080":             "gateway.example:8080",
 		"https://[2001:db8::1]:8443/v1":           "[2001:db8::1]:8443",
 		"http://127.0.0.1:34567":                  "loopback",
 		"http://127.8.9.10":                       "loopback",

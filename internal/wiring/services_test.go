@@ -38,21 +38,21 @@ func TestASimulatedMarketSaysSo(t *testing.T) {
 func TestADatabaseKeepsWhereASourceIsAsked(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	simulated, vendor, proxy := w.asking(t, simulatedURL), w.asking(t, ""), w.asking(t, "https://proxy.example/birdeye")
+	simulated, vendor, gateway := w.asking(t, simulatedURL), w.asking(t, ""), w.asking(t, "https://gateway.example/birdeye")
 	require.NoError(t, wiring.CheckServices(t.Context(), vendor, w.History, "birdeye"), "nothing was asked yet")
 	services, err := w.UseServices(t.Context(), vendor, "ada@lab", "birdeye", "binance")
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{
 		"birdeye": "public-api.birdeye.so", "binance": "data-api.binance.vision", "binance files": "data.binance.vision",
 	}, services)
-	for _, other := range []config.Config{simulated, proxy} {
+	for _, other := range []config.Config{simulated, gateway} {
 		_, err = w.UseServices(t.Context(), other, "ada@lab", "birdeye")
 		requireStranger(t, err, "birdeye was asked at public-api.birdeye.so", "--service-moved birdeye")
 		requireStranger(t, w.Deployment.AskServices(t.Context(), wiring.Services(other, "birdeye")), "is asked at public-api.birdeye.so in this deployment")
 	}
 	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(vendor, "birdeye")))
-	require.NoError(t, w.History.AddService(t.Context(), "birdeye", "proxy.example", "ada@lab", true))
-	for _, same := range []config.Config{vendor, proxy} {
+	require.NoError(t, w.History.AddService(t.Context(), "birdeye", "gateway.example", "ada@lab", true))
+	for _, same := range []config.Config{vendor, gateway} {
 		_, err = w.UseServices(t.Context(), same, "ada@lab", "birdeye")
 		require.NoError(t, err)
 		require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(same, "birdeye")))
@@ -79,7 +79,7 @@ func TestSimulatedAndRealSourcesNeverShareADatabase(t *testing.T) {
 	_, err = elsewhere.UseServices(t.Context(), simulated, "ada@lab", "geckoterminal")
 	require.NoError(t, err)
 	requireStranger(t, wiring.CheckServices(t.Context(), simulated, elsewhere.History, "birdeye"), "birdeye would be asked at simulated")
-	require.NoError(t, wiring.CheckServices(t.Context(), elsewhere.asking(t, "http://127.0.0.1:1"), elsewhere.History, "birdeye"), "a proxy on this machine may lead to the vendor")
+	require.NoError(t, wiring.CheckServices(t.Context(), elsewhere.asking(t, "http://127.0.0.1:1"), elsewhere.History, "birdeye"), "a gateway on this machine may lead to the vendor")
 }
 
 // Of two processes that are the first, with different services, the earlier one counts for both.
