@@ -23,6 +23,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/local"
 	"quantbot/internal/manifest"
+	"quantbot/internal/wiring"
 )
 
 func main() {
@@ -75,7 +76,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a.screen = a.stderr
-	a.stdout, a.stderr = candle.PrintableWriter(a.stdout), withoutSecrets(a.getenv, candle.PrintableWriter(a.stderr))
+	a.stdout, a.stderr = candle.PrintableWriter(a.stdout), wiring.WithoutSecrets(a.getenv, candle.PrintableWriter(a.stderr))
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
@@ -166,16 +167,6 @@ func groupCommand(use, short, example string) *cobra.Command {
 
 func (a *app) logger() *slog.Logger {
 	return slog.New(manifest.LogHandler(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: a.logLevel})))
-}
-
-// withoutSecrets writes without the secrets of the environment. Services and stores may repeat them, which is taken out where
-// their words enter; here it is what anything else repeats, such as DuckDB.
-func withoutSecrets(getenv func(string) string, w io.Writer) io.Writer {
-	var values []string
-	for _, secret := range config.Secrets(getenv) {
-		values = append(values, secret.Reveal())
-	}
-	return manifest.NewSecrets(values...).Writer(w)
 }
 
 // begin marks the end of reading the command line: what fails from here on is no wrong usage.

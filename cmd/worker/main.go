@@ -28,7 +28,7 @@ func main() {
 // run answers the exit code: 0 done, 1 failed, 2 wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
-	stdout, stderr = candle.PrintableWriter(stdout), withoutSecrets(candle.PrintableWriter(stderr))
+	stdout, stderr = candle.PrintableWriter(stdout), wiring.WithoutSecrets(os.Getenv, candle.PrintableWriter(stderr))
 	cmd := newCommand(stderr, &started)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
@@ -143,13 +143,4 @@ func signals(parent context.Context) (ctx context.Context, now <-chan struct{}, 
 		close(released)
 		cancel()
 	}
-}
-
-// withoutSecrets writes without the secrets of the environment, which services and stores may repeat.
-func withoutSecrets(w io.Writer) io.Writer {
-	var values []string
-	for _, secret := range config.Secrets(os.Getenv) {
-		values = append(values, secret.Reveal())
-	}
-	return manifest.NewSecrets(values...).Writer(w)
 }

@@ -3,6 +3,7 @@ package wiring
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -197,9 +198,17 @@ func (s *Sources) openGeckoTerminal() (breaker.Source, error) {
 }
 
 // secretsOf are what no text of others may carry on.
-func secretsOf(cfg config.Config) manifest.Secrets {
-	values := make([]string, len(cfg.Secrets))
-	for i, secret := range cfg.Secrets {
+func secretsOf(cfg config.Config) manifest.Secrets { return revealed(cfg.Secrets) }
+
+// WithoutSecrets writes without the secrets of the environment. Services and stores may repeat them, which is taken out where
+// their words enter; here it is what anything else repeats, such as DuckDB.
+func WithoutSecrets(getenv func(string) string, w io.Writer) io.Writer {
+	return revealed(config.Secrets(getenv)).Writer(w)
+}
+
+func revealed(secrets []config.Secret) manifest.Secrets {
+	values := make([]string, len(secrets))
+	for i, secret := range secrets {
 		values[i] = secret.Reveal()
 	}
 	return manifest.NewSecrets(values...)
