@@ -55,8 +55,8 @@ func paused(budgets []budget.Status, source string, now time.Time) (wait backfil
 }
 
 // WaitsOf tells what a run waits for, the longest first: what workers show that have chunks of it in hand, else that no
-// worker is running, else that its source is to be left alone, else what keeps all workers from taking its chunks up. It is for people to see: what cannot be read is
-// left out.
+// worker is running, else that its source is to be left alone, else what keeps all workers from taking its chunks up. It is for
+// people to see: what cannot be read is left out.
 func (s *Stores) WaitsOf(ctx context.Context, state backfill.LedgerState, now time.Time) []backfill.Wait {
 	if state.Result != nil || state.Pending == 0 {
 		return nil

@@ -14,6 +14,7 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/metrics"
 	"quantbot/internal/tasks"
 )
 
@@ -92,32 +93,55 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 			Secrets: secretsOf(cfg.Config),
 		},
 	}
-	reconciler := stores.Reconciler(name, logger, clock.Now)
-	reconciler.Ledger = countedRepairs{stores.Ledger, m}
-	var background sync.WaitGroup
-	defer background.Wait()
-	reconcileCtx, stopReconciling := context.WithCancel(ctx)
-	defer stopReconciling()
-	background.Go(func() { reconciler.Run(reconcileCtx) })
-	background.Go(func() { stores.Deployment.Run(reconcileCtx) })
-	// Leases are kept until the last task has ended, which is after ctx has.
-	leaseCtx, stopLeases := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopLeases()
-	background.Go(func() { leases.Run(leaseCtx) })
-	background.Go(func() { waits.Run(leaseCtx) })
-	background.Go(func() { watch.serve(leaseCtx, m, stores, logger) })
-	background.Go(func() { stores.sendAlerts(reconcileCtx, cfg, name, m, logger) })
-	if spec := cmp.Or(cfg.SweepCron, cfg.Config.SweepCron); spec != "off" {
-		background.Go(func() {
-			if err := tasks.ScheduleSweeps(reconcileCtx, stores.Queue, spec, cfg.Now, logger); err != nil {
-				logger.ErrorContext(ctx, "sweeps are not scheduled", "err", err)
-			}
-		})
-	}
+	stop := background{
+		stores: stores, cfg: cfg, name: name, logger: logger, metrics: m, leases: leases, waits: waits, watch: watch, clock: clock,
+	}.start(ctx)
+	defer stop()
 	logger.InfoContext(ctx, "worker started", "concurrency", cfg.Concurrency, "version", cfg.Build.Version, "deployment", stores.Deployment.ID())
 	err = serve(ctx, cfg, stores.Deployment, handler, logger)
 	logger.InfoContext(ctx, "worker stopped")
 	return err
+}
+
+// background is what a worker does beside its tasks.
+type background struct {
+	stores  *Stores
+	cfg     WorkerConfig
+	name    string
+	logger  *slog.Logger
+	metrics *metrics.Metrics
+	leases  *backfill.Leases
+	waits   *backfill.Waits
+	watch   *watch
+	clock   *backfill.Clock
+}
+
+// start begins all of it; stop must be called, ends it and waits.
+func (b background) start(ctx context.Context) (stop func()) {
+	reconciler := b.stores.Reconciler(b.name, b.logger, b.clock.Now)
+	reconciler.Ledger = countedRepairs{b.stores.Ledger, b.metrics}
+	var running sync.WaitGroup
+	reconcileCtx, stopReconciling := context.WithCancel(ctx)
+	running.Go(func() { reconciler.Run(reconcileCtx) })
+	running.Go(func() { b.stores.Deployment.Run(reconcileCtx) })
+	running.Go(func() { b.stores.sendAlerts(reconcileCtx, b.cfg, b.name, b.metrics, b.logger) })
+	if spec := cmp.Or(b.cfg.SweepCron, b.cfg.Config.SweepCron); spec != "off" {
+		running.Go(func() {
+			if err := tasks.ScheduleSweeps(reconcileCtx, b.stores.Queue, spec, b.cfg.Now, b.logger); err != nil {
+				b.logger.ErrorContext(ctx, "sweeps are not scheduled", "err", err)
+			}
+		})
+	}
+	// Leases are kept until the last task has ended, which is after ctx has.
+	leaseCtx, stopLeases := context.WithCancel(context.WithoutCancel(ctx))
+	running.Go(func() { b.leases.Run(leaseCtx) })
+	running.Go(func() { b.waits.Run(leaseCtx) })
+	running.Go(func() { b.watch.serve(leaseCtx, b.metrics, b.stores, b.logger) })
+	return func() {
+		stopLeases()
+		stopReconciling()
+		running.Wait()
+	}
 }
 
 // storeGate is closed from the start when the user is known not to be able to store candles: nothing is bought until it is.
