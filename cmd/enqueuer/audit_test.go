@@ -115,6 +115,10 @@ func TestDedupModesCountWhatIsThereAlready(t *testing.T) {
 		require.EqualValues(t, n, again["candles_fetched"], mode)
 		require.EqualValues(t, n, again["candles_deduplicated"], mode)
 		require.EqualValues(t, 0, again["candles_inserted"], mode)
+		require.Contains(t, b.ok(t, "ohlcv", "runs-details", fmt.Sprint(again["run_id"])).stdout, map[string]string{
+			"post-batch": fmt.Sprintf("%d shadowed (stored, adds nothing over what other runs serve) + 0 skipped (not stored)", n),
+			"inline":     fmt.Sprintf("0 shadowed (stored, adds nothing over what other runs serve) + %d skipped (not stored)", n),
+		}[mode])
 		require.NotNil(t, again["dedup_completed_at"], mode)
 		require.Equal(t, served, b.hash(t))
 	}

@@ -105,7 +105,7 @@ func (a *app) printRun(r clickhouse.RunRow) {
 
 func statFields(r clickhouse.RunRow) []field {
 	identity := "holds"
-	if r.CandlesFetched != r.CandlesInserted+r.CandlesRejected+r.CandlesDeduplicated {
+	if !r.Stats().Balanced() {
 		identity = "BROKEN: report this"
 	}
 	return []field{
@@ -113,12 +113,23 @@ func statFields(r clickhouse.RunRow) []field {
 		{"tokens", strconv.FormatInt(r.TokensProcessed, 10)},
 		{"candles", fmt.Sprintf("%d fetched = %d inserted + %d rejected + %d deduplicated (identity %s)",
 			r.CandlesFetched, r.CandlesInserted, r.CandlesRejected, r.CandlesDeduplicated, identity)},
-		{"", ""},
+		{"deduplicated", deduplicatedText(r)},
 		{"zero volume", strconv.FormatInt(r.ZeroVolumeCount, 10)},
 		{"dropped", fmt.Sprintf("%d (outside the range or not closed)", r.CandlesDropped)},
 		{"api", counted(r.APICalls, "call") + ", " + counted(r.Credits, "credit")},
 		{"error", r.ErrorMessage},
 	}
+}
+
+// deduplicatedText says which of the deduplicated candles are stored.
+func deduplicatedText(r clickhouse.RunRow) string {
+	switch {
+	case r.CandlesDeduplicated == 0:
+		return ""
+	case r.CandlesShadowed == nil || r.CandlesSkipped == nil:
+		return "not recorded how many of them are stored"
+	}
+	return fmt.Sprintf("%d shadowed (stored, adds nothing over what other runs serve) + %d skipped (not stored)", *r.CandlesShadowed, *r.CandlesSkipped)
 }
 
 func (a *app) printDetails(d runDetails) {
@@ -271,6 +282,7 @@ func rowOf(record backfill.RunRecord) clickhouse.RunRow {
 		Validation: string(m.Validation), StartedBy: m.StartedBy, Priority: string(m.Priority), RetriedChunks: int64(record.RetriedChunks), HaltRejectionRate: m.HaltRejectionRate,
 		Outliers: string(m.Outliers), NoPublishedFiles: m.NoPublishedFiles, Services: m.Services, DeploymentID: m.DeploymentID,
 	}
+	row.CandlesShadowed, row.CandlesSkipped = clickhouse.Split(record.Stats)
 	if !record.DedupCompletedAt.IsZero() {
 		row.DedupCompletedAt = &record.DedupCompletedAt
 	}

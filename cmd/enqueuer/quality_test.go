@@ -177,6 +177,7 @@ func TestWhatAMisbehavingMarketSentIsAccountedFor(t *testing.T) {
 	all := truth(simmarket.NewMarket(1), tokens, day)
 	require.EqualValues(t, broken, run["candles_rejected"])
 	require.EqualValues(t, 1, run["candles_deduplicated"])
+	require.EqualValues(t, 1, run["candles_skipped"], "a time that came twice in one answer is not stored twice")
 	require.EqualValues(t, 1, run["candles_dropped"])
 	require.EqualValues(t, all+1, run["candles_fetched"])
 	require.EqualValues(t, all-broken, run["candles_inserted"])

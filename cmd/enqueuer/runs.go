@@ -172,7 +172,7 @@ func readDetails(ctx context.Context, history *clickhouse.DB, prefix string, tas
 	if d.RunRow, err = history.RunDetails(ctx, runID); err != nil {
 		return d, err
 	}
-	d.IdentityHolds = d.CandlesFetched == d.CandlesInserted+d.CandlesRejected+d.CandlesDeduplicated
+	d.IdentityHolds = d.Stats().Balanced()
 	if d.Failures, err = history.FailedChunks(ctx, runID); err != nil {
 		return d, err
 	}

@@ -67,6 +67,8 @@ type RunFacts struct {
 	Inserted     int64     `json:"candles_inserted"`
 	Rejected     int64     `json:"candles_rejected"`
 	Deduplicated int64     `json:"candles_deduplicated"`
+	Shadowed     *int64    `json:"candles_shadowed"` // nil = not recorded, as with Skipped
+	Skipped      *int64    `json:"candles_skipped"`
 	Error        string    `json:"error,omitempty"`
 }
 

@@ -149,12 +149,12 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// deduplicate leaves out what other runs serve as well. What is stored in their shadow counts as deduplicated, too.
+// deduplicate leaves out what settled runs serve as well, and tells what is stored in the shadow of others from what is new.
 func (f *Filler) deduplicate(ctx context.Context, write *ChunkWrite, outcome *Outcome) {
-	store, deduplicated := f.Store.Deduplicate(ctx, write.Run, write.Chunk, outcome.Source, write.Candles)
+	store, shadowed := f.Store.Deduplicate(ctx, write.Run, write.Chunk, outcome.Source, write.Candles)
+	outcome.Stats.skip(int64(len(write.Candles) - len(store)))
+	outcome.Stats.shadow(shadowed)
 	write.Candles = store
-	outcome.Stats.Inserted -= deduplicated
-	outcome.Stats.Deduplicated += deduplicated
 }
 
 // Unfilled is the outcome of a chunk that ends without candles.
@@ -196,7 +196,8 @@ func sift(fetched fetchResult, run Run, chunk Chunk, write *ChunkWrite, outcome 
 	write.Rejected = collapseRejected(write.Rejected, tier)
 	stats.Rejected = int64(len(write.Rejected))
 	stats.Inserted = int64(len(write.Candles))
-	stats.Deduplicated = int64(len(valid) - len(write.Candles) + broken - len(write.Rejected))
+	stats.Skipped = int64(len(valid) - len(write.Candles) + broken - len(write.Rejected))
+	stats.Deduplicated = stats.Skipped
 }
 
 // collapseRejected keeps one candle of each open time and rule: the quarantine holds one.

@@ -88,7 +88,7 @@ func TestFillCountsEachCandleOnce(t *testing.T) {
 	// At 3,120 the candle of 2,940 has closed over a minute ago (3,000 + 60), the one of 3,000 has not.
 	outcome, err := filler(source, store, 3_119).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 	require.NoError(t, err)
-	require.Equal(t, Stats{Fetched: 6, Inserted: 4, Rejected: 1, Deduplicated: 1, ZeroVolume: 1, Dropped: 3, APICalls: 2, Credits: 120}, outcome.Stats)
+	require.Equal(t, Stats{Fetched: 6, Inserted: 4, Rejected: 1, Deduplicated: 1, Skipped: 1, ZeroVolume: 1, Dropped: 3, APICalls: 2, Credits: 120}, outcome.Stats)
 	require.True(t, outcome.Stats.Balanced())
 	require.Equal(t, []candle.Candle{at(0, 5), at(60, 7), at(120, 1), at(2_940, 1)}, store.write.Candles, "the better of two answers stays")
 	require.Equal(t, []Rejection{{Candle: broken, Rule: candle.RuleInvalidRange}}, store.write.Rejected)

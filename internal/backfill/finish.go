@@ -89,9 +89,10 @@ func (f *Finisher) announce(ctx context.Context, record RunRecord) {
 	f.Logger.InfoContext(ctx, "run finished", "run_id", record.ID(), "attempt", record.Attempt, "status", record.Status,
 		"chunks", record.PlannedChunks, "failed", record.FailedChunks, "rows", record.Stats.Inserted)
 	if !record.Stats.Balanced() {
-		f.Logger.ErrorContext(ctx, "identity broken: fetched differs from inserted + rejected + deduplicated",
+		f.Logger.ErrorContext(ctx, "identity broken: fetched differs from inserted + rejected + deduplicated, or deduplicated is less than shadowed + skipped",
 			"run_id", record.ID(), "fetched", record.Stats.Fetched, "inserted", record.Stats.Inserted,
-			"rejected", record.Stats.Rejected, "deduplicated", record.Stats.Deduplicated)
+			"rejected", record.Stats.Rejected, "deduplicated", record.Stats.Deduplicated,
+			"shadowed", record.Stats.Shadowed, "skipped", record.Stats.Skipped)
 	}
 }
 
@@ -147,6 +148,10 @@ func (f *Finisher) addUp(ctx context.Context, state LedgerState) (*tally, error)
 // deduplicate ends the comparison with other runs: inline dedup is over by now, post-batch happens here. A history that
 // cannot be read leaves the run without it (R7).
 func (f *Finisher) deduplicate(ctx context.Context, record *RunRecord) {
+	if stats := &record.Stats; record.Manifest.DedupMode != manifest.DedupInline {
+		// Up to here only duplicates inside an answer count, also in the outcomes of older programs, which do not say so.
+		stats.Skipped = stats.Deduplicated - stats.Shadowed
+	}
 	switch record.Manifest.DedupMode {
 	case manifest.DedupInline:
 	case manifest.DedupPostBatch:
@@ -156,9 +161,7 @@ func (f *Finisher) deduplicate(ctx context.Context, record *RunRecord) {
 			return
 		}
 		// Stored are also the candles of executions whose outcome does not count: a chunk that was answered again, or failed.
-		shadowed = min(shadowed, record.Stats.Inserted)
-		record.Stats.Inserted -= shadowed
-		record.Stats.Deduplicated += shadowed
+		record.Stats.shadow(min(shadowed, record.Stats.Inserted))
 	default:
 		return
 	}

@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -103,7 +104,7 @@ func TestFinishStaysActiveWhenABatchWasNotWritten(t *testing.T) {
 // A worker that was killed after the insert leaves candles that its chunk's outcome does not count.
 func TestPostBatchDedupCountsNoMoreThanTheOutcomes(t *testing.T) {
 	t.Parallel()
-	for shadowed, want := range map[int64]Stats{3: {Fetched: 10, Inserted: 7, Deduplicated: 3}, 12: {Fetched: 10, Deduplicated: 10}} {
+	for shadowed, want := range map[int64]Stats{3: {Fetched: 10, Inserted: 7, Deduplicated: 3, Shadowed: 3}, 12: {Fetched: 10, Deduplicated: 10, Shadowed: 10}} {
 		history := &countingHistory{chunks: map[ChunkID]bool{}, shadowed: shadowed}
 		run := Run{Attempt: 1, PlannedChunks: 10}
 		run.Manifest.DedupMode = manifest.DedupPostBatch
@@ -111,5 +112,43 @@ func TestPostBatchDedupCountsNoMoreThanTheOutcomes(t *testing.T) {
 		f := Finisher{Ledger: ledger, History: history, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
 		require.NoError(t, f.Finish(t.Context(), run.ID(), 1))
 		require.Equal(t, want, history.ended.Stats)
+	}
+}
+
+// oldOutcomes is a ledger with the outcome of a worker from before shadowed and skipped candles were told apart, and one from after.
+type oldOutcomes struct{ manyOutcomes }
+
+func (l *oldOutcomes) Outcomes(_ context.Context, _ uuid.UUID, _ int, yield func(Outcome) error) error {
+	for id, stats := range map[ChunkID]string{
+		"old": `{"fetched": 9, "inserted": 5, "rejected": 1, "deduplicated": 3}`,
+		"new": `{"fetched": 9, "inserted": 5, "rejected": 1, "deduplicated": 3, "shadowed": 2, "skipped": 1}`,
+	} {
+		o := Outcome{ChunkID: id, Status: OutcomeSuccess}
+		if err := json.Unmarshal([]byte(stats), &o.Stats); err != nil {
+			return err
+		}
+		if err := yield(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What an older worker left open stays open where it may be either; without inline dedup it can only be skipped.
+func TestWhatOlderWorkersDidNotTellApartIsNotMadeUp(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[manifest.DedupMode]Stats{
+		manifest.DedupInline:    {Fetched: 18, Inserted: 10, Rejected: 2, Deduplicated: 6, Shadowed: 2, Skipped: 1},
+		manifest.DedupNone:      {Fetched: 18, Inserted: 10, Rejected: 2, Deduplicated: 6, Shadowed: 2, Skipped: 4},
+		manifest.DedupPostBatch: {Fetched: 18, Inserted: 6, Rejected: 2, Deduplicated: 10, Shadowed: 6, Skipped: 4},
+	} {
+		history := &countingHistory{chunks: map[ChunkID]bool{}, shadowed: 4}
+		run := Run{Attempt: 1, PlannedChunks: 2}
+		run.Manifest.DedupMode = mode
+		f := Finisher{Ledger: &oldOutcomes{manyOutcomes{state: LedgerState{Run: run}}}, History: history, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
+		require.NoError(t, f.Finish(t.Context(), run.ID(), 1))
+		require.Equal(t, want, history.ended.Stats, mode)
+		require.True(t, want.Balanced(), mode)
+		require.Equal(t, mode != manifest.DedupInline, want.SplitKnown(), mode)
 	}
 }

@@ -18,12 +18,12 @@ func TestTallyAddsUp(t *testing.T) {
 	t.Parallel()
 	tally := newTally(Run{Attempt: 1}, time.Unix(1, 0))
 	for range 2 {
-		tally.add(Outcome{Status: OutcomeSuccess, Token: testToken, Stats: Stats{Fetched: 5, Inserted: 3, Rejected: 1, Deduplicated: 1}})
+		tally.add(Outcome{Status: OutcomeSuccess, Token: testToken, Stats: Stats{Fetched: 5, Inserted: 3, Rejected: 1, Deduplicated: 1, Skipped: 1}})
 	}
 	tally.add(Outcome{Status: OutcomeSuccess, Token: testToken, Unrecorded: true})
 	tally.close(LedgerState{})
 	require.Equal(t, StatusCompleted, tally.record.Status)
-	require.Equal(t, Stats{Fetched: 10, Inserted: 6, Rejected: 2, Deduplicated: 2}, tally.record.Stats)
+	require.Equal(t, Stats{Fetched: 10, Inserted: 6, Rejected: 2, Deduplicated: 2, Skipped: 2}, tally.record.Stats)
 	require.Equal(t, 1, tally.record.TokensProcessed)
 	require.Len(t, tally.unrecorded, 1)
 	require.False(t, tally.unrecorded[0].Unrecorded, "once written, the row says so")

@@ -29,12 +29,19 @@ func (s OutcomeStatus) Rank() int {
 
 // Stats counts what happened to the candles of a chunk, or of a run when added up. Fetched is what the source returned
 // inside the chunk's range and already closed; R3 demands Fetched = Inserted + Rejected + Deduplicated.
+//
+// Deduplicated = Shadowed + Skipped, and Inserted + Shadowed is what the store holds. Programs from before they were told
+// apart count Deduplicated alone, see SplitKnown.
 type Stats struct {
 	Fetched      int64 `json:"fetched"`
 	Inserted     int64 `json:"inserted"`
 	Rejected     int64 `json:"rejected"`
 	Deduplicated int64 `json:"deduplicated"`
-	ZeroVolume   int64 `json:"zero_volume"`
+	// Shadowed are stored, although they add nothing over what other runs serve: an undo of those may need them.
+	Shadowed int64 `json:"shadowed,omitempty"`
+	// Skipped are not stored: settled runs serve them, or the answer held them twice.
+	Skipped    int64 `json:"skipped,omitempty"`
+	ZeroVolume int64 `json:"zero_volume"`
 	// Dropped counts candles outside the chunk's range or not closed yet; they are no part of Fetched.
 	Dropped  int64 `json:"dropped"`
 	APICalls int64 `json:"api_calls"`
@@ -48,6 +55,8 @@ func (s Stats) Add(o Stats) Stats {
 		Inserted:     s.Inserted + o.Inserted,
 		Rejected:     s.Rejected + o.Rejected,
 		Deduplicated: s.Deduplicated + o.Deduplicated,
+		Shadowed:     s.Shadowed + o.Shadowed,
+		Skipped:      s.Skipped + o.Skipped,
 		ZeroVolume:   s.ZeroVolume + o.ZeroVolume,
 		Dropped:      s.Dropped + o.Dropped,
 		APICalls:     s.APICalls + o.APICalls,
@@ -55,8 +64,28 @@ func (s Stats) Add(o Stats) Stats {
 	}
 }
 
-// Balanced reports whether R3 holds.
-func (s Stats) Balanced() bool { return s.Fetched == s.Inserted+s.Rejected+s.Deduplicated }
+// skip counts candles that were taken for new as not stored.
+func (s *Stats) skip(n int64) {
+	s.Inserted -= n
+	s.Deduplicated += n
+	s.Skipped += n
+}
+
+// shadow counts candles that were taken for new as stored in the shadow of others.
+func (s *Stats) shadow(n int64) {
+	s.Inserted -= n
+	s.Deduplicated += n
+	s.Shadowed += n
+}
+
+// Balanced reports whether R3 holds, and no more are told apart than were deduplicated.
+func (s Stats) Balanced() bool {
+	return s.Fetched == s.Inserted+s.Rejected+s.Deduplicated && s.Shadowed+s.Skipped <= s.Deduplicated
+}
+
+// SplitKnown reports whether Shadowed and Skipped are the whole of Deduplicated. They are less where an older program took
+// part, whose outcomes do not tell them apart; what they are then is not known.
+func (s Stats) SplitKnown() bool { return s.Shadowed+s.Skipped == s.Deduplicated }
 
 // Outcome is what one chunk ended as in one attempt of its run.
 type Outcome struct {

@@ -31,7 +31,7 @@ type CandleStore interface {
 	// chunk again changes nothing (R6). recorded is false when the candles are durable but the outcome row is not: that
 	// is trouble with the audit trail, already logged, and never an error of the chunk (R7).
 	WriteChunk(ctx context.Context, w ChunkWrite) (recorded bool, err error)
-	// Deduplicate returns which of the chunk's candles, from this source, are worth storing, and how many bring nothing over
-	// what other runs serve. Where it cannot tell, all are stored.
-	Deduplicate(ctx context.Context, run Run, chunk Chunk, source string, candles []candle.Candle) (store []candle.Candle, deduplicated int64)
+	// Deduplicate returns which of the chunk's candles, from this source, are worth storing, and how many of those bring nothing
+	// over what other runs serve. Where it cannot tell, all are stored and none counts.
+	Deduplicate(ctx context.Context, run Run, chunk Chunk, source string, candles []candle.Candle) (store []candle.Candle, shadowed int64)
 }

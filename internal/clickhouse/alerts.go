@@ -26,6 +26,8 @@ type EndedAttempt struct {
 	Inserted     int64     `ch:"candles_inserted"`
 	Rejected     int64     `ch:"candles_rejected"`
 	Deduplicated int64     `ch:"candles_deduplicated"`
+	Shadowed     *int64    `ch:"candles_shadowed"` // nil = not recorded, as with Skipped
+	Skipped      *int64    `ch:"candles_skipped"`
 }
 
 // mostUntold bounds what is read at a time; the rest comes when these are told.

@@ -154,9 +154,6 @@ func (m *auditModel) inline(run *modelRun, candles []candle.Candle) (store []can
 		}
 		best := others[0]
 		same := best.rank>>rankTimeBits == own.rank>>rankTimeBits && m.versions[best] == c
-		if same || compareKeys(best, own) < 0 {
-			count++
-		}
 		ended := slices.IndexFunc(others, func(k versionKey) bool { return m.run(k.run).ended && compareKeys(k, own) < 0 })
 		switch {
 		case same && m.run(best.run).ended:
@@ -164,6 +161,9 @@ func (m *auditModel) inline(run *modelRun, candles []candle.Candle) (store []can
 		case ended >= 0:
 			m.removed[removal{others[ended].run, run.ID()}]++
 		default:
+			if same || compareKeys(best, own) < 0 {
+				count++ // stored in the shadow of others
+			}
 			store = append(store, c)
 		}
 	}

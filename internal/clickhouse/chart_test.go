@@ -110,7 +110,7 @@ func TestTokenChunks(t *testing.T) {
 	require.NoError(t, db.RecordOutcomes(t.Context(), run, []backfill.Outcome{failed(chunks[0], "no answer")}))
 	retry := run
 	retry.Attempt = 2
-	ok := succeeded(chunks[0], backfill.Stats{Fetched: 5, Inserted: 3, Rejected: 1, Deduplicated: 1})
+	ok := succeeded(chunks[0], backfill.Stats{Fetched: 6, Inserted: 3, Rejected: 1, Deduplicated: 2, Shadowed: 1, Skipped: 1})
 	require.NoError(t, db.RecordOutcomes(t.Context(), retry, []backfill.Outcome{ok}))
 	gone := failed(chunks[1], "gone")
 	gone.EndedAt = ok.EndedAt.Add(time.Minute)
@@ -120,10 +120,11 @@ func TestTokenChunks(t *testing.T) {
 	found, err := db.TokenChunks(t.Context(), q, 10)
 	require.NoError(t, err)
 	day := func(i int64) candle.Range { return candle.Range{From: day0 + i*86400, To: day0 + (i+1)*86400} }
+	none, one := int64(0), int64(1)
 	require.Equal(t, []TokenChunk{
-		{RunID: undone.ID(), Attempt: 1, Range: day(1), Status: "failed", Source: "birdeye", Error: "gone", EndedAt: &gone.EndedAt, RolledBack: true},
-		{RunID: run.ID(), Attempt: 2, Range: day(0), Status: "success", Source: "birdeye", Fetched: 5, Inserted: 3, Rejected: 1, Deduplicated: 1, EndedAt: &ok.EndedAt},
-		{RunID: run.ID(), Attempt: 1, Range: day(1), Status: "planned"},
+		{RunID: undone.ID(), Attempt: 1, Range: day(1), Status: "failed", Source: "birdeye", Error: "gone", Shadowed: &none, Skipped: &none, EndedAt: &gone.EndedAt, RolledBack: true},
+		{RunID: run.ID(), Attempt: 2, Range: day(0), Status: "success", Source: "birdeye", Fetched: 6, Inserted: 3, Rejected: 1, Deduplicated: 2, Shadowed: &one, Skipped: &one, EndedAt: &ok.EndedAt},
+		{RunID: run.ID(), Attempt: 1, Range: day(1), Status: "planned", Shadowed: &none, Skipped: &none},
 	}, found)
 	found, err = db.TokenChunks(t.Context(), q, 1)
 	require.NoError(t, err)

@@ -56,16 +56,16 @@ func judge(own version, others []version) (shadowed, skip bool, beneficiary uuid
 	return true, false, uuid.Nil
 }
 
-// Deduplicate is inline dedup: of the chunk's candles it returns those to store, and how many bring nothing over what
-// other runs serve (skipped, or stored in their shadow until the sweep). Where it cannot read or write what it needs, all
-// are stored and none counts, with a warning (R7).
-func (db *DB) Deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, source string, candles []candle.Candle) (store []candle.Candle, deduplicated int64) {
-	store, deduplicated, err := db.deduplicate(ctx, run, chunk, run.Tier(source), candles)
+// Deduplicate is inline dedup: of the chunk's candles it returns those to store, and how many of those bring nothing over
+// what other runs serve: they stay in their shadow until the sweep. Where it cannot read or write what it needs, all are
+// stored and none counts, with a warning (R7).
+func (db *DB) Deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, source string, candles []candle.Candle) (store []candle.Candle, shadowed int64) {
+	store, shadowed, err := db.deduplicate(ctx, run, chunk, run.Tier(source), candles)
 	if err != nil {
 		db.log.WarnContext(ctx, "inline dedup not possible, storing everything", "run_id", run.ID(), "chunk_id", chunk.ID, "err", err)
 		return candles, 0
 	}
-	return store, deduplicated
+	return store, shadowed
 }
 
 func (db *DB) deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, tier candle.SourceTier, candles []candle.Candle) ([]candle.Candle, int64, error) {
@@ -74,21 +74,21 @@ func (db *DB) deduplicate(ctx context.Context, run backfill.Run, chunk backfill.
 		return candles, 0, err
 	}
 	m := &run.Manifest
-	deduplicated := int64(0)
+	inShadow := int64(0)
 	skipped := make(map[int]uuid.UUID) // by index, for whose sake
 	for i, c := range candles {
 		quality := candle.Quality(c, tier)
 		own := version{candle: c, rank: Rank(quality, m.StartedAt), run: m.RunID, quality: quality}
 		shadowed, skip, beneficiary := judge(own, others[c.OpenTime])
 		if shadowed {
-			deduplicated++
+			inShadow++
 		}
 		if skip {
 			skipped[i] = beneficiary
 		}
 	}
 	if len(skipped) == 0 {
-		return candles, deduplicated, nil
+		return candles, inShadow, nil
 	}
 	if err := db.keepSkipsUndoable(ctx, run, chunk, candles, skipped); err != nil {
 		return nil, 0, err
@@ -99,7 +99,7 @@ func (db *DB) deduplicate(ctx context.Context, run backfill.Run, chunk backfill.
 			store = append(store, c)
 		}
 	}
-	return store, deduplicated, nil
+	return store, inShadow - int64(len(skipped)), nil
 }
 
 // visibleOthers reads the versions of other runs by open time.

@@ -39,6 +39,8 @@ type lifecycleRow struct {
 	Inserted        int64      `ch:"candles_inserted"`
 	Rejected        int64      `ch:"candles_rejected"`
 	Deduplicated    int64      `ch:"candles_deduplicated"`
+	Shadowed        *int64     `ch:"candles_shadowed"` // nil = not recorded, as with Skipped
+	Skipped         *int64     `ch:"candles_skipped"`
 	TokensProcessed int64      `ch:"tokens_processed"`
 	ErrorsCount     int64      `ch:"errors_count"`
 	ErrorMessage    string     `ch:"error_message"`
@@ -103,6 +105,7 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 	if err != nil {
 		return lifecycleRow{}, fmt.Errorf("encode the environment of run %s: %w", m.RunID, err)
 	}
+	shadowed, skipped := Split(record.Stats)
 	return lifecycleRow{
 		RunID:           m.RunID,
 		Attempt:         uint32(record.Attempt),
@@ -122,6 +125,8 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 		Inserted:        record.Stats.Inserted,
 		Rejected:        record.Stats.Rejected,
 		Deduplicated:    record.Stats.Deduplicated,
+		Shadowed:        shadowed,
+		Skipped:         skipped,
 		TokensProcessed: int64(record.TokensProcessed),
 		ErrorsCount:     int64(record.FailedChunks),
 		ErrorMessage:    record.ErrorMessage,

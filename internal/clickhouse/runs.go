@@ -59,6 +59,9 @@ type RunRow struct {
 	// Services are the hosts that sources were asked at, by the sources' names.
 	Services     map[string]string `json:"services"`
 	DeploymentID uuid.UUID         `json:"deployment_id"` // zero = not recorded
+	// CandlesShadowed and CandlesSkipped are the deduplicated candles that are stored and those that are not; nil = not recorded.
+	CandlesShadowed *int64 `json:"candles_shadowed"`
+	CandlesSkipped  *int64 `json:"candles_skipped"`
 }
 
 // columns are the scan destinations, in the order of run.sql, runs.sql and unfinished.sql.
@@ -71,6 +74,7 @@ func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 		&r.Attempt, &r.PlannedChunks, &r.RetriedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
 		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy, &r.HaltRejectionRate,
 		&r.Fallbacks, &r.MaxCredits, &r.Priority, &r.Outliers, &r.NoPublishedFiles, &r.Services, &r.DeploymentID,
+		&r.CandlesShadowed, &r.CandlesSkipped,
 	}
 }
 
@@ -84,16 +88,8 @@ func (r *RunRow) Record() (backfill.RunRecord, error) {
 		Run:         r.run(m),
 		Status:      backfill.RunStatus(r.Status),
 		CompletedAt: orZero(r.CompletedAt),
-		Stats: backfill.Stats{
-			Fetched:      r.CandlesFetched,
-			Inserted:     r.CandlesInserted,
-			Rejected:     r.CandlesRejected,
-			Deduplicated: r.CandlesDeduplicated,
-			ZeroVolume:   r.ZeroVolumeCount,
-			Dropped:      r.CandlesDropped,
-			APICalls:     r.APICalls,
-			Credits:      r.Credits,
-		},
+		Stats:       r.Stats(),
+
 		TokensProcessed: int(r.TokensProcessed),
 		FailedChunks:    int(r.ErrorsCount),
 		CancelledChunks: int(r.CancelledChunks),
@@ -101,6 +97,22 @@ func (r *RunRow) Record() (backfill.RunRecord, error) {
 
 		DedupCompletedAt: orZero(r.DedupCompletedAt),
 	}, nil
+}
+
+// Stats are the row's counts.
+func (r *RunRow) Stats() backfill.Stats {
+	return backfill.Stats{
+		Fetched:      r.CandlesFetched,
+		Inserted:     r.CandlesInserted,
+		Rejected:     r.CandlesRejected,
+		Deduplicated: r.CandlesDeduplicated,
+		Shadowed:     orNone(r.CandlesShadowed),
+		Skipped:      orNone(r.CandlesSkipped),
+		ZeroVolume:   r.ZeroVolumeCount,
+		Dropped:      r.CandlesDropped,
+		APICalls:     r.APICalls,
+		Credits:      r.Credits,
+	}
 }
 
 func (r *RunRow) run(m manifest.Manifest) backfill.Run {

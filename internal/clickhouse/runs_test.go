@@ -47,7 +47,7 @@ func fullRecord() backfill.RunRecord {
 		},
 		Status:          backfill.StatusFailed,
 		CompletedAt:     time.Unix(1_750_000_100, 456e6).UTC(),
-		Stats:           backfill.Stats{Fetched: 11, Inserted: 12, Rejected: 13, Deduplicated: 14, ZeroVolume: 15, Dropped: 16, APICalls: 17, Credits: 18},
+		Stats:           backfill.Stats{Fetched: 11, Inserted: 12, Rejected: 13, Deduplicated: 14, Shadowed: 5, Skipped: 9, ZeroVolume: 15, Dropped: 16, APICalls: 17, Credits: 18},
 		TokensProcessed: 19, FailedChunks: 20, CancelledChunks: 21,
 		ErrorMessage:     "20 × server error 500: it's \\ down\n",
 		DedupCompletedAt: time.Unix(1_750_000_099, 789e6).UTC(),
@@ -262,6 +262,36 @@ func TestRunRowHasTheViewsColumns(t *testing.T) {
 	require.NoError(t, json.Unmarshal(encoded, &decoded))
 	require.Equal(t, map[string]any{"CLICKHOUSE_HOST": "localhost", "BIRDEYE_API_KEY": "***"}, decoded["env_info"])
 	require.Equal(t, "15m", decoded["interval"])
+}
+
+// What older programs write, before the migration or beside it, says nothing of shadowed and skipped candles. Only what follows
+// from the rest is filled in.
+func TestRowsOfOlderProgramsDoNotTellDeduplicatedCandlesApart(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	for mode, known := range map[string]bool{"none": true, "inline": false, "post-batch": false} {
+		for _, n := range []int64{0, 5} {
+			id := uuid.Must(uuid.NewV7())
+			mustExec(t, db, `INSERT INTO ohlcv_run_lifecycle (run_id, attempt, phase, started_at, status, candles_fetched, candles_deduplicated, dedup_mode, interval_seconds, cli_args, env_info, validation)
+				VALUES ({id:UUID}, 1, 'ended', now64(3), 'completed', {n:Int64}, {n:Int64}, {mode:String}, 60, '{}', '{}', 'lenient')`,
+				named("id", id), named("n", n), named("mode", mode))
+			row, err := db.RunDetails(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, known || n == 0, row.CandlesShadowed != nil, "%s, %d", mode, n)
+			require.Equal(t, known || n == 0, row.CandlesSkipped != nil, "%s, %d", mode, n)
+			require.True(t, row.Stats().Balanced())
+			if row.CandlesSkipped != nil {
+				require.Equal(t, []int64{0, n}, []int64{*row.CandlesShadowed, *row.CandlesSkipped})
+			}
+			mustExec(t, db, `INSERT INTO ohlcv_ingestion_tasks (run_id, attempt, chunk_id, chain, token_address, interval_seconds, range_from, range_to, status, candles_fetched, candles_deduplicated, ended_at)
+				VALUES ({id:UUID}, 1, 'c', 'solana', {id:String}, 60, 0, 60, 'success', {n:Int64}, {n:Int64}, now64(3))`, named("id", id.String()), named("n", n))
+			chunks, err := db.TokenChunks(t.Context(), TokenChunksQuery{
+				Token: candle.Token{Chain: candle.Solana, Address: id.String()}, Interval: candle.Interval1m, Range: candle.Range{To: 60},
+			}, 1)
+			require.NoError(t, err)
+			require.Equal(t, n == 0, chunks[0].Skipped != nil && chunks[0].Shadowed != nil)
+		}
+	}
 }
 
 func TestRunsFilter(t *testing.T) {

@@ -29,6 +29,8 @@ type taskRow struct {
 	Inserted        int64      `ch:"candles_inserted"`
 	Rejected        int64      `ch:"candles_rejected"`
 	Deduplicated    int64      `ch:"candles_deduplicated"`
+	Shadowed        *int64     `ch:"candles_shadowed"` // nil = not recorded, as with Skipped
+	Skipped         *int64     `ch:"candles_skipped"`
 	ZeroVolume      int64      `ch:"zero_volume_count"`
 	Dropped         int64      `ch:"candles_dropped"`
 	APICalls        int64      `ch:"api_calls"`
@@ -68,6 +70,7 @@ func newOutcomeRow(run backfill.Run, o backfill.Outcome) taskRow {
 	row.Inserted = o.Stats.Inserted
 	row.Rejected = o.Stats.Rejected
 	row.Deduplicated = o.Stats.Deduplicated
+	row.Shadowed, row.Skipped = Split(o.Stats)
 	row.ZeroVolume = o.Stats.ZeroVolume
 	row.Dropped = o.Stats.Dropped
 	row.APICalls = o.Stats.APICalls
@@ -123,6 +126,8 @@ func (r *taskRow) outcome() *backfill.Outcome {
 			Inserted:     r.Inserted,
 			Rejected:     r.Rejected,
 			Deduplicated: r.Deduplicated,
+			Shadowed:     orNone(r.Shadowed),
+			Skipped:      orNone(r.Skipped),
 			ZeroVolume:   r.ZeroVolume,
 			Dropped:      r.Dropped,
 			APICalls:     r.APICalls,
@@ -144,6 +149,22 @@ func (r *taskRow) outcome() *backfill.Outcome {
 		outcome.AnsweredTo = r.AnsweredTo.Unix()
 	}
 	return outcome
+}
+
+// Split returns how deduplicated candles split, and nil where that is not known.
+func Split(s backfill.Stats) (shadowed, skipped *int64) {
+	if !s.SplitKnown() {
+		return nil, nil
+	}
+	return &s.Shadowed, &s.Skipped
+}
+
+// orNone leaves what is not recorded out of the deduplicated candles that are told apart, see backfill.Stats.SplitKnown.
+func orNone(n *int64) int64 {
+	if n == nil {
+		return 0
+	}
+	return *n
 }
 
 // nullable turns the zero time into NULL.

@@ -45,7 +45,7 @@ func TestOutcomeKeepsEveryField(t *testing.T) {
 	want := backfill.Outcome{
 		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range,
 		Status:     backfill.OutcomeSuccess,
-		Stats:      backfill.Stats{Fetched: 1, Inserted: 2, Rejected: 3, Deduplicated: 4, ZeroVolume: 5, Dropped: 6, APICalls: 7, Credits: 8},
+		Stats:      backfill.Stats{Fetched: 1, Inserted: 2, Rejected: 3, Deduplicated: 4, Shadowed: 1, Skipped: 3, ZeroVolume: 5, Dropped: 6, APICalls: 7, Credits: 8},
 		Error:      "tab\t, newline\n, quote ', backslash \\, 漢字",
 		ErrorClass: backfill.ClassStore,
 		Source:     "birdeye", Executions: 9, Worker: "host-1:42", Version: "1.2.3-rc1",

@@ -30,6 +30,8 @@ type TokenChunk struct {
 	Inserted     int64        `json:"inserted"`
 	Rejected     int64        `json:"rejected"`
 	Deduplicated int64        `json:"deduplicated"`
+	Shadowed     *int64       `json:"shadowed"` // nil = not recorded, as with Skipped
+	Skipped      *int64       `json:"skipped"`
 	Error        string       `json:"error,omitempty"`
 	EndedAt      *time.Time   `json:"ended_at"` // nil while planned
 	// RolledBack: the run is; what it brought is not served.
@@ -47,7 +49,8 @@ func (db *DB) TokenChunks(ctx context.Context, q TokenChunksQuery, limit int) ([
 		var c TokenChunk
 		var from, to time.Time
 		var hidden uint8
-		err := rows.Scan(&c.RunID, &c.Attempt, &from, &to, &c.Status, &c.Source, &c.Fetched, &c.Inserted, &c.Rejected, &c.Deduplicated, &c.Error, &c.EndedAt, &hidden)
+		err := rows.Scan(&c.RunID, &c.Attempt, &from, &to, &c.Status, &c.Source, &c.Fetched, &c.Inserted, &c.Rejected, &c.Deduplicated,
+			&c.Shadowed, &c.Skipped, &c.Error, &c.EndedAt, &hidden)
 		c.Range, c.RolledBack = candle.Range{From: from.Unix(), To: to.Unix()}, hidden == 1
 		chunks = append(chunks, c)
 		return err

@@ -90,7 +90,7 @@ func (w *Writer) Close() {
 }
 
 // Deduplicate is DB's.
-func (w *Writer) Deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, source string, candles []candle.Candle) (store []candle.Candle, deduplicated int64) {
+func (w *Writer) Deduplicate(ctx context.Context, run backfill.Run, chunk backfill.Chunk, source string, candles []candle.Candle) (store []candle.Candle, shadowed int64) {
 	return w.db.Deduplicate(ctx, run, chunk, source, candles)
 }
 

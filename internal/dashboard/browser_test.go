@@ -25,7 +25,7 @@ var browserPages = []struct {
 	// says is a text that must be there.
 	says string
 }{
-	{"runs", func(history) string { return "/" }, "candles stored"},
+	{"runs", func(history) string { return "/" }, "candles inserted"},
 	{"runs-none-fit", func(history) string { return "/?q=zzz" }, "No run fits"},
 	{"run-completed", func(h history) string { return "/runs/" + h.completed.ID().String() }, "deduplicated"},
 	{"run-failed", func(h history) string { return "/runs/" + h.failed.ID().String() + "?order=slowest" }, "Retry what failed"},

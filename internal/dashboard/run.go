@@ -127,7 +127,7 @@ func (d *Dashboard) loadRun(r *http.Request) (content, error) {
 		return content{}, err
 	}
 	data := runData{Run: run, Done: done, Offered: offered(run.Status)}
-	data.Identity = run.CandlesFetched == run.CandlesInserted+run.CandlesRejected+run.CandlesDeduplicated
+	data.Identity = run.Stats().Balanced()
 	if err := d.readRun(r.Context(), &data, chunks, pageNumber); err != nil {
 		return content{}, err
 	}

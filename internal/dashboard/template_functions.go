@@ -57,6 +57,8 @@ var templateFunctions = template.FuncMap{
 		return total
 	},
 	"price": formatPrice,
+	// recorded is a number that is known to be there.
+	"recorded": func(n *int64) int64 { return *n },
 	"deref": func(t *time.Time) time.Time {
 		if t == nil {
 			return time.Time{}

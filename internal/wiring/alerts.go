@@ -92,7 +92,8 @@ func (h AlertHistory) UntoldEnds(ctx context.Context, since time.Time) ([]alert.
 		ends[i] = alert.End{Source: f.Source, At: f.EndedAt, Run: alert.RunFacts{
 			ID: f.RunID, Attempt: int(f.Attempt), Status: f.Status, StartedBy: f.StartedBy,
 			Planned: f.Planned, Failed: f.Failed, Cancelled: f.Cancelled,
-			Fetched: f.Fetched, Inserted: f.Inserted, Rejected: f.Rejected, Deduplicated: f.Deduplicated, Error: f.ErrorMessage,
+			Fetched: f.Fetched, Inserted: f.Inserted, Rejected: f.Rejected, Deduplicated: f.Deduplicated, Shadowed: f.Shadowed, Skipped: f.Skipped,
+			Error: f.ErrorMessage,
 		}}
 	}
 	return ends, err

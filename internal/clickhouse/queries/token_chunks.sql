@@ -11,6 +11,8 @@ SELECT
     candles_inserted,
     candles_rejected,
     candles_deduplicated,
+    candles_shadowed,
+    candles_skipped,
     error_message,
     ended_at,
     run_id IN (SELECT run_id FROM ohlcv_rolled_back_runs) AS hidden

@@ -9,7 +9,8 @@ FROM
 (
     SELECT
         run_id, attempt, toString(status) AS status, assumeNotNull(completed_at) AS ended_at, error_message, source, started_by,
-        errors_count, cancelled_chunks, planned_chunks, candles_fetched, candles_inserted, candles_rejected, candles_deduplicated
+        errors_count, cancelled_chunks, planned_chunks, candles_fetched, candles_inserted, candles_rejected, candles_deduplicated,
+        candles_shadowed, candles_skipped
     FROM ohlcv_run_lifecycle
     WHERE phase = 'ended' AND recorded_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
     ORDER BY run_id, attempt, recorded_at
