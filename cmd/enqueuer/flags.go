@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
+	"quantbot/internal/wiring"
 )
 
 // effectiveFlags records every flag with the value that counted: relative times are resolved.
@@ -28,10 +29,28 @@ func effectiveFlags(cmd *cobra.Command, in ingestion) map[string]any {
 	})
 	args["from"], args["to"] = candle.FormatTime(in.rng.From), candle.FormatTime(in.rng.To)
 	args["window"] = in.options.window
+	if in.chain != "" {
+		args["chain"] = string(in.chain)
+	}
 	if in.options.duckdb != "" {
 		args["duckdb"] = in.options.duckdb
 	}
 	return args
+}
+
+// chainHelp is what --chain says in every command that has it.
+const chainHelp = "chain of tokens that name none (default solana; with --source of an exchange, its market)"
+
+// parseChain reads --chain. Where it was not given, a source that has one exchange alone implies that.
+func parseChain(text string, sources ...string) (candle.Chain, error) {
+	if text == "" {
+		return wiring.Venue(sources), nil
+	}
+	chain, err := candle.ParseChain(text)
+	if err != nil {
+		return "", fmt.Errorf("--chain: %w", err)
+	}
+	return chain, nil
 }
 
 // parseLength reads the duration that a flag gives, which is a length of time and never negative.

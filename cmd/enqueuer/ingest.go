@@ -98,7 +98,7 @@ range is longer than one page of the source. More than 5,000,000 chunks are refu
 	f.StringVar(&o.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
 	f.StringVar(&o.tokensFile, "tokens", "", "`FILE` with one token a line, or CSV with a header ("+worklist.TokenColumns()+", the first of these; chain); - for standard input")
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated")
-	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of tokens that name none")
+	f.StringVar(&o.chain, "chain", "", chainHelp)
 	f.StringVar(&o.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
 	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
 	f.StringVar(&o.source, "source", "birdeye", "market-data service: "+strings.Join(wiring.SourceNames(), ", "))
@@ -106,7 +106,7 @@ range is longer than one page of the source. More than 5,000,000 chunks are refu
 	f.StringVar(&o.window, "window", "", "calls (around each call) or range (default: calls with --duckdb)")
 	f.IntVar(&o.preWindow, "pre-window", 260, "`minutes` before each call")
 	f.IntVar(&o.postWindow, "post-window", 1440, "`minutes` after each call")
-	f.StringVar(&o.side, "side", "buy", "which calls, where the table tells; empty for all")
+	f.StringVar(&o.side, "side", worklist.SideBuy, "which calls of the known tables: buy, sell, or empty for all")
 	f.StringVar(&o.dedupMode, "dedup-mode", string(manifest.DedupNone), "none, inline (skip what settled runs serve as well) or post-batch (count it at the end)")
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict (rejects candles without volume)")
 	f.Uint8Var(&o.sourceTier, "source-tier", uint8(candle.TierBackfillAPI), "how far the candles are trusted, 0 to 5")
@@ -149,8 +149,8 @@ func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
 	if in.rng, err = parseRange(o.from, o.to, a.now()); err != nil {
 		return in, err
 	}
-	if in.chain, err = candle.ParseChain(o.chain); err != nil {
-		return in, fmt.Errorf("--chain: %w", err)
+	if in.chain, err = parseChain(o.chain, o.source); err != nil {
+		return in, err
 	}
 	if o.evmChain != "" {
 		if in.evmChain, err = candle.ParseChain(o.evmChain); err != nil {
@@ -204,6 +204,10 @@ func (in *ingestion) check() error {
 		return errors.New("--window calls needs calls: --duckdb FILE")
 	case o.callsQuery != "" && o.duckdb == "":
 		return errors.New("--calls-query needs --duckdb FILE")
+	case o.side != worklist.SideBuy && o.side != worklist.SideSell && o.side != "":
+		return fmt.Errorf("--side %q is none of buy, sell and nothing, which is all", o.side)
+	case o.side != worklist.SideBuy && (o.duckdb == "" || o.callsQuery != ""):
+		return errors.New("--side chooses calls of the tables that --duckdb FILE has; with --calls-query put it into the SQL")
 	case o.preWindow < 0 || o.postWindow < 0 || o.preWindow+o.postWindow == 0:
 		return errors.New("--pre-window and --post-window must not be negative, nor both 0")
 	case o.preWindow > maxWindow || o.postWindow > maxWindow:
@@ -275,7 +279,7 @@ func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) e
 		return err
 	}
 	if len(in.request.Wanted) == 0 {
-		return usageError("%s has no tokens to fetch in %s", list.Origin, in.rng)
+		return nothingToFetch(list, in)
 	}
 	if o.dryRun {
 		return a.dryRun(ctx, in, source)

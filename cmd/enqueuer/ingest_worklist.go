@@ -18,9 +18,11 @@ func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, er
 	o := in.options
 	switch {
 	case o.duckdb != "":
-		side := o.side
-		rng := in.rng
-		return worklist.ReadCalls(ctx, worklist.CallsOptions{Path: o.duckdb, Query: o.callsQuery, Range: rng, Side: side, EVMChain: in.evmChain})
+		list, err := worklist.ReadCalls(ctx, worklist.CallsOptions{Path: o.duckdb, Query: o.callsQuery, Range: in.rng, Side: o.side, EVMChain: in.evmChain})
+		if err == nil && list.Others != "" {
+			fmt.Fprintf(a.stderr, "the calls are those of %s; %s has others, which --calls-query reads: %s\n", list.Origin, o.duckdb, list.Others)
+		}
+		return list, err
 	case o.tokensFile != "":
 		return a.readTokens(ctx, in)
 	}
@@ -62,6 +64,14 @@ func (a *app) reportSkipped(list worklist.List, in ingestion) error {
 		return &exitError{exitRefused, fmt.Errorf("%s: %s cannot be used, and --strict-worklist is set", list.Origin, counted(list.SkippedTotal, "row"))}
 	}
 	return nil
+}
+
+// nothingToFetch says why a worklist came to nothing.
+func nothingToFetch(list worklist.List, in ingestion) error {
+	if list.SkippedTotal > 0 && len(list.Tokens) == 0 {
+		return usageError("%s has no row in %s that can be used; of the first, %s", list.Origin, in.rng, list.Skipped[0].Reason)
+	}
+	return usageError("%s has no tokens to fetch in %s", list.Origin, in.rng)
 }
 
 func writeSkipped(w io.Writer, list worklist.List) {

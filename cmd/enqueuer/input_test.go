@@ -55,8 +55,8 @@ func writeFile(t *testing.T, name, text string) (path string) {
 func TestListsThatAreNotUnderstoodGetOneClearSentence(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"ticker,name\nBTCUSDT,Bitcoin\n": `begins with "ticker,name", which names no column token_address, mint, address, token or symbol: give it a header that does, or one token a line`,
-		"name\nBTCUSDT\n":                `begins with "name", which names no column`,
+		"ticker,name\nBTCUSDT,Bitcoin\n": "has no column " + worklist.TokenColumns() + "; it has: ticker, name. Give it a header with one of them, or one token a line",
+		"name\nBTCUSDT\n":                "; it has: name. Give",
 		"name,symbol\n\"x,BTCUSDT\n":     `has a quote on line 2 that is not closed as in CSV`,
 		strings.Repeat("A", 100_000):     "has a line above 65536 bytes (line 1): it is no list of tokens",
 		"PK\x03\x04":                     "is a zip archive or an Excel file: save it as CSV",
@@ -87,6 +87,43 @@ func TestCallsInOtherUnitsAreListedOrRefused(t *testing.T) {
 	require.Contains(t, r.stderr, "row 2: time of the call (1735776060) looks like seconds, not milliseconds (chain \"solana\"")
 	require.Contains(t, r.stderr, "row 3: time of the call (1735776060000000) looks like microseconds, not milliseconds")
 	require.Equal(t, exitRefused, unserved(t.Context(), nil, append(args, "--strict-worklist")...).code)
+
+	seconds := filepath.Join(t.TempDir(), "seconds.duckdb")
+	require.NoError(t, worklist.WriteSample(t.Context(), seconds, calls[1:2]))
+	r = unserved(t.Context(), nil, "ingestion", "ohlcv", "--from", "2025-01-01", "--to", "2025-01-04", "--duckdb", seconds, "--dry-run")
+	require.Equal(t, exitUsage, r.code)
+	require.Contains(t, r.stderr, "caller_links_d has no row in [2025-01-01T00:00:00Z, 2025-01-04T00:00:00Z) that can be used; of the first, time of the call (1735776060) looks like seconds")
+}
+
+func TestSidesAreUnderstoodOrRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "calls.duckdb")
+	require.NoError(t, worklist.WriteSample(t.Context(), path, []worklist.Call{{Token: simmarket.Tokens(1)[0], AtMS: 1735776000000}}))
+	ask := func(args ...string) result {
+		return unserved(t.Context(), nil, append([]string{"ingestion", "ohlcv", "--from", "2025-01-01", "--to", "2025-01-04", "--dry-run"}, args...)...)
+	}
+	require.Equal(t, 0, ask("--duckdb", path, "--side", "").code)
+	for want, args := range map[string][]string{
+		`--side "long" is none of buy, sell`:         {"--duckdb", path, "--side", "long"},
+		"with --calls-query put it into the SQL":     {"--duckdb", path, "--calls-query", "SELECT 1", "--side", "sell"},
+		"--side chooses calls of the tables that --": {"--token", simmarket.Tokens(1)[0].Address, "--side", "sell"},
+	} {
+		r := ask(args...)
+		require.Equal(t, exitUsage, r.code, r.stderr)
+		require.Contains(t, r.stderr, want)
+	}
+}
+
+func TestAnExchangesSourceImpliesItsVenue(t *testing.T) {
+	t.Parallel()
+	ask := func(args ...string) result {
+		return unserved(t.Context(), nil, append([]string{"ingestion", "ohlcv", "--from", "2025-01-01", "--to", "2025-01-04", "--dry-run"}, args...)...)
+	}
+	r := ask("--source", "binance", "--token", "BTCUSDT")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Contains(t, r.stdout, "of 1 token,")
+	require.Equal(t, exitUsage, ask("--source", "binance", "--chain", "solana", "--token", "BTCUSDT").code, "what was named holds")
+	require.Equal(t, exitUsage, ask("--token", "BTCUSDT").code)
 }
 
 func TestStandardInputThatNeverEndsHeedsAnInterrupt(t *testing.T) {

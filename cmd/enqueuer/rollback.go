@@ -45,11 +45,14 @@ that the undo would need.`,
 					return err
 				}
 				preview, err := a.previewRollback(ctx, stores, runID, dryRun, format)
-				if err != nil || dryRun {
+				if err != nil {
 					return err
 				}
 				if len(preview.Removed) > 0 && !force {
 					return &exitError{exitRefused, &clickhouse.UndoImpossibleError{Removed: preview.Removed}}
+				}
+				if dryRun {
+					return nil
 				}
 				if err := a.confirm(cmd.Context(), yes, fmt.Sprintf("Roll back run %s?", runID)); err != nil {
 					return err

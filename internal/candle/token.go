@@ -50,6 +50,9 @@ func ParseChain(s string) (Chain, error) {
 	return "", fmt.Errorf("unknown chain %q", s)
 }
 
+// Exchange reports whether it is an exchange, whose tokens are symbols, and no chain.
+func (c Chain) Exchange() bool { return c == BinanceSpot }
+
 // Token is what candles are fetched for: an address on a chain. It is comparable and usable as a map key.
 type Token struct {
 	Chain   Chain  `json:"chain"`

@@ -149,6 +149,15 @@ func Supports(cfg config.Config, name string, chain candle.Chain, interval candl
 	return err == nil && source.Supports(chain, interval) == nil
 }
 
+// Venue is where tokens that name no chain are taken to be: the market of the exchange when all these sources have that alone,
+// else Solana.
+func Venue(sources []string) candle.Chain {
+	if len(sources) == 0 || slices.ContainsFunc(sources, func(name string) bool { return name != binance.Name }) {
+		return candle.Solana
+	}
+	return candle.BinanceSpot
+}
+
 // OutlierSources are those that can be asked to filter outliers.
 func OutlierSources() []string { return []string{birdeye.Name} }
 

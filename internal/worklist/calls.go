@@ -19,7 +19,7 @@ type CallsOptions struct {
 	Query string
 	// Range limits the time of the calls.
 	Range candle.Range
-	// Side limits the calls where the table has a column side; empty = all.
+	// Side limits the calls, SideBuy or SideSell; empty = all. A known table without a column side has buys alone.
 	Side string
 	// EVMChain is what the chain name "evm" of canon.alerts_std stands for; empty = such rows are skipped.
 	EVMChain candle.Chain
@@ -29,16 +29,22 @@ type CallsOptions struct {
 type callTable struct {
 	schema, name string
 	query        string
-	// sided tells that the query takes the side as its argument when the table has such a column.
-	sided bool
 }
 
 // callTables are looked for in this order. A user_calls_d has no chain: everything in it is Solana by definition.
 var callTables = []callTable{
-	{"main", "caller_links_d", "SELECT mint, chain, trigger_ts_ms AS ts_ms FROM caller_links_d", true},
-	{"main", "user_calls_d", "SELECT mint, 'solana' AS chain, call_ts_ms AS ts_ms FROM user_calls_d", false},
-	{"canon", "alerts_std", "SELECT mint, chain, alert_ts_ms AS ts_ms FROM canon.alerts_std", false},
+	{"main", "caller_links_d", "SELECT mint, chain, trigger_ts_ms AS ts_ms FROM caller_links_d"},
+	{"main", "user_calls_d", "SELECT mint, 'solana' AS chain, call_ts_ms AS ts_ms FROM user_calls_d"},
+	{"canon", "alerts_std", "SELECT mint, chain, alert_ts_ms AS ts_ms FROM canon.alerts_std"},
 }
+
+func (t callTable) String() string { return strings.TrimPrefix(t.schema+"."+t.name, "main.") }
+
+// The sides that a call can have. A call without one is from before sides were recorded, when all were buys.
+const (
+	SideBuy  = "buy"
+	SideSell = "sell"
+)
 
 // ReadCalls reads the calls whose time lies in the range. Errors that the user can mend satisfy errors.Is(err, ErrInput).
 func ReadCalls(ctx context.Context, o CallsOptions) (_ List, err error) {
@@ -47,37 +53,61 @@ func ReadCalls(ctx context.Context, o CallsOptions) (_ List, err error) {
 		return List{}, err
 	}
 	defer func() { err = errors.Join(err, db.close()) }()
-	query, args, origin, err := chooseQuery(ctx, db.conn, o)
-	if err != nil {
-		return List{}, err
-	}
-	list, err := readRows(ctx, db.conn, query, args, origin, o)
+	list, err := readDatabase(ctx, db.conn, o)
 	if ctx.Err() != nil {
 		return List{}, ctx.Err() // the interrupt, and not what DuckDB makes of it
 	}
 	return list, err
 }
 
-func chooseQuery(ctx context.Context, db *sql.Conn, o CallsOptions) (query string, args []any, origin string, err error) {
+func readDatabase(ctx context.Context, db *sql.Conn, o CallsOptions) (List, error) {
 	if o.Query != "" {
-		return o.Query, nil, "--calls-query", nil
+		return readRows(ctx, db, o.Query, nil, "--calls-query", o)
 	}
 	tables, err := listTables(ctx, db)
 	if err != nil {
-		return "", nil, "", err
+		return List{}, err
 	}
+	var found []callTable
 	for _, table := range callTables {
-		columns, found := tables[table.schema+"."+table.name]
-		if !found {
-			continue
+		if tables[table.schema+"."+table.name] != nil {
+			found = append(found, table)
 		}
-		query, args = table.query, nil
-		if table.sided && o.Side != "" && slices.Contains(columns, "side") {
-			// A call without a side is one from before sides were recorded, when all were buys.
-			query, args = query+" WHERE lower(coalesce(side, 'buy')) = lower(?)", []any{o.Side}
-		}
-		return query, args, strings.TrimPrefix(table.schema+"."+table.name, "main."), nil
 	}
+	if len(found) == 0 {
+		return List{}, noCalls(o.Path, tables)
+	}
+	query, args := found[0].query, []any(nil)
+	switch sided := slices.Contains(tables[found[0].schema+"."+found[0].name], "side"); {
+	case o.Side == "":
+	case sided:
+		query, args = query+" WHERE lower(coalesce(side, '"+SideBuy+"')) = lower(?)", []any{o.Side}
+	case o.Side != SideBuy:
+		return List{}, inputErrorf("%s of %s has no column side, so --side %s cannot choose in it", found[0], o.Path, o.Side)
+	}
+	list, err := readRows(ctx, db, query, args, found[0].String(), o)
+	if err != nil {
+		return List{}, err
+	}
+	list.Others, err = otherCalls(ctx, db, found[1:])
+	return list, err
+}
+
+// otherCalls says which tables with calls are not read, and how much they hold.
+func otherCalls(ctx context.Context, db *sql.Conn, tables []callTable) (string, error) {
+	var others []string
+	for _, table := range tables {
+		var rows int64
+		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+table.String()).Scan(&rows); err != nil {
+			return "", inputErrorf("count the rows of %s: %s", table, firstLine(err.Error()))
+		}
+		others = append(others, fmt.Sprintf("%s (rows: %d)", table, rows))
+	}
+	return strings.Join(others, ", "), nil
+}
+
+// noCalls says which tables there are instead.
+func noCalls(path string, tables map[string][]string) error {
 	names := make([]string, 0, len(tables))
 	for name := range tables {
 		names = append(names, strings.TrimPrefix(name, "main."))
@@ -87,7 +117,7 @@ func chooseQuery(ctx context.Context, db *sql.Conn, o CallsOptions) (query strin
 	if len(names) > 0 {
 		found = "it has " + strings.Join(names[:min(len(names), 10)], ", ")
 	}
-	return "", nil, "", inputErrorf("%s has none of the tables caller_links_d, user_calls_d, canon.alerts_std (%s): name the calls with --calls-query", o.Path, found)
+	return inputErrorf("%s has none of the tables caller_links_d, user_calls_d, canon.alerts_std (%s): name the calls with --calls-query", path, found)
 }
 
 const listTablesSQL = `SELECT lower(schema_name || '.' || table_name), lower(column_name) FROM duckdb_columns()

@@ -10,7 +10,13 @@ import (
 
 // tokenColumns are the names of columns that hold tokens. Where a header has several, the first of them counts: what is surely
 // an address comes before what other tools also use for a name.
-var tokenColumns = []string{"token_address", "mint", "address", "token", "symbol"}
+var tokenColumns = []string{
+	"token_address", "mint", "mint_address", "contract_address", "address", "contract", "ca", "token", "symbol", marketColumn,
+}
+
+// marketColumn holds markets of an exchange. Tables of a chain's tokens have the address of a pool there, which looks like a
+// token's and has no candles.
+const marketColumn = "pair"
 
 // chainColumns are the names of columns that hold the chain; again the first counts.
 var chainColumns = []string{"chain", "network", "blockchain"}
@@ -18,8 +24,8 @@ var chainColumns = []string{"chain", "network", "blockchain"}
 // otherHeaders are words that head a column of some other kind, or of a name that is not known. As the only word of a first
 // line they are no token, though an exchange could have a symbol like them.
 var otherHeaders = []string{
-	"addresses", "asset", "base", "ca", "coin", "contract", "contract_address", "currency", "id", "instrument", "market", "mint_address", "mints",
-	"name", "pair", "pair_address", "pool", "pool_address", "quote", "symbols", "ticker", "token_id", "tokens",
+	"addresses", "asset", "base", "coin", "contracts", "currency", "id", "instrument", "market", "mints", "name", "pair_address", "pairs", "pool",
+	"pool_address", "quote", "symbols", "ticker", "token_id", "tokens",
 }
 
 // TokenColumns says in words which columns are known, for help and errors.
@@ -32,13 +38,15 @@ type tokenTable struct {
 	header         bool
 	cells          int
 	address, chain int
+	// markets: the address is a market of an exchange.
+	markets bool
 }
 
 var plainList = tokenTable{cells: 1, chain: -1}
 
-// columnName makes "Token Address" token_address.
+// columnName makes one name of "Token Address", token_address and tokenAddress.
 func columnName(cell string) string {
-	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(cell)))
+	return strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(strings.TrimSpace(cell)))
 }
 
 // findTable understands a header; found is false when it names no column that holds tokens.
@@ -51,6 +59,7 @@ func findTable(header []string) (t tokenTable, found bool, err error) {
 	if t.address, err = firstColumn(names, tokenColumns); err != nil || t.address < 0 {
 		return t, false, err
 	}
+	t.markets = names[t.address] == marketColumn
 	t.chain, err = firstColumn(names, chainColumns)
 	return t, true, err
 }
@@ -58,8 +67,8 @@ func findTable(header []string) (t tokenTable, found bool, err error) {
 // firstColumn returns where the first of the wanted names is, or -1.
 func firstColumn(names, wanted []string) (int, error) {
 	for _, name := range wanted {
-		if at := slices.Index(names, name); at >= 0 {
-			if slices.Contains(names[at+1:], name) {
+		if at := slices.Index(names, columnName(name)); at >= 0 {
+			if slices.Contains(names[at+1:], columnName(name)) {
 				return -1, inputErrorf("has two columns %s: give one of them another name", name)
 			}
 			return at, nil
@@ -71,14 +80,14 @@ func firstColumn(names, wanted []string) (int, error) {
 // sniff understands the first line: a header, whose separator is then the file's, or the first entry of a plain list, which is
 // put back.
 func (r *records) sniff(first string) (table tokenTable, err error) {
-	most := 1
+	var most []string
 	for _, separator := range r.separators {
 		cells, err := splitLine(first, separator)
 		if err != nil {
 			continue // quotes that are right with another separator
 		}
-		if bare, err := splitLine(strings.TrimSpace(first), separator); err == nil { // a tab before it is no cell of a list
-			most = max(most, len(bare))
+		if bare, err := splitLine(strings.TrimSpace(first), separator); err == nil && len(bare) > len(most) { // a tab before it is no cell of a list
+			most = bare
 		}
 		t, found, err := findTable(cells)
 		if err != nil {
@@ -88,11 +97,12 @@ func (r *records) sniff(first string) (table tokenTable, err error) {
 			table, r.separator = t, separator
 		}
 	}
+	isOther := func(name string) bool { return columnName(name) == columnName(first) }
 	switch {
 	case table.header:
 		return table, nil
-	case most > 1 || slices.Contains(otherHeaders, columnName(first)):
-		return table, inputErrorf("begins with %q, which names no column %s: give it a header that does, or one token a line", clipped(first), TokenColumns())
+	case len(most) > 1 || slices.ContainsFunc(otherHeaders, isOther):
+		return table, inputErrorf("has no column %s; it has: %s. Give it a header with one of them, or one token a line", TokenColumns(), clipped(strings.Join(most, ", ")))
 	}
 	r.putBack(first)
 	return plainList, nil
@@ -136,6 +146,9 @@ func (t tokenTable) token(r record, chain candle.Chain) (candle.Token, *Skipped)
 		return candle.Token{}, s
 	}
 	token, err := t.parse(s.Address, s.Chain, chain)
+	if err == nil && t.markets && !token.Chain.Exchange() {
+		err = fmt.Errorf("a %s is a market of an exchange, and %s is none: name its tokens in a column %s", marketColumn, token.Chain, tokenColumns[0])
+	}
 	if err != nil {
 		s.Reason = err.Error()
 		return candle.Token{}, s

@@ -48,6 +48,8 @@ const maxSkipped = 1_000
 type List struct {
 	// Origin names the table, query or file.
 	Origin string
+	// Others says in words what else the database has that could be calls, and was not read; empty where nothing is.
+	Others string
 	Calls  []Call         // by token, then time, without repetitions
 	Tokens []candle.Token // sorted, without repetitions
 	// Skipped lists the first rows that could not be used, SkippedTotal counts all.

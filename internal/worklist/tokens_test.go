@@ -50,6 +50,12 @@ func TestTablesGiveTheColumnThatTheyName(t *testing.T) {
 		"address, then token":   {"address,token\n" + mintA + ",WIF\n", []string{a}, nil},
 		"mint before address":   {"address,mint\n" + mintB + "," + mintA + "\n", []string{a}, nil},
 		"token_address first":   {"mint,address,symbol,Token Address,token\n" + mintB + "," + mintB + ",WIF," + mintA + ",WIF\n", []string{a}, nil},
+		"headers people have":   {"Contract Address,Name\n" + mintA + ",x\n", []string{a}, nil},
+		"ca":                    {"name,CA\nx," + mintA + "\n", []string{a}, nil},
+		"contract":              {"contract;name\n" + mintA + ";x\n", []string{a}, nil},
+		"camel case":            {"mintAddress,symbol\n" + mintA + ",WIF\n", []string{a}, nil},
+		"a pool is no token":    {"pair,name\n" + mintA + ",x\n", nil, []string{"line 2: a pair is a market of an exchange, and solana is none: name its tokens in a column token_address"}},
+		"token, not its pool":   {"pair,mint_address\n" + mintB + "," + mintA + "\n", []string{a}, nil},
 		"chain before network":  {"network,chain,mint\nethereum,base," + evm + "\n", []string{base}, nil},
 		"network":               {"NETWORK,Mint\nbase," + evm + "\n", []string{base}, nil},
 		"old line ends":         {"name,address\rx," + mintA + "\ry," + mintB + "\r", []string{a, b}, nil},
@@ -78,8 +84,9 @@ func TestSymbolsComeFromTheirColumn(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]string{
 		"symbol,name\nBTCUSDT,\"Bitcoin, spot\"\n币安人生USDT,x\n": {"binance-spot:BTCUSDT", "binance-spot:币安人生USDT"},
-		"token\nbtcusdt\n":   {"binance-spot:BTCUSDT"},
-		"BTCUSDT\nETHUSDT\n": {"binance-spot:BTCUSDT", "binance-spot:ETHUSDT"},
+		"token\nbtcusdt\n":    {"binance-spot:BTCUSDT"},
+		"BTCUSDT\nETHUSDT\n":  {"binance-spot:BTCUSDT", "binance-spot:ETHUSDT"},
+		"Pair,x\nBTCUSDT,1\n": {"binance-spot:BTCUSDT"},
 	} {
 		tokens, skipped, err := found(t, text, candle.BinanceSpot)
 		require.NoError(t, err)
@@ -91,10 +98,11 @@ func TestSymbolsComeFromTheirColumn(t *testing.T) {
 func TestFilesThatAreNoListAreRefusedInOneSentence(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ text, want string }{
-		"unknown header":      {"ticker,name\nBTCUSDT,x\n", `list begins with "ticker,name", which names no column token_address, mint, address, token or symbol: give it a header`},
-		"unknown word":        {"Ticker\nBTCUSDT\n", `list begins with "Ticker", which names no column`},
-		"no header":           {"BTCUSDT;Bitcoin\n", `list begins with "BTCUSDT;Bitcoin", which names no column`},
+		"unknown header":      {"ticker,name\nBTCUSDT,x\n", "list has no column " + TokenColumns() + "; it has: ticker, name. Give it a header with one of them, or one token a line"},
+		"unknown word":        {"Ticker\nBTCUSDT\n", "; it has: Ticker. Give"},
+		"no header":           {"BTCUSDT;Bitcoin\n", "; it has: BTCUSDT, Bitcoin. Give"},
 		"a column twice":      {"address,name,address\n", "list has two columns address"},
+		"twice, but spelt":    {"Token Address,name,tokenAddress\n", "list has two columns token_address"},
 		"a chain twice":       {"address,chain,chain\n", "list has two columns chain"},
 		"quote left open":     {"name,address\nx,BTCUSDT\n\"y,ETHUSDT\nz,SOLUSDT\n", `list has a quote on line 3 that is not closed as in CSV: "\"y,ETHUSDT"`},
 		"quote closed inside": {"name,address\n\"x,BTCUSDT\n\"y\",ETHUSDT\n", "list has a quote on line 2 that is not closed"},

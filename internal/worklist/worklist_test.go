@@ -70,20 +70,49 @@ func TestTablesAreTakenInOrder(t *testing.T) {
 	for name, test := range map[string]struct {
 		statements []string
 		origin     string
+		others     string
 		calls      int
 	}{
-		"all three": {[]string{links, users, alerts, fill}, "caller_links_d", 0},
-		"two":       {[]string{users, alerts, fill}, "user_calls_d", 1},
-		"one":       {[]string{alerts}, "canon.alerts_std", 0},
+		"all three": {[]string{links, users, alerts, fill}, "caller_links_d", "user_calls_d (rows: 1), canon.alerts_std (rows: 0)", 0},
+		"two":       {[]string{users, alerts, fill}, "user_calls_d", "canon.alerts_std (rows: 0)", 1},
+		"one":       {[]string{alerts}, "canon.alerts_std", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			list, err := ReadCalls(t.Context(), CallsOptions{Path: database(t, test.statements...), Range: all, Side: "buy"})
 			require.NoError(t, err)
 			require.Equal(t, test.origin, list.Origin)
+			require.Equal(t, test.others, list.Others)
 			require.Len(t, list.Calls, test.calls)
 		})
 	}
+}
+
+func TestASideIsChosenInEveryTableThatHasSides(t *testing.T) {
+	t.Parallel()
+	for name, create := range map[string]string{
+		"caller_links_d":   "CREATE TABLE caller_links_d (mint VARCHAR, chain VARCHAR, trigger_ts_ms BIGINT, side VARCHAR)",
+		"user_calls_d":     "CREATE TABLE user_calls_d (mint VARCHAR, chain VARCHAR, call_ts_ms BIGINT, Side VARCHAR)",
+		"canon.alerts_std": "CREATE SCHEMA canon; CREATE TABLE canon.alerts_std (mint VARCHAR, chain VARCHAR, alert_ts_ms BIGINT, side VARCHAR)",
+	} {
+		path := database(t, create, fmt.Sprintf("INSERT INTO %s VALUES ('%[2]s', 'solana', %[4]d, 'buy'), ('%[3]s', 'solana', %[4]d, 'SELL')", name, mintA, mintB, day))
+		for side, want := range map[string][]string{SideBuy: {mintA}, SideSell: {mintB}, "": {mintB, mintA}} {
+			list, err := ReadCalls(t.Context(), CallsOptions{Path: path, Range: all, Side: side})
+			require.NoError(t, err)
+			var got []string
+			for _, token := range list.Tokens {
+				got = append(got, token.Address)
+			}
+			require.ElementsMatch(t, want, got, name+side)
+		}
+	}
+	unsided := database(t, "CREATE TABLE user_calls_d (mint VARCHAR, call_ts_ms BIGINT)", fmt.Sprintf("INSERT INTO user_calls_d VALUES ('%s', %d)", mintA, day))
+	list, err := ReadCalls(t.Context(), CallsOptions{Path: unsided, Range: all, Side: SideBuy})
+	require.NoError(t, err)
+	require.Len(t, list.Calls, 1, "calls without a side are buys")
+	_, err = ReadCalls(t.Context(), CallsOptions{Path: unsided, Range: all, Side: SideSell})
+	require.ErrorIs(t, err, ErrInput)
+	require.ErrorContains(t, err, "has no column side, so --side sell cannot choose in it")
 }
 
 func TestRowsThatCannotBeUsedAreSkippedAndListed(t *testing.T) {
