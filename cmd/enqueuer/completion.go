@@ -14,6 +14,7 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/export"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 )
@@ -50,8 +51,11 @@ func (a *app) complete(cmd *cobra.Command) {
 	values := flagValues()
 	complete := func(f *pflag.Flag) {
 		known := values[f.Name]
-		if f.Name == "format" && cmd.Name() == "export" {
-			known = []string{"parquet", "csv"}
+		if f.Name == "format" && cmd.Flags().Lookup("out") != nil {
+			known = append([]string{"table"}, export.Formats()...)
+			if cmd.Name() == "export" {
+				known = known[1:]
+			}
 		}
 		if f.Value.Type() != "bool" && known != nil {
 			// Its only error is that the flag has one already.

@@ -63,8 +63,8 @@ type app struct {
 	getenv func(string) string
 	now    func() time.Time
 
-	// screen is stderr before run made it printable: for what draws.
-	screen io.Writer
+	// screen is stderr, and data stdout, before run made them printable: for what draws, and for formats that programs read.
+	screen, data io.Writer
 
 	started  bool
 	logLevel slog.Level
@@ -75,7 +75,7 @@ type app struct {
 func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a.screen = a.stderr
+	a.screen, a.data = a.stderr, a.stdout
 	a.stdout, a.stderr = candle.PrintableWriter(a.stdout), wiring.WithoutSecrets(a.getenv, candle.PrintableWriter(a.stderr))
 	root := a.rootCommand()
 	root.SetArgs(args)
@@ -140,7 +140,7 @@ machine for as long as they are needed.`,
 	flags.Lookup("local").NoOptDefVal = localDefault
 	flags.TextVar(&a.logLevel, "log-level", slog.LevelWarn, "log to stderr from this `LEVEL` on: debug, info, warn or error")
 	root.AddCommand(a.ingestionCommand(), a.ohlcvCommand(), a.migrateCommand(), a.doctorCommand(), a.devCommand(),
-		a.demoCommand(), a.dashboardCommand(), a.simmarketCommand(), a.versionCommand(), a.workerCommand(), a.alertTestCommand())
+		a.demoCommand(), a.dashboardCommand(), a.simmarketCommand(), a.sqlCommand(), a.versionCommand(), a.workerCommand(), a.alertTestCommand())
 	a.complete(root)
 	return root
 }
