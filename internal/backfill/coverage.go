@@ -18,19 +18,32 @@ const RecheckAfter = 24 * time.Hour
 // when it was confirmed to be empty is asked for again so long after; it is old then, so that it is asked for only once more.
 const YoungFor = 7 * 24 * time.Hour
 
-// Asked is a chunk's outcome as the history has it: what a source was asked for, and whether it answered.
+// Asked is what the history has of a chunk: what a source was asked for, and whether it answered.
 type Asked struct {
 	Token candle.Token
 	Range candle.Range
-	RunID uuid.UUID
-	// Answered: the source's answer was whole. Otherwise the chunk failed.
-	Answered bool
+	// AskedTo is where the chunk ends, where its answer ended before that; otherwise 0.
+	AskedTo int64
+	RunID   uuid.UUID
+	// Answered: the source's answer was whole. Otherwise the chunk failed or was cancelled.
+	Answered  bool
+	Cancelled bool
 	// Confirmed: the source has given a candle of the token at some time, so that its silence means something.
 	Confirmed bool
+	// HiddenBy is the run whose rollback hides the candles of this one: mostly itself; zero = they are not hidden.
+	HiddenBy uuid.UUID
 	// At is when, by the clock of the store.
 	At time.Time
 	// Defaulted: the run does not say what it asked the source to do with outliers. The source's default of the day held.
 	Defaulted bool
+}
+
+// Counts tells that the answer says what there is. One that a rollback hides does not.
+func (a Asked) Counts() bool { return a.Answered && a.HiddenBy == uuid.Nil }
+
+// whole is what was asked for, of which Range may be the answered beginning.
+func (a Asked) whole() candle.Range {
+	return candle.Range{From: a.Range.From, To: max(a.Range.To, a.AskedTo)}
 }
 
 // RejectedRange is a stretch of candles that a run rejected because they were corrupt.
@@ -93,11 +106,11 @@ func (c *Coverage) AddRejected(r RejectedRange) {
 	}
 }
 
-// Add takes an outcome into account. Failed chunks cover nothing.
+// Add takes an outcome into account. Chunks that failed or are hidden cover nothing.
 func (c *Coverage) Add(a Asked) {
 	token := c.tokens[a.Token]
 	old := a.At.Before(c.recheck)
-	if token == nil || !a.Answered || old && !a.Confirmed {
+	if token == nil || !a.Counts() || old && !a.Confirmed {
 		return
 	}
 	ranges := []candle.Range{a.Range}

@@ -147,16 +147,16 @@ func TestEachMomentHasOneVerdict(t *testing.T) {
 	}
 	require.Equal(t, span(0, 40), h.Span())
 	require.Equal(t, []Judged{
-		{span(0, 10), Have, 10, false},
-		{span(10, 11), RejectedCandle, 1, true},
-		{span(11, 12), ConfirmedEmpty, 1, false},
-		{span(12, 20), Have, 8, false},
-		{span(20, 30), ConfirmedEmpty, 10, false},
-		{span(30, 40), FailedToFetch, 10, true},
-		{span(40, 50), NeverAsked, 10, true},
+		{span(0, 10), Have, 10, false, nil},
+		{span(10, 11), RejectedCandle, 1, true, nil},
+		{span(11, 12), ConfirmedEmpty, 1, false, nil},
+		{span(12, 20), Have, 8, false, nil},
+		{span(20, 30), ConfirmedEmpty, 10, false, nil},
+		{span(30, 40), FailedToFetch, 10, true, nil},
+		{span(40, 50), NeverAsked, 10, true, nil},
 	}, h.Judge(span(0, 50), Moment{Now: coverageNow}))
 	silent := TokenHistory{Token: testToken, Interval: candle.Interval1m, Asked: []Asked{{Token: testToken, Range: span(0, 5), RunID: run, Answered: true, At: stale}}}
-	require.Equal(t, []Judged{{span(0, 5), Unconfirmed, 5, true}}, silent.Judge(span(0, 5), Moment{Now: coverageNow}))
+	require.Equal(t, []Judged{{span(0, 5), Unconfirmed, 5, true, nil}}, silent.Judge(span(0, 5), Moment{Now: coverageNow}))
 	require.Empty(t, silent.Judge(candle.Range{}, Moment{Now: coverageNow}))
 }
 
@@ -244,7 +244,7 @@ func TestWhatIsStillOpenHasNoVerdict(t *testing.T) {
 	now := time.Unix(6_030, 0)
 	whole := candle.Range{From: 0, To: 12_000}
 	judged := h.Judge(whole, Moment{Now: now, SettleDelay: 2 * time.Minute})
-	require.Equal(t, []Judged{{candle.Range{From: 0, To: 5_880}, NeverAsked, 98, true}}, judged)
+	require.Equal(t, []Judged{{candle.Range{From: 0, To: 5_880}, NeverAsked, 98, true, nil}}, judged)
 	plan, err := NewPlan(t.Context(), Request{Interval: candle.Interval1m, Wanted: wanting(whole)}, PlanOptions{Now: now, SettleDelay: 2 * time.Minute, Cut: Cut{Candles: 1_000}})
 	require.NoError(t, err)
 	require.Equal(t, judged[0].Range, plan.Range, "what a plan would ask for")

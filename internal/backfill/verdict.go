@@ -4,26 +4,30 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"quantbot/internal/candle"
 )
 
 // Verdict says what is known of a moment of a token.
 type Verdict string
 
-// The verdicts. Rejected and Unconfirmed are asked for again after RecheckAfter, ConfirmedEmpty once after YoungFor, where it was
-// young.
+// The verdicts. RejectedCandle and Unconfirmed are asked for again after RecheckAfter, ConfirmedEmpty once after YoungFor, where it
+// was young. RolledBack, FailedToFetch and CancelledChunk hold only where no answer counts.
 const (
 	Have           Verdict = "have"
-	ConfirmedEmpty Verdict = "confirmed_empty" // the source has no candle there
+	RolledBack     Verdict = "rolled_back"     // answered by runs that are rolled back alone
 	RejectedCandle Verdict = "rejected"        // the source's candle was corrupt
+	FailedToFetch  Verdict = "failed"          // the source gave no answer
+	CancelledChunk Verdict = "cancelled"       // the run was cancelled before the source was asked
 	Unconfirmed    Verdict = "unconfirmed"     // no candle, from a source that never had one of the token
-	FailedToFetch  Verdict = "failed"
+	ConfirmedEmpty Verdict = "confirmed_empty" // the source has no candle there
 	NeverAsked     Verdict = "never_asked"
 )
 
-// Verdicts lists them all, the best first; where two hold, the better one counts.
+// Verdicts lists them all; where two hold, the one that comes first counts.
 func Verdicts() []Verdict {
-	return []Verdict{Have, RejectedCandle, ConfirmedEmpty, Unconfirmed, FailedToFetch, NeverAsked}
+	return []Verdict{Have, RolledBack, RejectedCandle, FailedToFetch, CancelledChunk, Unconfirmed, ConfirmedEmpty, NeverAsked}
 }
 
 // Judged is a stretch of a token with one verdict.
@@ -34,28 +38,8 @@ type Judged struct {
 	Candles int64 `json:"candles"`
 	// Due: it would be asked for now.
 	Due bool `json:"due"`
-}
-
-// TokenHistory is everything that is known of a token at one interval.
-type TokenHistory struct {
-	Token    candle.Token
-	Interval candle.Interval
-	// Have are the stretches without a missing candle.
-	Have     []candle.Range
-	Asked    []Asked
-	Rejected []RejectedRange
-}
-
-// Span reaches from the first to the last moment that was asked for.
-func (h TokenHistory) Span() candle.Range {
-	if len(h.Asked) == 0 {
-		return candle.Range{}
-	}
-	span := h.Asked[0].Range
-	for _, a := range h.Asked {
-		span.From, span.To = min(span.From, a.Range.From), max(span.To, a.Range.To)
-	}
-	return span
+	// RolledBack are the runs whose rollbacks hide what was answered, where that is the verdict.
+	RolledBack []uuid.UUID `json:"rolled_back_run_ids"`
 }
 
 // Moment is when something is judged, which is the same for everybody who judges: by the stores' clock (see Clock), and with
@@ -68,45 +52,60 @@ type Moment struct {
 // Judge cuts the range into stretches of one verdict, in order of time. It ends where the candles begin that have not closed
 // yet: nothing can be said of them, and no plan asks for them.
 func (h TokenHistory) Judge(r candle.Range, m Moment) []Judged {
-	closed := ClosedBefore(h.Interval, m.SettleDelay, m.Now)
-	judgeable := candle.Range{From: h.Interval.Ceil(r.From), To: min(h.Interval.Ceil(r.To), closed)}
-	if judgeable.Empty() {
+	return h.JudgeRanges([]candle.Range{r}, m)
+}
+
+// JudgeRanges is Judge for several ranges, which must be merged.
+func (h TokenHistory) JudgeRanges(ranges []candle.Range, m Moment) []Judged {
+	wanted := h.closed(ranges, m)
+	if len(wanted) == 0 {
 		return nil
 	}
-	wanted := []candle.TokenRanges{{Token: h.Token, Ranges: []candle.Range{judgeable}}}
-	coverage := NewCoverage(wanted, h.Interval, m.Now)
-	sets := map[Verdict][]candle.Range{Have: h.Have}
+	coverage := NewCoverage([]candle.TokenRanges{{Token: h.Token, Ranges: wanted}}, h.Interval, m.Now)
 	for _, rejected := range h.Rejected {
 		coverage.AddRejected(rejected)
-		sets[RejectedCandle] = append(sets[RejectedCandle], rejected.Range)
 	}
 	for _, asked := range h.Asked {
 		coverage.Add(asked)
-		verdict := ConfirmedEmpty
-		if !asked.Answered {
-			verdict = FailedToFetch
-		} else if !asked.Confirmed {
-			verdict = Unconfirmed
-		}
-		sets[verdict] = append(sets[verdict], asked.Range)
 	}
 	coverage.AddHave(h.Token, h.Have)
 	due := map[bool][]candle.Range{}
 	for _, missing := range coverage.Missing() {
 		due[true] = missing.Ranges
 	}
-	due[false] = candle.Subtract(wanted[0].Ranges, due[true])
-	return h.cut(wanted[0].Ranges, sets, due)
+	due[false] = candle.Subtract(wanted, due[true])
+	return h.cut(wanted, due)
 }
 
-// cut gives each moment its best verdict, and tells apart what is due.
-func (h TokenHistory) cut(left []candle.Range, sets map[Verdict][]candle.Range, due map[bool][]candle.Range) (judged []Judged) {
+// JudgeAsked judges what was asked for, by this run alone or, without one, by any, and nothing else: what lies between was never
+// asked for, and is not due.
+func (h TokenHistory) JudgeAsked(run uuid.UUID, m Moment) []Judged {
+	asked := h.closed(h.AskedRanges(run), m)
+	judged := h.JudgeRanges(asked, m)
+	for _, r := range candle.Subtract(candle.Merge([]candle.Range{hull(asked)}), asked) {
+		judged = append(judged, Judged{Range: r, Verdict: NeverAsked, Candles: r.Opens(h.Interval)})
+	}
+	return inOrder(judged)
+}
+
+// closed are the ranges on the grid, up to the candles that have not closed.
+func (h TokenHistory) closed(ranges []candle.Range, m Moment) []candle.Range {
+	end := ClosedBefore(h.Interval, m.SettleDelay, m.Now)
+	var closed []candle.Range
+	for _, r := range ranges {
+		closed = append(closed, candle.Range{From: h.Interval.Ceil(r.From), To: min(h.Interval.Ceil(r.To), end)})
+	}
+	return candle.Merge(closed)
+}
+
+// cut gives each moment its verdict, and tells apart what is due.
+func (h TokenHistory) cut(left []candle.Range, due map[bool][]candle.Range) (judged []Judged) {
+	sets := h.sets()
 	for _, verdict := range Verdicts() {
 		found := left
 		if verdict != NeverAsked {
-			set := candle.Merge(slices.Clone(sets[verdict]))
-			found = candle.Intersect(left, set)
-			left = candle.Subtract(left, set)
+			found = candle.Intersect(left, sets[verdict])
+			left = candle.Subtract(left, sets[verdict])
 		}
 		for isDue, ranges := range due {
 			for _, r := range candle.Intersect(found, ranges) {
@@ -114,6 +113,12 @@ func (h TokenHistory) cut(left []candle.Range, sets map[Verdict][]candle.Range, 
 			}
 		}
 	}
+	inOrder(judged)
+	h.nameRolledBack(judged)
+	return judged
+}
+
+func inOrder(judged []Judged) []Judged {
 	slices.SortFunc(judged, func(a, b Judged) int { return int(a.Range.From - b.Range.From) })
 	return judged
 }
@@ -138,23 +143,4 @@ func Refetch(judged []Judged) (ranges []candle.Range) {
 		}
 	}
 	return candle.Merge(ranges)
-}
-
-// Defaulted counts the candles of the range whose answer is of a run that does not say what it asked for (see Asked), and of no
-// other.
-func (h TokenHistory) Defaulted(r candle.Range) (candles int64) {
-	var defaulted, said []candle.Range
-	for _, a := range h.Asked {
-		switch {
-		case !a.Answered:
-		case a.Defaulted:
-			defaulted = append(defaulted, a.Range)
-		default:
-			said = append(said, a.Range)
-		}
-	}
-	for _, only := range candle.Intersect(candle.Subtract(candle.Merge(defaulted), candle.Merge(said)), []candle.Range{r}) {
-		candles += only.Opens(h.Interval)
-	}
-	return candles
 }

@@ -30,8 +30,13 @@ type CoverageQuery struct {
 	Filtering []string
 	// NoPublishedFiles leaves out what was read from published files.
 	NoPublishedFiles bool
-	// asOf leaves out what was recorded later; zero = nothing.
-	asOf time.Time
+	// Any takes all outcomes, whatever their sources, validation and treatment of outliers: what anybody answered.
+	Any bool
+	// AsOf is the moment of which it is judged, as of which candles are read (see Selection); zero = now.
+	AsOf time.Time
+
+	// answers leaves out what covers nothing: chunks that failed, were cancelled, or are hidden.
+	answers bool
 }
 
 // maxTokensAsked is up to how many tokens are named in a query; beyond, all are read and the reader chooses.
@@ -50,9 +55,10 @@ func (q CoverageQuery) params() []any {
 	}
 	return []any{
 		named("without_files", withoutFiles),
-		named("sources", q.Sources), named("validation", string(q.Validation)), named("interval", uint32(q.Interval)),
+		named("sources", append([]string{}, q.Sources...)), named("validation", string(q.Validation)), named("interval", uint32(q.Interval)),
 		named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()), named("tokens", addresses),
-		named("as_of", formatMoment(cmp.Or(q.asOf, endOfTime))),
+		named("as_of", formatMoment(cmp.Or(q.AsOf, endOfTime))), named("then", !q.AsOf.IsZero()),
+		named("any", q.Any), named("answers", q.answers),
 		named("filtered", q.Outliers == manifest.OutliersFilter), named("filtering", append([]string{}, q.Filtering...)),
 	}
 }
@@ -65,7 +71,8 @@ func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *backf
 	if err := db.rejectedRanges(ctx, q, coverage.AddRejected); err != nil {
 		return err
 	}
-	if err := db.asked(ctx, q, []string{"success"}, coverage.Add); err != nil {
+	q.answers = true
+	if err := db.asked(ctx, q, coverage.Add); err != nil {
 		return err
 	}
 	aged, span := coverage.Aged()
@@ -82,27 +89,41 @@ func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *backf
 // tokensAtOnce is of how many tokens candles are looked through in one query.
 const tokensAtOnce = 500
 
-// asked reads outcomes in order of token and time.
-func (db *DB) asked(ctx context.Context, q CoverageQuery, statuses []string, yield func(backfill.Asked)) error {
+// The outcomes of asked.sql beside failed, 0.
+const (
+	outcomeCancelled = 1
+	outcomeAnswered  = 2
+	outcomeHidden    = 3
+)
+
+// asked reads outcomes in order of token and time. Answers that are hidden are given as hidden by their own runs.
+func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(backfill.Asked)) error {
 	// The same few chains, tokens and runs come again and again: decoding into one struct saves their copies.
 	var row struct {
-		chain, token string
-		from, to     time.Time
-		runID        uuid.UUID
-		answered     bool
-		confirmed    uint8
-		defaulted    bool
-		recorded     time.Time
+		chain, token  string
+		from, covered time.Time
+		to            time.Time
+		runID         uuid.UUID
+		outcome       uint8
+		confirmed     uint8
+		defaulted     bool
+		recorded      time.Time
 	}
-	err := db.rows(ctx, streamTimeout, askedSQL, append(q.params(), named("statuses", statuses)), func(rows chdriver.Rows) error {
-		err := rows.Scan(&row.chain, &row.token, &row.from, &row.to, &row.runID, &row.answered, &row.confirmed, &row.defaulted, &row.recorded)
+	err := db.rows(ctx, streamTimeout, askedSQL, q.params(), func(rows chdriver.Rows) error {
+		err := rows.Scan(&row.chain, &row.token, &row.from, &row.covered, &row.to, &row.runID, &row.outcome, &row.confirmed, &row.defaulted, &row.recorded)
 		if err != nil {
 			return err
 		}
 		asked := backfill.Asked{
-			Token: candle.Token{Chain: candle.Chain(row.chain), Address: row.token}, Range: candle.Range{From: row.from.Unix(), To: row.to.Unix()},
-			RunID: row.runID, Answered: row.answered, Confirmed: row.confirmed == 1,
+			Token: candle.Token{Chain: candle.Chain(row.chain), Address: row.token}, Range: candle.Range{From: row.from.Unix(), To: row.covered.Unix()},
+			RunID: row.runID, Answered: row.outcome >= outcomeAnswered, Cancelled: row.outcome == outcomeCancelled, Confirmed: row.confirmed == 1,
 			At: row.recorded, Defaulted: row.defaulted,
+		}
+		if row.outcome == outcomeHidden {
+			asked.HiddenBy = row.runID
+		}
+		if to := row.to.Unix(); to > asked.Range.To {
+			asked.AskedTo = to
 		}
 		yield(asked)
 		return nil
@@ -171,11 +192,15 @@ func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(ba
 	if err != nil {
 		return err
 	}
-	err = db.asked(ctx, q, []string{"success", "failed"}, func(a backfill.Asked) {
+	err = db.asked(ctx, q, func(a backfill.Asked) {
 		if h := known[a.Token]; h != nil {
 			h.Asked = append(h.Asked, a)
 		}
 	})
+	if err != nil {
+		return err
+	}
+	hiddenBy, err := db.hiddenBy(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -188,11 +213,29 @@ func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(ba
 		return err
 	}
 	for _, token := range q.Tokens {
-		if err := yield(*known[token]); err != nil {
+		h := known[token]
+		for i := range h.Asked {
+			if by, hidden := hiddenBy[h.Asked[i].HiddenBy]; hidden {
+				h.Asked[i].HiddenBy = by
+			}
+		}
+		if err := yield(*h); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hiddenBy are the runs whose candles are hidden, with those whose rollback hides them.
+func (db *DB) hiddenBy(ctx context.Context, q CoverageQuery) (map[uuid.UUID]uuid.UUID, error) {
+	hiddenBy := make(map[uuid.UUID]uuid.UUID)
+	err := db.rows(ctx, queryTimeout, hiddenBySQL, q.params(), func(rows chdriver.Rows) error {
+		var run, by uuid.UUID
+		err := rows.Scan(&run, &by)
+		hiddenBy[run] = by
+		return err
+	})
+	return hiddenBy, db.storeError("read which runs are hidden", err)
 }
 
 // have yields the stretches of the query's tokens in which no candle is missing. Other tokens may come, too.

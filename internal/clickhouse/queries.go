@@ -68,10 +68,6 @@ var (
 	resampleSQL string
 	//go:embed queries/resample_as_of.sql
 	resampleAsOfSQL string
-	//go:embed queries/answers.sql
-	answersSQL string
-	//go:embed queries/answers_as_of.sql
-	answersAsOfSQL string
 	//go:embed queries/rollbacks.sql
 	rollbacksSQL string
 	//go:embed queries/end_moment.sql
@@ -129,6 +125,8 @@ var (
 	checkInsertDeploymentSignsSQL string
 	//go:embed queries/check_rights.sql
 	checkRightsSQL string
+	//go:embed queries/hidden_by.sql
+	hiddenBySQL string
 	//go:embed queries/asked.sql
 	askedSQL string
 	//go:embed queries/rejected_ranges.sql

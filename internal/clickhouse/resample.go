@@ -71,24 +71,17 @@ func (db *DB) rollbacks(ctx context.Context) (n uint64, err error) {
 // answers are those of all sources and validations, at the moment of the selection.
 func (db *DB) answers(ctx context.Context, s Selection) (*backfill.Answers, error) {
 	answers := backfill.NewAnswers()
-	query, params := answersSQL, CoverageQuery{Interval: s.Interval, Range: s.Range, Tokens: s.Tokens, asOf: s.AsOf}
-	if !s.AsOf.IsZero() {
-		query = answersAsOfSQL
-	}
-	err := db.rejectedRanges(ctx, params, func(r backfill.RejectedRange) { answers.Reject(r.Token, r.Range) })
+	q := CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: s.Tokens, AsOf: s.AsOf, answers: true}
+	err := db.rejectedRanges(ctx, q, func(r backfill.RejectedRange) { answers.Reject(r.Token, r.Range) })
 	if err != nil {
 		return nil, err
 	}
-	err = db.rows(ctx, streamTimeout, query, params.params(), func(rows chdriver.Rows) error {
-		var chain, token string
-		var from, to uint32
-		if err := rows.Scan(&chain, &token, &from, &to); err != nil {
-			return err
+	err = db.asked(ctx, q, func(a backfill.Asked) {
+		if a.Confirmed {
+			answers.Add(a.Token, a.Range)
 		}
-		answers.Add(candle.Token{Chain: candle.Chain(chain), Address: token}, candle.Range{From: int64(from), To: int64(to)})
-		return nil
 	})
-	return answers, db.storeError("read what sources answered", err)
+	return answers, err
 }
 
 func (db *DB) buckets(ctx context.Context, r *resampler) error {

@@ -1,0 +1,87 @@
+package clickhouse
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+)
+
+func judgeAsked(t *testing.T, db *DB, q CoverageQuery) (judged []backfill.Judged) {
+	t.Helper()
+	q.Interval, q.Tokens, q.Range = candle.Interval1m, []candle.Token{token}, candle.Range{To: day0 + 86_400}
+	if !q.Any {
+		q.Sources, q.Validation = []string{"birdeye"}, candle.Lenient
+	}
+	require.NoError(t, db.TokenHistories(t.Context(), q, func(h backfill.TokenHistory) error {
+		judged = append(judged, h.JudgeAsked(uuid.Nil, backfill.Moment{Now: time.Now()})...)
+		return nil
+	}))
+	return judged
+}
+
+// stretchOf is a stretch of n minutes, from this minute of the day on.
+func stretchOf(from, n int64, verdict backfill.Verdict, due bool, by ...uuid.UUID) backfill.Judged {
+	r := candle.Range{From: day0 + 60*from, To: day0 + 60*(from+n)}
+	return backfill.Judged{Range: r, Verdict: verdict, Candles: n, Due: due, RolledBack: by}
+}
+
+// What was asked for and is not served is told apart: rolled back (by which run), cancelled, planned by a run that died. Nothing
+// else is asked for, and as of a moment before the rollback it is there.
+func TestWhatIsNotServedHasItsVerdict(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	between := func(from, to int64, change func(*backfill.ChunkWrite)) func(*backfill.ChunkWrite) {
+		return func(w *backfill.ChunkWrite) {
+			w.Chunk = backfill.NewChunk(token, candle.Interval1m, candle.Range{From: day0 + 60*from, To: day0 + 60*to})
+			stats := backfill.Stats{Fetched: int64(len(w.Candles)), Inserted: int64(len(w.Candles))}
+			w.Outcome = succeeded(w.Chunk, stats)
+			if change != nil {
+				change(w)
+			}
+		}
+	}
+	first := asking(t, db, 0, 20, minutes(15, 1), nil)
+	before, err := db.EndMoment(t.Context(), first.ID())
+	require.NoError(t, err)
+	asking(t, db, 1, 60, minutes(5, 2), between(0, 5, nil))
+	asking(t, db, 2, 60, nil, between(60, 70, func(w *backfill.ChunkWrite) {
+		w.Outcome = failed(w.Chunk, "run cancelled")
+		w.Outcome.Status = backfill.OutcomeCancelled
+	}))
+	died := newRun(3)
+	require.NoError(t, db.Started(t.Context(), died))
+	planned := backfill.NewChunk(token, candle.Interval1m, candle.Range{From: day0 + 60*90, To: day0 + 60*95})
+	require.NoError(t, db.Planned(t.Context(), died, []backfill.Chunk{planned}))
+	lives := newRun(4)
+	require.NoError(t, db.Started(t.Context(), lives))
+	pending := backfill.NewChunk(token, candle.Interval1m, candle.Range{From: day0 + 60*200, To: day0 + 60*205})
+	require.NoError(t, db.Planned(t.Context(), lives, []backfill.Chunk{pending}))
+	record := backfill.RunRecord{Run: died, Status: backfill.StatusFailed, CompletedAt: time.Now(), ErrorMessage: "the enqueuer died while planning"}
+	require.NoError(t, db.Finished(t.Context(), record))
+	require.NoError(t, db.RollBack(t.Context(), first.ID(), someone, false))
+
+	cancelled, failed := stretchOf(60, 10, backfill.CancelledChunk, true), stretchOf(90, 5, backfill.FailedToFetch, true)
+	require.Equal(t, []backfill.Judged{
+		stretchOf(0, 5, backfill.Have, false), stretchOf(5, 15, backfill.RolledBack, true, first.ID()), stretchOf(20, 40, backfill.NeverAsked, false),
+		cancelled, stretchOf(70, 20, backfill.NeverAsked, false), failed,
+	}, judgeAsked(t, db, CoverageQuery{}))
+	require.Equal(t, []backfill.Judged{stretchOf(0, 15, backfill.Have, false), stretchOf(15, 5, backfill.ConfirmedEmpty, false)},
+		judgeAsked(t, db, CoverageQuery{Any: true, AsOf: before}), "as of then")
+}
+
+// Versions that a sweep removed for the sake of a run are gone when that run is rolled back by force: it is that run's doing.
+func TestAForcedRollbackIsNamed(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	asking(t, db, 0, 60, minutes(15, 1), nil)
+	better := asking(t, db, 1, 15, minutes(15, 2), nil)
+	_, err := db.Sweep(t.Context(), Sweep{})
+	require.NoError(t, err)
+	require.NoError(t, db.RollBack(t.Context(), better.ID(), someone, true))
+	require.Equal(t, []backfill.Judged{stretchOf(0, 60, backfill.RolledBack, true, better.ID())}, judgeAsked(t, db, CoverageQuery{}))
+}
