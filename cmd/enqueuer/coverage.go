@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/backfill"
@@ -57,20 +57,33 @@ type judgedToken struct {
 type coverageQuestion struct {
 	clickhouse.CoverageQuery
 	moment backfill.Moment
-	fixed  bool // the range was given
+	fixed  bool      // the range was given
+	run    uuid.UUID // what it asked for alone; zero = what any did
 	limit  int
 }
 
+// judge is what is known of the token: in the range that was given or, without one, of what was asked for.
+func (q coverageQuestion) judge(h backfill.TokenHistory) []backfill.Judged {
+	switch {
+	case !q.fixed:
+		return h.JudgeAsked(q.run, q.moment)
+	case q.run != uuid.Nil:
+		return h.JudgeRanges(candle.Intersect(h.AskedRanges(q.run), []candle.Range{q.Range}), q.moment)
+	}
+	return h.Judge(q.Range, q.moment)
+}
+
 // askCoverage understands the flags at one moment for all that is looked at: by the stores' clock, with the delay of the
-// slowest source.
-func (a *app) askCoverage(ctx context.Context, cfg config.Config, history *clickhouse.DB, o coverageOptions) (coverageQuestion, error) {
+// slowest source. A run narrows it to what that run asked for.
+func (a *app) askCoverage(ctx context.Context, cfg config.Config, history *clickhouse.DB, o coverageOptions, run uuid.UUID) (coverageQuestion, error) {
 	now := a.readTime(ctx, cfg, history)
 	q, err := o.parse(now)
+	q.run = run
 	if err == nil && len(q.Sources) == 0 {
 		q.Sources, err = askedSources(ctx, history, q.Interval)
 	}
 	if err == nil && len(q.Tokens) == 0 {
-		q.Tokens, err = history.AskedTokens(ctx, q.Interval)
+		q.Tokens, err = history.AskedTokens(ctx, q.Interval, q.run)
 	}
 	q.moment = backfill.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, q.Sources)}
 	return q, err
@@ -96,7 +109,7 @@ func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.
 	}
 	strangers, defaulted := 0, int64(0)
 	err = history.TokenHistories(ctx, q.CoverageQuery, func(h backfill.TokenHistory) error {
-		if !q.fixed && len(h.Asked) == 0 {
+		if !q.fixed && len(h.AskedRanges(q.run)) == 0 {
 			strangers++
 			return nil
 		}
@@ -104,7 +117,7 @@ func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.
 		if !q.fixed {
 			token.Range = h.Span()
 		}
-		token.Judged, token.Defaulted = h.Judge(token.Range, q.moment), h.Defaulted(token.Range)
+		token.Judged, token.Defaulted = q.judge(h), h.Defaulted(token.Range)
 		defaulted += token.Defaulted
 		for _, j := range token.Judged {
 			token.Candles[j.Verdict] += j.Candles
@@ -183,13 +196,20 @@ func (a *app) coverageCommand() *cobra.Command {
 		Long: `Show what is known of each token's candles, counted by verdict:
 
   have             the candle is there
-  confirmed empty  the source has none there; asked for once more after a week, where it was younger than a week when confirmed
+  rolled back      runs that are rolled back alone had it answered; asked for again
   rejected         the source's candle was corrupt (more than 50 in one chunk count as one stretch); asked for again after a day
+  failed           the source gave no answer; asked for again
+  cancelled        the run was cancelled before the source was asked; asked for again
   unconfirmed      no candle, from a source that never had one of the token; asked for again after a day
-  failed           the source gave no answer
-  never asked
+  confirmed empty  the source has none there; asked for once more after a week, where it was younger than a week when confirmed
+  never asked      no run has asked for it
 
-The bar shows them over the range: █ have, · confirmed empty, r rejected, ? unconfirmed, x failed, blank never asked.`,
+Where two hold the upper one counts; rolled back, failed and cancelled hold where no other answer does. Without --from and --to the
+range of a token reaches from the first to the last moment that runs asked for; what they did not ask for in between is never asked,
+and no gap (see gaps).
+
+The bar shows the verdicts over the range: █ have, b rolled back, r rejected, x failed, c cancelled, ? unconfirmed, · confirmed empty,
+blank never asked.`,
 		Example: "  quantbot ohlcv coverage\n  quantbot ohlcv coverage --from 2025-01-01 --to 2025-02-01 --token So11111111111111111111111111111111111111112 --format json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -197,7 +217,7 @@ The bar shows them over the range: █ have, · confirmed empty, r rejected, ? u
 				return err
 			}
 			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
-				q, err := a.askCoverage(cmd.Context(), cfg, history, o)
+				q, err := a.askCoverage(cmd.Context(), cfg, history, o, uuid.Nil)
 				if err != nil {
 					return err
 				}
@@ -219,10 +239,10 @@ The bar shows them over the range: █ have, · confirmed empty, r rejected, ? u
 }
 
 func (a *app) printCoverage(tokens []judgedToken) {
-	t := a.newTable("token", "have", "empty", "rejected", "unconfirmed", "failed", "never asked", "bar")
+	t := a.newTable("token", "from (UTC)", "to", "have", "rolled back", "rejected", "failed", "cancelled", "unconfirmed", "empty", "never asked", "bar")
 	for _, token := range tokens {
-		row := []any{token.Token}
-		for _, verdict := range []backfill.Verdict{backfill.Have, backfill.ConfirmedEmpty, backfill.RejectedCandle, backfill.Unconfirmed, backfill.FailedToFetch, backfill.NeverAsked} {
+		row := []any{token.Token, formatEdge(token.Range.From), formatEdge(token.Range.To)}
+		for _, verdict := range backfill.Verdicts() { // the order of the columns
 			row = append(row, token.Candles[verdict])
 		}
 		t.AppendRow(append(row, bar(token)))
@@ -230,8 +250,18 @@ func (a *app) printCoverage(tokens []judgedToken) {
 	t.Render()
 }
 
+// formatEdge writes where a range begins or ends: a day, or a minute.
+func formatEdge(unix int64) string {
+	at := time.Unix(unix, 0).UTC()
+	if unix%int64(candle.Interval1d) == 0 {
+		return at.Format(time.DateOnly)
+	}
+	return at.Format("2006-01-02 15:04:05")
+}
+
 var barSigns = map[backfill.Verdict]rune{
-	backfill.Have: '█', backfill.ConfirmedEmpty: '·', backfill.RejectedCandle: 'r', backfill.Unconfirmed: '?', backfill.FailedToFetch: 'x', backfill.NeverAsked: ' ',
+	backfill.Have: '█', backfill.RolledBack: 'b', backfill.RejectedCandle: 'r', backfill.FailedToFetch: 'x', backfill.CancelledChunk: 'c',
+	backfill.Unconfirmed: '?', backfill.ConfirmedEmpty: '·', backfill.NeverAsked: ' ',
 }
 
 // bar cuts the range into equal parts and shows each part's most frequent verdict.
@@ -251,7 +281,7 @@ func bar(t judgedToken) string {
 			}
 		}
 		most := backfill.NeverAsked
-		for _, verdict := range slices.Sorted(maps.Keys(seconds)) {
+		for _, verdict := range backfill.Verdicts() {
 			if seconds[verdict] > seconds[most] {
 				most = verdict
 			}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
@@ -97,7 +98,7 @@ func TestGapsAreShownAndFetched(t *testing.T) {
 	var gaps []gap
 	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "gaps", "--format", "json").stdout), &gaps))
 	day := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}
-	require.Equal(t, []gap{{bad, day, 1440, backfill.FailedToFetch}}, gaps)
+	require.Equal(t, []gap{{bad, day, 1440, backfill.FailedToFetch, "failed", []uuid.UUID{}}}, gaps)
 	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, bad.Address)
 	require.Contains(t, b.ok(t, "ohlcv", "coverage").stdout, "xxxxxxxx")
 
@@ -111,7 +112,7 @@ func TestGapsAreShownAndFetched(t *testing.T) {
 	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "geckoterminal").stderr, "left out: 3 tokens for which geckoterminal was never asked for 1m candles")
 
 	b.market.SetFaults(nil)
-	b.ok(t, "ohlcv", "gaps", "--fetch", "--wait")
+	b.ok(t, "ohlcv", "gaps", "--fetch", "--yes", "--wait")
 	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, "No gaps.")
 	require.EqualValues(t, truth(simmarket.NewMarket(1), tokens, day), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
 }
@@ -241,12 +242,12 @@ func TestGapsKeepToWhatASourceHas(t *testing.T) {
 	require.NotContains(t, verdicts(append(days, "--source", "birdeye")...), symbol, "birdeye has no symbols")
 	require.Contains(t, verdicts(days...), symbol)
 
-	gaps := b.ok(t, append([]string{"ohlcv", "gaps", "--fetch", "--wait", "--format", "json"}, days...)...)
+	gaps := b.ok(t, append([]string{"ohlcv", "gaps", "--fetch", "--yes", "--wait", "--format", "json"}, days...)...)
 	require.Contains(t, gaps.stderr, "not asked for: 1 token of which birdeye has no 1m candles")
 	require.EqualValues(t, 0, row(t, gaps.stdout)["errors_count"])
 	require.EqualValues(t, 1, row(t, gaps.stdout)["planned_chunks"], gaps.stdout)
 	require.NotContains(t, verdicts(days...)[tokens[0]], backfill.NeverAsked)
-	require.Equal(t, "binance", fmt.Sprint(row(t, b.ok(t, append([]string{"ohlcv", "gaps", "--fetch", "--wait", "--format", "json"}, days...)...).stdout)["source"]), "the source that has what is left")
+	require.Equal(t, "binance", fmt.Sprint(row(t, b.ok(t, append([]string{"ohlcv", "gaps", "--fetch", "--yes", "--wait", "--format", "json"}, days...)...).stdout)["source"]), "the source that has what is left")
 	require.Contains(t, b.ok(t, append([]string{"ohlcv", "gaps"}, days...)...).stdout, "No gaps.")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,6 +12,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 )
 
@@ -117,8 +119,16 @@ func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) 
 	history, err := wiring.OpenHistory(ctx, cfg, a.logger())
 	if err != nil {
 		a.logger().WarnContext(ctx, "coverage not readable, planning everything", "err", err)
+		history = nil
 	} else {
 		defer func() { err = errors.Join(err, history.Close()) }()
+	}
+	return a.preview(ctx, cfg, history, in, source)
+}
+
+// preview prints what the run would take, and refuses what is above the caps. history may be nil.
+func (a *app) preview(ctx context.Context, cfg config.Config, history *clickhouse.DB, in ingestion, source backfill.Source) error {
+	if history != nil {
 		if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, history, in.sources()...)); err != nil {
 			return err
 		}
@@ -136,19 +146,22 @@ func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) 
 		Chunks: p.Chunks, Tokens: p.Tokens, Candles: p.Candles, CoveredCandles: p.Covered, APICalls: p.Cost.Calls, Credits: p.Cost.Credits,
 		SavedAPICalls: p.Saved.Calls, SavedCredits: p.Saved.Credits, CallsPerSecond: perSecond, DurationSeconds: float64(p.Cost.Calls) / perSecond,
 	}
-	if in.options.format == "json" {
+	switch {
+	case in.options.format != "json":
+		a.printEstimate(a.stdout, e)
+	case in.options.dryRun:
 		err = a.printJSON(e)
-	} else {
-		a.printEstimate(e)
+	default: // the run's own document follows
+		a.printEstimate(a.stderr, e)
 	}
 	return errors.Join(err, affordable(p, in.options))
 }
 
-func (a *app) printEstimate(e estimate) {
-	fmt.Fprintln(a.stdout, "The run would take at most:")
-	fmt.Fprintf(a.stdout, "  chunks   %d of %s, up to %d candles\n", e.Chunks, counted(e.Tokens, "token"), e.Candles)
-	fmt.Fprintf(a.stdout, "  api      %s, %d credits\n", counted(e.APICalls, "call"), e.Credits)
+func (a *app) printEstimate(w io.Writer, e estimate) {
+	fmt.Fprintln(w, "The run would take at most:")
+	fmt.Fprintf(w, "  chunks   %d of %s, up to %d candles\n", e.Chunks, counted(e.Tokens, "token"), e.Candles)
+	fmt.Fprintf(w, "  api      %s, %d credits\n", counted(e.APICalls, "call"), e.Credits)
 	duration := time.Duration(e.DurationSeconds * float64(time.Second)).Round(time.Second)
-	fmt.Fprintf(a.stdout, "  time     %s at %g calls a second\n", max(duration, time.Second), e.CallsPerSecond)
-	fmt.Fprintf(a.stdout, "  covered  %s by earlier runs, which saves %s and %s\n", counted(e.CoveredCandles, "candle"), counted(e.SavedAPICalls, "call"), counted(e.SavedCredits, "credit"))
+	fmt.Fprintf(w, "  time     %s at %g calls a second\n", max(duration, time.Second), e.CallsPerSecond)
+	fmt.Fprintf(w, "  covered  %s by earlier runs, which saves %s and %s\n", counted(e.CoveredCandles, "candle"), counted(e.SavedAPICalls, "call"), counted(e.SavedCredits, "credit"))
 }

@@ -52,7 +52,7 @@ func TestResampledCandlesAreMarkedWhereSomeAreMissing(t *testing.T) {
 	require.Contains(t, stderr, fmt.Sprintf("1 of %d buckets are incomplete, 11 buckets have no candle and are not confirmed to be empty", len(want)))
 	require.Contains(t, b.ok(t, "ohlcv", "query", "--token", tokens[1].Address, "--from", "2025-03-01", "--to", "2025-03-02", "--resample", "4h").stdout, "INCOMPLETE")
 
-	b.ok(t, "ohlcv", "gaps", "--fetch", "--wait")
+	b.ok(t, "ohlcv", "gaps", "--fetch", "--yes", "--wait")
 	now, stderr := query(tokens[1])
 	require.Empty(t, stderr)
 	require.Equal(t, resampled(simmarket.NewMarket(1), tokens[1], day, day), now)

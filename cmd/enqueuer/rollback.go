@@ -94,7 +94,7 @@ func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID 
 		fmt.Fprintf(a.stdout, "  %d candles were not fetched by run %s because this run had answered for them\n", r.Candles, r.RunID)
 	}
 	if len(preview.Relying) > 0 {
-		fmt.Fprintf(a.stdout, "  after the rollback, fetch what is missing then with: %s ohlcv gaps --fetch, or run the same input again\n", programName())
+		fmt.Fprintf(a.stdout, "  after the rollback, fetch what is missing then with: %s ohlcv gaps --run %s --fetch, or run the same input again\n", programName(), runID)
 	}
 	return preview, nil
 }

@@ -152,13 +152,13 @@ func stretch(first, last uint32, interval candle.Interval) candle.Range {
 	return candle.Range{From: int64(first), To: interval.Next(int64(last))}
 }
 
-// AskedTokens are all that were ever asked for at the interval, in order.
-func (db *DB) AskedTokens(ctx context.Context, interval candle.Interval) ([]candle.Token, error) {
+// AskedTokens are all that were ever asked for at the interval, by this run alone or, without one, by any, in order.
+func (db *DB) AskedTokens(ctx context.Context, interval candle.Interval, run uuid.UUID) ([]candle.Token, error) {
 	type row struct {
 		Chain string `ch:"chain"`
 		Token string `ch:"token_address"`
 	}
-	rows, err := selectLong[row](ctx, db, askedTokensSQL, named("interval", uint32(interval)))
+	rows, err := selectLong[row](ctx, db, askedTokensSQL, named("interval", uint32(interval)), named("run", run))
 	tokens := make([]candle.Token, len(rows))
 	for i, r := range rows {
 		tokens[i] = candle.Token{Chain: candle.Chain(r.Chain), Address: r.Token}

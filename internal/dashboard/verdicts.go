@@ -22,10 +22,12 @@ type verdictLook struct {
 // verdictLooks are in the order of backfill.Verdicts.
 var verdictLooks = []verdictLook{
 	{backfill.Have, "v-have", "", "have", "the candle is there"},
+	{backfill.RolledBack, "v-rolled-back", "b", "rolled back", "answered by runs alone that are rolled back"},
 	{backfill.RejectedCandle, "v-rejected", "r", "rejected", "the source's candle was corrupt; asked for again after a day"},
-	{backfill.ConfirmedEmpty, "v-empty", "·", "confirmed empty", "the source has no candle there; asked for once more after a week where it was young"},
-	{backfill.Unconfirmed, "v-unconfirmed", "?", "unconfirmed", "no candle, from a source that never had one of the token; asked for again after a day"},
 	{backfill.FailedToFetch, "v-failed", "x", "failed", "the source gave no answer"},
+	{backfill.CancelledChunk, "v-cancelled", "c", "cancelled", "the run was cancelled before the source was asked"},
+	{backfill.Unconfirmed, "v-unconfirmed", "?", "unconfirmed", "no candle, from a source that never had one of the token; asked for again after a day"},
+	{backfill.ConfirmedEmpty, "v-empty", "·", "confirmed empty", "the source has no candle there; asked for once more after a week where it was young"},
 	{backfill.NeverAsked, "v-never", "", "never asked", "no run has asked for it"},
 }
 
