@@ -130,7 +130,9 @@ func TestGapsAreOnlyWhatWasAskedFor(t *testing.T) {
 		require.Equal(t, exitRunFailed, b.run(t, "ingestion", "ohlcv", "--token", token.Address, "--from", day[0], "--to", day[1], "--wait").code)
 	}
 	b.market.SetFaults(nil)
-	of := func(day candle.Range) gap { return gap{token, day, 1440, backfill.FailedToFetch, "failed", []uuid.UUID{}} }
+	of := func(day candle.Range) gap {
+		return gap{token, day, 1440, backfill.FailedToFetch, "failed", []uuid.UUID{}}
+	}
 	first, last := of(days(t, "2025-03-01", "2025-03-02")), of(days(t, "2025-03-22", "2025-03-23"))
 	require.Equal(t, []gap{first, last}, b.gaps(t))
 	covered := b.covered(t)[0]
