@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,9 +103,10 @@ func (a *app) printFindings(findings []clickhouse.Finding, format string) error 
 		if format == "json" {
 			continue
 		}
-		fmt.Fprintf(a.stdout, "%-8s %-24s %s\n", f.Level, f.Name, f.Detail)
+		width, indent := terminalWidth(a.data), strings.Repeat(" ", 8+1+24+1)
+		fmt.Fprintln(a.stdout, wrapped(fmt.Sprintf("%-8s %-24s %s", f.Level, f.Name, f.Detail), width, indent))
 		if f.Hint != "" {
-			fmt.Fprintf(a.stdout, "%-8s %-24s → %s\n", "", "", f.Hint)
+			fmt.Fprintln(a.stdout, wrapped(indent+"→ "+f.Hint, width, indent))
 		}
 	}
 	if format == "json" {

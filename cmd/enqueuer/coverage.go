@@ -240,6 +240,7 @@ blank never asked.`,
 
 func (a *app) printCoverage(tokens []judgedToken) {
 	t := a.newTable("token", "from (UTC)", "to", "have", "rolled back", "rejected", "failed", "cancelled", "unconfirmed", "empty", "never asked", "bar")
+	t.spare, t.whole = []string{"bar", "empty", "rejected", "unconfirmed", "cancelled", "rolled back", "failed"}, []string{"bar"}
 	for _, token := range tokens {
 		row := []any{token.Token, formatEdge(token.Range.From), formatEdge(token.Range.To)}
 		for _, verdict := range backfill.Verdicts() { // the order of the columns

@@ -76,7 +76,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a.screen, a.data = a.stderr, a.stdout
-	a.stdout, a.stderr = candle.PrintableWriter(a.stdout), wiring.WithoutSecrets(a.getenv, candle.PrintableWriter(a.stderr))
+	a.stdout = candle.PrintableWriter(a.stdout)
+	a.stderr = wiring.WithoutSecrets(a.getenv, folded{candle.PrintableWriter(a.stderr), func() int { return terminalWidth(a.screen) }})
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)

@@ -28,15 +28,6 @@ func (a *app) printJSON(v any) error {
 	return nil
 }
 
-func (a *app) newTable(header ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(a.stdout)
-	t.SetStyle(table.StyleLight)
-	t.Style().Options.SeparateRows = false
-	t.AppendHeader(header)
-	return t
-}
-
 func (a *app) printRuns(rows []listedRun, format string) error {
 	if format == "json" {
 		return a.printJSON(rows)
@@ -46,9 +37,10 @@ func (a *app) printRuns(rows []listedRun, format string) error {
 		return nil
 	}
 	t := a.newTable("run id", "started", "took", "status", "source", "interval", "chunks", "failed", "tokens", "fetched", "inserted", "commit")
+	t.spare = []string{"commit", "interval", "tokens", "fetched", "took", "source", "chunks", "inserted", "failed"}
 	for _, r := range rows {
 		t.AppendRow(table.Row{
-			r.RunID, formatTime(r.StartedAt), took(r.RunRow), r.status(), r.Source, r.Interval, r.PlannedChunks, r.ErrorsCount,
+			t.runID(r.RunID), formatTime(r.StartedAt), took(r.RunRow), r.status(), r.Source, r.Interval, r.PlannedChunks, r.ErrorsCount,
 			r.TokensProcessed, r.CandlesFetched, r.CandlesInserted, commit(r.RunRow),
 		})
 	}
@@ -88,18 +80,19 @@ func (a *app) printFields(fields []field) {
 	}
 	for _, f := range fields {
 		if f.value != "" {
-			fmt.Fprintf(a.stdout, "  %-*s  %s\n", width, f.name, f.value)
+			line := fmt.Sprintf("  %-*s  %s", width, f.name, f.value)
+			fmt.Fprintln(a.stdout, wrapped(line, terminalWidth(a.data), strings.Repeat(" ", width+4)))
 		}
 	}
 }
 
 // printRun prints the outcome of a run in a few lines.
 func (a *app) printRun(r clickhouse.RunRow) {
-	fmt.Fprintf(a.stdout, "Run %s %s", r.RunID, r.Status)
+	text := fmt.Sprintf("Run %s %s", r.RunID, r.Status)
 	if r.CompletedAt != nil {
-		fmt.Fprintf(a.stdout, " after %s", took(r))
+		text += " after " + took(r)
 	}
-	fmt.Fprintln(a.stdout)
+	a.say(text)
 	a.printFields(statFields(r))
 }
 
@@ -157,11 +150,14 @@ func (a *app) printDetails(d runDetails) {
 		{"environment", compact(r.EnvInfo)},
 	})
 	if !d.ParkedUntil.IsZero() {
-		fmt.Fprintf(a.stdout, "\n%s\n", parkedText(r.Source, d.ParkedUntil))
+		fmt.Fprintln(a.stdout)
+		a.say(parkedText(r.Source, d.ParkedUntil))
 	}
 	for _, wait := range d.Waits {
-		fmt.Fprintf(a.stdout, "\nWaits: %s\n", wait)
+		fmt.Fprintln(a.stdout)
+		a.say("Waits: " + wait.String())
 	}
+	a.printEvents(d.Events)
 	a.printFailures(d.Failures)
 	if len(d.Rejected) > 0 {
 		fmt.Fprintln(a.stdout, "\nRejected candles by rule")
@@ -176,6 +172,30 @@ func (a *app) printDetails(d runDetails) {
 		}
 	}
 	a.printTasks(d.Tasks)
+}
+
+// printEvents prints what became of a run after its attempts had ended, or nothing.
+func (a *app) printEvents(events []clickhouse.RunEvent) {
+	titled := false
+	for _, e := range events {
+		if e.Attempt != 0 {
+			continue // the rest of the page says it
+		}
+		text := fmt.Sprintf("  %s  %s by %s", formatTime(e.At), strings.ReplaceAll(e.Event, "_", " "), e.By)
+		if e.Reason != "" {
+			text += ": " + e.Reason
+		}
+		if !titled {
+			fmt.Fprintln(a.stdout, "\nRolled back and restored")
+		}
+		titled = true
+		a.say(text)
+	}
+}
+
+// say prints a line for people, broken to the width of the terminal.
+func (a *app) say(line string) {
+	fmt.Fprintln(a.stdout, wrapped(line, terminalWidth(a.data), "    "))
 }
 
 func dirtiness(dirty *bool) string {
@@ -201,9 +221,9 @@ func (a *app) printFailures(groups []clickhouse.FailedGroup) {
 	}
 	fmt.Fprintln(a.stdout, "\nFailed chunks by error")
 	for _, group := range groups {
-		fmt.Fprintf(a.stdout, "  %s of %s: %s\n", counted(group.Chunks, "chunk"), counted(group.Tokens, "token"), group.Error)
+		a.say(fmt.Sprintf("  %s of %s: %s", counted(group.Chunks, "chunk"), counted(group.Tokens, "token"), group.Error))
 		for _, sample := range group.Samples {
-			fmt.Fprintf(a.stdout, "    %s %s\n", sample.Token, sample.Range)
+			a.say(fmt.Sprintf("    %s %s", sample.Token, sample.Range))
 		}
 	}
 }
@@ -214,6 +234,7 @@ func (a *app) printTasks(tasks []clickhouse.Task) {
 	}
 	fmt.Fprintln(a.stdout, "\nChunks")
 	t := a.newTable("chunk", "token", "from", "to", "status", "candles", "calls", "tries", "worker", "error")
+	t.spare = []string{"worker", "tries", "calls", "candles", "to", "chunk"}
 	for _, task := range tasks {
 		o := task.Outcome
 		if o == nil {
@@ -230,7 +251,7 @@ func (a *app) printTasks(tasks []clickhouse.Task) {
 			continue
 		}
 		for _, file := range task.Outcome.Files {
-			fmt.Fprintf(a.stdout, "chunk %s was read from %s\n", task.Chunk.ID, file)
+			a.say(fmt.Sprintf("chunk %s was read from %s", task.Chunk.ID, file))
 		}
 	}
 }

@@ -137,7 +137,9 @@ type runDetails struct {
 	IdentityHolds bool                       `json:"identity_holds"`
 	Failures      []clickhouse.FailedGroup   `json:"failures"`
 	Rejected      []clickhouse.RejectedCount `json:"rejected_by_rule"`
-	Tasks         []clickhouse.Task          `json:"tasks,omitzero"`
+	// Events are the run's attempts, and who rolled it back or restored it, when and why.
+	Events []clickhouse.RunEvent `json:"events"`
+	Tasks  []clickhouse.Task     `json:"tasks,omitzero"`
 	// Repairs is what reconcilers did for the run, as long as Redis has it.
 	Repairs map[backfill.RepairAction]int64 `json:"repairs,omitempty"`
 }
@@ -177,6 +179,9 @@ func readDetails(ctx context.Context, history *clickhouse.DB, prefix string, tas
 		return d, err
 	}
 	if d.Rejected, err = history.RejectedByRule(ctx, runID); err != nil {
+		return d, err
+	}
+	if d.Events, err = history.RunEvents(ctx, runID); err != nil {
 		return d, err
 	}
 	if tasks || failed {

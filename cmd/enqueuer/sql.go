@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -189,7 +188,7 @@ func (r *sqlResult) row(row []any) error {
 }
 
 // resultTable prints a result for people.
-type resultTable struct{ table table.Writer }
+type resultTable struct{ table *grid }
 
 func (a *app) newResultTable(columns []export.Column) *resultTable {
 	header := make([]any, len(columns))
@@ -197,7 +196,7 @@ func (a *app) newResultTable(columns []export.Column) *resultTable {
 		header[i] = c.Name
 	}
 	t := a.newTable(header...)
-	t.Style().Format.Header = text.FormatDefault // names of columns are as the statement has them
+	t.verbatim = true // names of columns are as the statement has them
 	return &resultTable{t}
 }
 

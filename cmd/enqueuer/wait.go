@@ -5,19 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
+	"quantbot/internal/alert"
 	"quantbot/internal/backfill"
-	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 )
 
@@ -50,8 +48,7 @@ func (a *app) wait(ctx context.Context, stores *wiring.Stores, run backfill.Run,
 // interrupted says what becomes of a run that nobody waits for any more.
 func (a *app) interrupted(runID uuid.UUID) error {
 	if a.localDir != "" {
-		command := fmt.Sprintf("%s --local=%s ohlcv", programName(), a.localDir)
-		return fmt.Errorf("interrupted; go on with run %[1]s: %[2]s runs-watch %[1]s, or end it with %[2]s runs-cancel %[1]s", runID, command)
+		return fmt.Errorf("interrupted; go on with run %[1]s: %[2]s runs-watch %[1]s, or end it with %[2]s runs-cancel %[1]s", runID, a.command("ohlcv"))
 	}
 	return fmt.Errorf("interrupted; run %s goes on: watch it with %s ohlcv runs-watch %s, or end it with runs-cancel", runID, programName(), runID)
 }
@@ -60,7 +57,7 @@ func (a *app) interrupted(runID uuid.UUID) error {
 // in the history.
 func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.RunRecord, error) {
 	show := a.newProgress()
-	defer show.close()
+	defer show.clear()
 	defer a.keepDeployment(ctx, stores)()
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
@@ -84,6 +81,7 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 		case err == nil:
 			show.update(state)
 			a.mentionWaits(ctx, stores, show, state, began)
+			a.mentionRejected(show, state)
 			show.mentionStranger(stores.Deployment.Err())
 			a.mentionParked(ctx, stores, show, state.Run.Manifest.Source)
 		}
@@ -182,6 +180,7 @@ func (a *app) printEnd(ctx context.Context, stores *wiring.Stores, record backfi
 		case <-time.After(watchEvery):
 		}
 	}
+	defer a.printAdvice(row)
 	if format == "json" {
 		return a.printJSON(row)
 	}
@@ -189,70 +188,49 @@ func (a *app) printEnd(ctx context.Context, stores *wiring.Stores, record backfi
 	return nil
 }
 
-// progress shows a bar on a terminal and plain lines otherwise.
-type progress struct {
-	out      io.Writer
-	now      func() time.Time
-	bar      *progressbar.ProgressBar
-	began    time.Time
-	lastLine time.Time
-	strange  bool
-	// parked is what was said last about the source's quota.
-	parked          string
-	lookedForParked time.Time
-	// waits are those that were mentioned, and when.
-	waits          map[string]time.Time
-	lookedForWaits time.Time
-}
-
-// lineEvery is the pause between two lines of progress where there is no terminal.
-const lineEvery = 5 * time.Second
-
-func (a *app) newProgress() *progress {
-	p := &progress{out: a.stderr, now: a.now, began: a.now()}
-	p.lastLine = p.began
-	if file, ok := a.screen.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(a.screen), progressbar.OptionSetDescription("starting"),
-			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+// printAdvice says what to do after a run that ended badly: the same as the webhook does.
+func (a *app) printAdvice(row clickhouse.RunRow) {
+	if text := a.rejectionWarning(row.RunID, row.CandlesRejected, row.CandlesFetched); text != "" {
+		fmt.Fprintln(a.stderr, text)
 	}
-	return p
+	if row.Status == string(backfill.StatusFailed) {
+		next := "Next: " + a.command(alert.RunFacts{ID: row.RunID, Status: row.Status, Error: row.ErrorMessage}.Next())
+		if width := terminalWidth(a.screen); width > 0 && len(next) > width { // one line, so that it can be copied
+			next = strings.Replace(next, row.RunID.String(), row.RunID.String()[:shortRunID], 1)
+		}
+		fmt.Fprintln(a.stderr, next)
+	}
 }
 
-func (p *progress) update(s backfill.LedgerState) {
-	done := s.Progress.Done()
-	seconds := max(p.now().Sub(p.began).Seconds(), 0.001)
-	text := fmt.Sprintf("%s: %d candles, %.0f/s, %d failed", s.Phase, s.Progress.Inserted, float64(s.Progress.Inserted)/seconds, s.Progress.Failed)
-	if p.bar != nil {
-		p.bar.ChangeMax64(int64(s.AttemptChunks))
-		p.bar.Describe(candle.Printable(text))
-		_ = p.bar.Set64(done) // drawing may fail, the run goes on
+// rejectionWarning says that many of a run's candles were rejected, from the share on from which alerts call a run faulty; empty =
+// they were not.
+func (a *app) rejectionWarning(runID uuid.UUID, rejected, fetched int64) string {
+	cfg, err := config.Load(a.getenv)
+	if err != nil || rejected == 0 || float64(rejected) < cfg.Alerts.ErrorRate*float64(fetched) {
+		return ""
+	}
+	return fmt.Sprintf("warning: %.1f %% of the candles were rejected (%d of %d): look at the rules that they broke with %s",
+		float64(rejected)*100/float64(fetched), rejected, fetched, a.command("ohlcv runs-details "+runID.String()))
+}
+
+// command is how a command is typed that goes on with what this one did.
+func (a *app) command(rest string) string {
+	if a.localDir != "" {
+		return fmt.Sprintf("%s --local=%s %s", programName(), a.localDir, rest)
+	}
+	return programName() + " " + rest
+}
+
+// mentionRejected warns once while the run runs, when enough candles have come for a share to mean something.
+func (a *app) mentionRejected(show *progress, state backfill.LedgerState) {
+	if show.warned || state.Progress.Fetched < manyCandles {
 		return
 	}
-	if p.now().Sub(p.lastLine) < lineEvery {
-		return
+	if text := a.rejectionWarning(state.Run.ID(), state.Progress.Rejected, state.Progress.Fetched); text != "" {
+		show.warned = true
+		show.note(text)
 	}
-	p.lastLine = p.now()
-	eta := "?"
-	if done > 0 {
-		left := float64(int64(s.AttemptChunks)-done) * seconds / float64(done)
-		eta = time.Duration(left * float64(time.Second)).Round(time.Second).String()
-	}
-	left := fmt.Sprintf("about %s left", eta)
-	if len(p.waits) > 0 {
-		left = "waiting"
-	}
-	fmt.Fprintf(p.out, "%d of %d chunks, %s, %s\n", done, s.AttemptChunks, text, left)
 }
 
-func (p *progress) note(text string) {
-	if p.bar != nil {
-		_ = p.bar.Clear() // drawing may fail, the run goes on
-	}
-	fmt.Fprintln(p.out, text)
-}
-
-func (p *progress) close() {
-	if p.bar != nil {
-		_ = p.bar.Finish() // drawing may fail, the run goes on
-	}
-}
+// manyCandles is from how many candles on the share of rejected ones is warned of while a run runs, as a run halts.
+const manyCandles = 1000

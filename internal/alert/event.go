@@ -119,17 +119,31 @@ const haltedPrefix = "halted: "
 func Ended(end End) Event {
 	r := end.Run
 	e := Event{Kind: KindFaulty, At: end.At.UTC(), Run: &end.Run, Source: end.Source}
-	verb, advice := "is faulty", "ohlcv runs-details "+r.ID.String()
+	verb := "is faulty"
 	switch {
-	case r.Status == "failed" && strings.HasPrefix(r.Error, haltedPrefix):
+	case r.halted():
 		e.Kind, verb = KindHalted, "halted"
 	case r.Status == "failed":
-		e.Kind, verb, advice = KindFailed, "failed", "ohlcv runs-retry "+r.ID.String()
+		e.Kind, verb = KindFailed, "failed"
 	}
 	e.ID = eventID(e.Kind, r.ID.String(), strconv.Itoa(r.Attempt))
 	e.Text = fmt.Sprintf("quantbot: run %s %s (attempt %d, %s, started by %s): %s.%s Next: quantbot %s",
-		r.ID, verb, r.Attempt, end.Source, r.StartedBy, numbers(r), reason(r), advice)
+		r.ID, verb, r.Attempt, end.Source, r.StartedBy, numbers(r), reason(r), r.Next())
 	return e
+}
+
+// halted reports whether the run stopped by itself.
+func (r RunFacts) halted() bool {
+	return r.Status == "failed" && strings.HasPrefix(r.Error, haltedPrefix)
+}
+
+// Next is the command, without the program's name, to go on with after a run that ended badly: what failed is retried, what
+// halted or is faulty is looked at first.
+func (r RunFacts) Next() string {
+	if r.Status == "failed" && !r.halted() {
+		return "ohlcv runs-retry " + r.ID.String()
+	}
+	return "ohlcv runs-details " + r.ID.String()
 }
 
 // numbers says what of the run went wrong, in numbers.

@@ -47,7 +47,7 @@ type hub struct {
 // watched is a run that somebody watches.
 type watched struct {
 	viewers map[chan Progress]struct{}
-	meter   meter
+	meter   backfill.PaceMeter
 	last    *Progress
 }
 
@@ -147,7 +147,7 @@ func (h *hub) publish(runID uuid.UUID, progress Progress) {
 	if !ok {
 		return
 	}
-	run.meter.add(&progress, h.now())
+	progress.addPace(run.meter.Add(backfill.ProgressReading{At: h.now(), Done: progress.Done, Candles: progress.Inserted}, int64(progress.Chunks)))
 	run.last = &progress
 	for viewer := range run.viewers {
 		select { // what a slow viewer has not read yet is replaced

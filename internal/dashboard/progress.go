@@ -67,39 +67,11 @@ func newProgress(s backfill.LedgerState) Progress {
 	}
 }
 
-// meterSpan is over how long rates are measured: long enough to be steady, short enough to follow a change.
-const meterSpan = 30 * time.Second
-
-// meter measures rates from what it was shown.
-type meter struct{ seen []reading }
-
-type reading struct {
-	at             time.Time
-	done, inserted int64
-}
-
-// add puts rates and the estimate into the progress.
-func (m *meter) add(p *Progress, now time.Time) {
-	if len(m.seen) > 0 && m.seen[len(m.seen)-1].done > p.Done {
-		m.seen = nil // another attempt
-	}
-	m.seen = append(m.seen, reading{now, p.Done, p.Inserted})
-	for len(m.seen) > 2 && now.Sub(m.seen[0].at) > meterSpan {
-		m.seen = m.seen[1:]
-	}
-	p.measure(m.seen[0], now)
-}
-
-// measure computes the rates since a reading.
-func (p *Progress) measure(since reading, now time.Time) {
-	seconds := now.Sub(since.at).Seconds()
-	if seconds < 0.2 {
-		return
-	}
-	p.ChunksPerSecond = float64(p.Done-since.done) / seconds
-	p.CandlesPerSecond = float64(p.Inserted-since.inserted) / seconds
-	if p.ChunksPerSecond > 0 {
-		left := float64(int64(p.Chunks)-p.Done) / p.ChunksPerSecond
+// addPace puts the rates and the estimate into the progress.
+func (p *Progress) addPace(pace backfill.Pace) {
+	p.ChunksPerSecond, p.CandlesPerSecond = pace.ChunksPerSecond, pace.CandlesPerSecond
+	if pace.Moving {
+		left := pace.Left.Seconds()
 		p.SecondsLeft = &left
 	}
 }

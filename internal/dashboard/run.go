@@ -184,20 +184,7 @@ func (d *Dashboard) readLive(ctx context.Context, data *runData) {
 		return
 	}
 	progress := newProgress(state)
-	if began := attemptBegan(data.Events, progress.Attempt); !began.IsZero() {
-		progress.measure(reading{at: began}, d.cfg.Now())
-	}
 	data.Progress = &progress
-}
-
-// attemptBegan is when the history says that the attempt started; zero when it does not.
-func attemptBegan(events []clickhouse.RunEvent, attempt int) time.Time {
-	for _, e := range events {
-		if int(e.Attempt) == attempt && e.Event == string(backfill.StatusRunning) {
-			return e.At
-		}
-	}
-	return time.Time{}
 }
 
 // pairs are the members of a JSON object by name; values that are no texts are shown as JSON.

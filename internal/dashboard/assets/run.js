@@ -17,7 +17,7 @@ function update(p) {
   show('candles_per_second', p.candles_per_second ? count(p.candles_per_second) : '–');
   show('chunks_per_second', p.chunks_per_second ? p.chunks_per_second.toFixed(1) : '–');
   waiting(p.waiting_for || []);
-  show('left', p.seconds_left == null ? '–' : duration(p.seconds_left));
+  show('left', p.seconds_left == null ? '?' : duration(p.seconds_left));
 }
 
 function waiting(reasons) {
