@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
@@ -46,14 +47,16 @@ type exportManifest struct {
 	File   string `json:"file"`
 	Format string `json:"format"`
 	Rows   int64  `json:"rows"`
-	// Incomplete counts the rows that lack candles, Unknown those that may be missing; only of resampled candles.
-	Incomplete *int64         `json:"incomplete,omitempty"`
-	Unknown    *int64         `json:"unknown,omitempty"`
-	SHA256     string         `json:"sha256"`
-	Query      map[string]any `json:"query"`
-	RunIDs     []string       `json:"run_ids"`
-	ExportedAt time.Time      `json:"exported_at"`
-	Version    string         `json:"version"`
+	// Incomplete counts the rows that lack candles; only of resampled candles. Unknown counts the rows that are not there and not
+	// confirmed to be empty, by verdict only of those that are not resampled.
+	Incomplete       *int64                     `json:"incomplete,omitempty"`
+	Unknown          *int64                     `json:"unknown,omitempty"`
+	UnknownByVerdict map[backfill.Verdict]int64 `json:"unknown_by_verdict,omitempty"`
+	SHA256           string                     `json:"sha256"`
+	Query            map[string]any             `json:"query"`
+	RunIDs           []string                   `json:"run_ids"`
+	ExportedAt       time.Time                  `json:"exported_at"`
+	Version          string                     `json:"version"`
 
 	runs map[uuid.UUID]string
 }
@@ -75,8 +78,9 @@ func (a *app) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Write served candles to a Parquet or CSV file, with a manifest beside it",
-		Long: `Write served candles to a Parquet or CSV file, and FILE.manifest.json beside it: rows, SHA-256, what was asked for, and
-the runs that the candles come from. Without --token it is all tokens. Rows are streamed; the file appears when it is whole.` + resampleHelp,
+		Long: `Write served candles to a Parquet or CSV file, and FILE.manifest.json beside it: rows, SHA-256, what was asked for,
+the runs that the candles come from, and how many candles are not there and not confirmed to be empty (unknown, by verdict; see
+coverage), which is said at the end, too. Without --token it is all tokens. Rows are streamed; the file appears when it is whole.` + resampleHelp,
 		Example: "  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --out january.parquet\n  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --interval 5m --as-of 2025-03-01 --out january.csv\n" +
 			"  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --resample 1h --out january-1h.parquet",
 		Args: cobra.NoArgs,
@@ -107,11 +111,15 @@ the runs that the candles come from. Without --token it is all tokens. Rows are 
 			if format != "csv" && format != "parquet" {
 				return fmt.Errorf("--format %q is neither parquet nor csv", format)
 			}
-			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
 				if selection.AsOf, err = o.moment(cmd.Context(), history, a.now()); err != nil {
 					return err
 				}
-				return momentRefused(a.export(cmd.Context(), history, selection, length, out, format))
+				known, err := a.known(cmd.Context(), cfg, history, selection)
+				if err != nil {
+					return err
+				}
+				return momentRefused(a.export(cmd.Context(), history, known, length, out, format))
 			})
 		},
 	}
@@ -122,7 +130,7 @@ the runs that the candles come from. Without --token it is all tokens. Rows are 
 }
 
 // export writes beside the file and renames at the end: a file that is there is whole.
-func (a *app) export(ctx context.Context, history *clickhouse.DB, s clickhouse.Selection, length candle.Interval, out, format string) (err error) {
+func (a *app) export(ctx context.Context, history *clickhouse.DB, known knownCandles, length candle.Interval, out, format string) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(out), ".export-*")
 	if err != nil {
 		return fmt.Errorf("write --out: %w", err)
@@ -135,11 +143,13 @@ func (a *app) export(ctx context.Context, history *clickhouse.DB, s clickhouse.S
 	}()
 	digest := sha256.New()
 	buffered := bufio.NewWriterSize(io.MultiWriter(file, digest), 1<<20)
-	m := a.newExportManifest(s, format)
+	m := a.newExportManifest(known.selection, format)
 	if length > 0 {
-		err = a.writeBuckets(ctx, history, s, length, buffered, &m)
+		err = a.writeBuckets(ctx, history, known.selection, length, buffered, &m)
 	} else {
-		err = writeCandles(ctx, history, s, buffered, &m)
+		unknown, byVerdict := known.unknown()
+		m.Unknown, m.UnknownByVerdict = &unknown, byVerdict
+		err = writeCandles(ctx, history, known.selection, buffered, &m)
 	}
 	slices.Sort(m.RunIDs)
 	if err != nil {
@@ -158,6 +168,9 @@ func (a *app) export(ctx context.Context, history *clickhouse.DB, s clickhouse.S
 	}
 	if err := os.WriteFile(out+".manifest.json", append(encoded, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write the manifest of --out: %w", err)
+	}
+	if length == 0 || m.Rows == 0 {
+		a.sayLack(known, m.Rows, false)
 	}
 	fmt.Fprintf(a.stdout, "%s: %d candles of %d runs, sha256 %s\n", out, m.Rows, len(m.RunIDs), m.SHA256)
 	return nil

@@ -196,7 +196,7 @@ func (a *app) runOfGaps(ctx context.Context, history *clickhouse.DB, o *gapOptio
 
 // why is the verdict in words, with the runs that are rolled back.
 func why(j backfill.Judged) string {
-	words := strings.ReplaceAll(string(j.Verdict), "_", " ")
+	words := verdictWords(j.Verdict)
 	if len(j.RolledBack) == 0 {
 		return words
 	}

@@ -117,7 +117,8 @@ func (a *app) queryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "query",
 		Short: "Print the served candles of one token",
-		Long:  "Print the served candles of one token." + resampleHelp,
+		Long: `Print the served candles of one token. How many more could be in the range and are not confirmed to be empty is said on stderr, by
+verdict (see coverage); of nothing at all, why.` + resampleHelp,
 		Example: "  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from -1d --to now --limit 5\n" +
 			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-01-02 --as-of 2025-02-01\n" +
 			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-02-01 --resample 1h",
@@ -140,14 +141,18 @@ func (a *app) queryCommand() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
 				if selection.AsOf, err = o.moment(cmd.Context(), history, a.now()); err != nil {
 					return err
 				}
-				if length > 0 {
-					return momentRefused(a.queryBuckets(cmd.Context(), history, selection, length, limit, format))
+				known, err := a.known(cmd.Context(), cfg, history, selection)
+				if err != nil {
+					return err
 				}
-				return momentRefused(a.query(cmd.Context(), history, selection, limit, format))
+				if length > 0 {
+					return momentRefused(a.queryBuckets(cmd.Context(), history, known, length, limit, format))
+				}
+				return momentRefused(a.query(cmd.Context(), history, known, limit, format))
 			})
 		},
 	}
@@ -163,9 +168,9 @@ const maxPrinted = 1_000_000
 // errEnough ends a reading that has all it wants.
 var errEnough = errors.New("enough")
 
-func (a *app) query(ctx context.Context, history *clickhouse.DB, s clickhouse.Selection, limit int, format string) error {
+func (a *app) query(ctx context.Context, history *clickhouse.DB, known knownCandles, limit int, format string) error {
 	candles := []printedCandle{}
-	err := history.Served(ctx, s, func(c *clickhouse.ServedCandle) error {
+	err := history.Served(ctx, known.selection, func(c *clickhouse.ServedCandle) error {
 		if len(candles) == limit {
 			return errEnough
 		}
@@ -176,7 +181,8 @@ func (a *app) query(ctx context.Context, history *clickhouse.DB, s clickhouse.Se
 		return err
 	}
 	a.noteLimit(err, limit)
-	return a.printCandles(candles, format)
+	a.sayLack(known, int64(len(candles)), format != "json")
+	return a.printCandles(candles, known, format)
 }
 
 // noteLimit says that there is more than what is printed: a result that was cut must not pass for a whole one.
@@ -186,12 +192,12 @@ func (a *app) noteLimit(err error, limit int) {
 	}
 }
 
-func (a *app) printCandles(candles []printedCandle, format string) error {
+func (a *app) printCandles(candles []printedCandle, known knownCandles, format string) error {
 	if format == "json" {
 		return a.printJSON(candles)
 	}
 	if len(candles) == 0 {
-		fmt.Fprintln(a.stdout, "No candles.")
+		fmt.Fprintln(a.stdout, known.none())
 		return nil
 	}
 	t := a.newTable("time (UTC)", "open", "high", "low", "close", "volume", "volume usd")

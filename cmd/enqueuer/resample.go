@@ -31,9 +31,9 @@ type printedBucket struct {
 	Complete       bool  `json:"complete"`
 }
 
-func (a *app) queryBuckets(ctx context.Context, history *clickhouse.DB, s clickhouse.Selection, length candle.Interval, limit int, format string) error {
+func (a *app) queryBuckets(ctx context.Context, history *clickhouse.DB, known knownCandles, length candle.Interval, limit int, format string) error {
 	buckets := []printedBucket{}
-	counts, err := history.Resampled(ctx, s, length, func(b *clickhouse.Bucket) error {
+	counts, err := history.Resampled(ctx, known.selection, length, func(b *clickhouse.Bucket) error {
 		if len(buckets) == limit {
 			return errEnough
 		}
@@ -47,21 +47,25 @@ func (a *app) queryBuckets(ctx context.Context, history *clickhouse.DB, s clickh
 		return err
 	}
 	a.noteLimit(err, limit)
-	if err := a.printBuckets(buckets, format); err != nil {
+	if err := a.printBuckets(buckets, known, format); err != nil {
 		return err
 	}
+	if len(buckets) == 0 {
+		a.sayLack(known, 0, format != "json")
+		return nil
+	}
 	if note := incompleteness(counts); note != "" {
-		fmt.Fprintf(a.stderr, "%s; for the ranges: %s --token %s\n", note, gapsCommand(s), s.Tokens[0])
+		fmt.Fprintln(a.stderr, note+gapsHint(known.selection))
 	}
 	return nil
 }
 
-func (a *app) printBuckets(buckets []printedBucket, format string) error {
+func (a *app) printBuckets(buckets []printedBucket, known knownCandles, format string) error {
 	if format == "json" {
 		return a.printJSON(buckets)
 	}
 	if len(buckets) == 0 {
-		fmt.Fprintln(a.stdout, "No candles.")
+		fmt.Fprintln(a.stdout, known.none())
 		return nil
 	}
 	t := a.newTable("time (UTC)", "open", "high", "low", "close", "volume", "volume usd", "candles", "empty", "of", "complete")
@@ -86,11 +90,6 @@ func incompleteness(r clickhouse.Resampling) string {
 		parts = append(parts, fmt.Sprintf("%d buckets have no candle and are not confirmed to be empty", r.Unknown))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// gapsCommand lists what the buckets of the selection lack.
-func gapsCommand(s clickhouse.Selection) string {
-	return fmt.Sprintf("%s ohlcv gaps --interval %s --from %s --to %s", programName(), s.Interval, candle.FormatTime(s.Range.From), candle.FormatTime(s.Range.To))
 }
 
 // exportedBucket is a row of an exported file of resampled candles.
@@ -140,7 +139,7 @@ func (a *app) writeBuckets(ctx context.Context, history *clickhouse.DB, s clickh
 	})
 	m.Rows, m.Incomplete, m.Unknown = counts.Buckets, &counts.Incomplete, &counts.Unknown
 	if note := incompleteness(counts); err == nil && note != "" {
-		fmt.Fprintf(a.stderr, "%s; for the ranges: %s\n", note, gapsCommand(s))
+		fmt.Fprintln(a.stderr, note+gapsHint(s))
 	}
 	return errors.Join(err, out.close())
 }

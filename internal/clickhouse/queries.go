@@ -125,6 +125,8 @@ var (
 	checkInsertDeploymentSignsSQL string
 	//go:embed queries/check_rights.sql
 	checkRightsSQL string
+	//go:embed queries/stored_intervals.sql
+	storedIntervalsSQL string
 	//go:embed queries/hidden_by.sql
 	hiddenBySQL string
 	//go:embed queries/asked.sql

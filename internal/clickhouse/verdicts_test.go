@@ -85,3 +85,34 @@ func TestAForcedRollbackIsNamed(t *testing.T) {
 	require.NoError(t, db.RollBack(t.Context(), better.ID(), someone, true))
 	require.Equal(t, []backfill.Judged{stretchOf(0, 60, backfill.RolledBack, true, better.ID())}, judgeAsked(t, db, CoverageQuery{}))
 }
+
+// What a run rejected leaves with it: where another one confirmed that there is none, an hour is complete, for the judge and for
+// resampling, which count the same.
+func TestResamplingJudgesAsCoverageDoes(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	corrupt := candle.Candle{OpenTime: day0 + 60*40, Open: 1, High: 1, Low: 2, Close: 1}
+	rejects := func(w *backfill.ChunkWrite) {
+		w.Rejected = []backfill.Rejection{{Candle: corrupt, Rule: candle.RuleInvalidRange}}
+	}
+	bad := asking(t, db, 0, 60, nil, rejects)
+	asking(t, db, 1, 60, minutes(30, 1), nil)
+	s := Selection{Tokens: []candle.Token{token}, Interval: candle.Interval1m, Range: firstHour}
+	agree := func(verdict backfill.Verdict, unknown int64) {
+		t.Helper()
+		known, err := db.Known(t.Context(), s, backfill.Moment{Now: time.Now()})
+		require.NoError(t, err)
+		require.Equal(t, unknown, known[verdict])
+		require.EqualValues(t, 60, known[backfill.Have]+known[backfill.ConfirmedEmpty]+unknown)
+		var missing int64
+		_, err = db.Resampled(t.Context(), s, candle.Interval1h, func(b *Bucket) error { missing = b.Expected - b.Candles - b.Silent; return nil })
+		require.NoError(t, err)
+		require.Equal(t, unknown, missing)
+	}
+	agree(backfill.RejectedCandle, 1)
+	require.NoError(t, db.RollBack(t.Context(), bad.ID(), someone, false))
+	agree(backfill.RejectedCandle, 0)
+	intervals, err := db.StoredIntervals(t.Context(), s)
+	require.NoError(t, err)
+	require.Equal(t, []candle.Interval{candle.Interval1m}, intervals)
+}
