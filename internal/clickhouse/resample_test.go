@@ -153,10 +153,10 @@ func (m *resampleModel) minute(open int64) (served *candle.Candle, by *resampled
 	rejected := false
 	for i := range m.runs {
 		run := &m.runs[i]
-		rejected = rejected || slices.Contains(run.rejected, open)
-		if run.hidden {
+		if run.hidden { // with all that it said, also of what it rejected
 			continue
 		}
+		rejected = rejected || slices.Contains(run.rejected, open)
 		if c, ok := run.candles[open]; ok { // all are of one quality: the newer run wins
 			served, by = &c, run
 		}
