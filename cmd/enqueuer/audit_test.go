@@ -74,7 +74,7 @@ func TestRollbackBringsBackWhatWasServed(t *testing.T) {
 			all := b.hash(t)
 
 			dry := b.ok(t, "ohlcv", "runs-rollback", bad, "--dry-run")
-			require.Contains(t, dry.stdout, "fall back to run")
+			require.Contains(t, dry.stdout, "falling back to run")
 			require.Equal(t, all, b.hash(t))
 			asked := b.runWithInput(t, "no\n", "ohlcv", "runs-rollback", bad)
 			require.Equal(t, exitRefused, asked.code)

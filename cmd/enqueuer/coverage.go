@@ -104,7 +104,7 @@ func askedSources(ctx context.Context, history *clickhouse.DB, interval candle.I
 func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.DB, q coverageQuestion, yield func(judgedToken) error) (err error) {
 	q.Tokens = a.served(cfg, q)
 	if len(q.Tokens) > q.limit {
-		fmt.Fprintf(a.stderr, "showing %d of %d tokens (--limit)\n", q.limit, len(q.Tokens))
+		fmt.Fprintf(a.stderr, "showing %d of %s (--limit)\n", q.limit, counted(len(q.Tokens), "token"))
 		q.Tokens = q.Tokens[:q.limit]
 	}
 	strangers, defaulted := 0, int64(0)

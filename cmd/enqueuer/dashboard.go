@@ -54,7 +54,7 @@ func (a *app) serveDashboard(ctx context.Context, listen string) error {
 	return a.withStores(ctx, func(cfg config.Config, stores *wiring.Stores) error {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 		if err != nil {
-			return fmt.Errorf("listen for the dashboard: %w", err)
+			return wiring.ListenError("--listen", listen, err)
 		}
 		// Local engines are their owner's alone; without a token the dashboard would show to every user what they keep.
 		private := a.localDir != "" && !public

@@ -172,7 +172,7 @@ func (a *app) export(ctx context.Context, history *clickhouse.DB, known knownCan
 	if length == 0 || m.Rows == 0 {
 		a.sayLack(known, m.Rows, false)
 	}
-	fmt.Fprintf(a.stdout, "%s: %d candles of %d runs, sha256 %s\n", out, m.Rows, len(m.RunIDs), m.SHA256)
+	fmt.Fprintf(a.stdout, "%s: %s of %s, sha256 %s\n", out, counted(m.Rows, "candle"), counted(len(m.RunIDs), "run"), m.SHA256)
 	return nil
 }
 

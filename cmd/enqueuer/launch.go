@@ -116,8 +116,8 @@ func (a *app) announce(run backfill.Run, plan planned) {
 		fmt.Fprintf(a.stderr, "run %s: nothing to fetch%s\n", run.ID(), why)
 		return
 	}
-	fmt.Fprintf(a.stderr, "run %s: %s of %s, up to %d candles of %s, at most %s\n", run.ID(), counted(plan.Chunks, "chunk"),
-		counted(plan.Tokens, "token"), plan.Candles, run.Manifest.Interval, counted(plan.Cost.Calls, "API call"))
+	fmt.Fprintf(a.stderr, "run %s: %s of %s, up to %s of %s, at most %s\n", run.ID(), counted(plan.Chunks, "chunk"),
+		counted(plan.Tokens, "token"), counted(plan.Candles, "candle"), run.Manifest.Interval, counted(plan.Cost.Calls, "API call"))
 }
 
 // newRun makes the manifest.

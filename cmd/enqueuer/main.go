@@ -66,9 +66,10 @@ type app struct {
 	// screen is stderr, and data stdout, before run made them printable: for what draws, and for formats that programs read.
 	screen, data io.Writer
 
-	started  bool
-	logLevel slog.Level
-	localDir string
+	started   bool
+	logLevel  slog.Level
+	logFormat string
+	localDir  string
 }
 
 // run answers the exit code.
@@ -79,6 +80,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	a.stdout = candle.PrintableWriter(a.stdout)
 	a.stderr = wiring.WithoutSecrets(a.getenv, folded{candle.PrintableWriter(a.stderr), func() int { return terminalWidth(a.screen) }})
 	root := a.rootCommand()
+	a.completeInBash(root)
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -100,7 +102,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if ctx.Err() != nil && code == exitFailed {
 		code = exitInterrupted
 	}
-	fmt.Fprintf(a.stderr, "%s: %v\n", root.Name(), err)
+	fmt.Fprintf(a.stderr, "%s: %s\n", root.Name(), suggest(root, err))
 	if slices.Contains(args, "--local") && strings.HasPrefix(err.Error(), "unknown command") {
 		fmt.Fprintln(a.stderr, "If that is where --local is to keep its data: --local=DIR.")
 	}
@@ -134,14 +136,15 @@ machine for as long as they are needed.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Version:           manifest.CurrentBuild().Version,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return wiring.CheckLogFormat(a.logFormat) },
 	}
 	flags := root.PersistentFlags()
 	flags.Var((*localFlag)(&a.localDir), "local", "run Redis and ClickHouse on this machine, with their data in .quantbot, or elsewhere: --local=DIR")
 	flags.Lookup("local").NoOptDefVal = localDefault
 	flags.TextVar(&a.logLevel, "log-level", slog.LevelWarn, "log to stderr from this `LEVEL` on: debug, info, warn or error")
+	flags.StringVar(&a.logFormat, "log-format", "text", "log as text or json")
 	root.AddCommand(a.ingestionCommand(), a.ohlcvCommand(), a.migrateCommand(), a.doctorCommand(), a.devCommand(),
-		a.demoCommand(), a.dashboardCommand(), a.simmarketCommand(), a.sqlCommand(), a.versionCommand(), a.workerCommand(), a.alertTestCommand())
+		a.demoCommand(), a.dashboardCommand(), a.manCommand(), a.simmarketCommand(), a.sqlCommand(), a.versionCommand(), a.workerCommand(), a.alertTestCommand())
 	a.complete(root)
 	return root
 }
@@ -167,7 +170,7 @@ func groupCommand(use, short, example string) *cobra.Command {
 }
 
 func (a *app) logger() *slog.Logger {
-	return slog.New(manifest.LogHandler(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: a.logLevel})))
+	return slog.New(wiring.LogHandler(a.stderr, a.logFormat, a.logLevel))
 }
 
 // begin marks the end of reading the command line: what fails from here on is no wrong usage.

@@ -88,9 +88,9 @@ func coverageQuery(in ingestion, r candle.Range) clickhouse.CoverageQuery {
 func affordable(p planned, o ingestOptions) error {
 	switch {
 	case o.maxCalls > 0 && p.Cost.Calls > o.maxCalls:
-		return &exitError{exitRefused, fmt.Errorf("the run may take %d API calls, above --max-calls %d: nothing was started", p.Cost.Calls, o.maxCalls)}
+		return &exitError{exitRefused, fmt.Errorf("the run may take %s, above --max-calls %d: nothing was started", counted(p.Cost.Calls, "API call"), o.maxCalls)}
 	case o.maxCredits > 0 && p.Cost.Credits > o.maxCredits:
-		return &exitError{exitRefused, fmt.Errorf("the run may take %d credits, above --max-credits %d: nothing was started", p.Cost.Credits, o.maxCredits)}
+		return &exitError{exitRefused, fmt.Errorf("the run may take %s, above --max-credits %d: nothing was started", counted(p.Cost.Credits, "credit"), o.maxCredits)}
 	}
 	return nil
 }
@@ -159,8 +159,8 @@ func (a *app) preview(ctx context.Context, cfg config.Config, history *clickhous
 
 func (a *app) printEstimate(w io.Writer, e estimate) {
 	fmt.Fprintln(w, "The run would take at most:")
-	fmt.Fprintf(w, "  chunks   %d of %s, up to %d candles\n", e.Chunks, counted(e.Tokens, "token"), e.Candles)
-	fmt.Fprintf(w, "  api      %s, %d credits\n", counted(e.APICalls, "call"), e.Credits)
+	fmt.Fprintf(w, "  chunks   %d of %s, up to %s\n", e.Chunks, counted(e.Tokens, "token"), counted(e.Candles, "candle"))
+	fmt.Fprintf(w, "  api      %s, %s\n", counted(e.APICalls, "call"), counted(e.Credits, "credit"))
 	duration := time.Duration(e.DurationSeconds * float64(time.Second)).Round(time.Second)
 	fmt.Fprintf(w, "  time     %s at %g calls a second\n", max(duration, time.Second), e.CallsPerSecond)
 	fmt.Fprintf(w, "  covered  %s by earlier runs, which saves %s and %s\n", counted(e.CoveredCandles, "candle"), counted(e.SavedAPICalls, "call"), counted(e.SavedCredits, "credit"))

@@ -82,16 +82,16 @@ func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID 
 		would = "would roll back"
 	}
 	fmt.Fprintf(a.stdout, "%s run %s (%s):\n", strings.ToUpper(would[:1])+would[1:], runID, preview.Status)
-	fmt.Fprintf(a.stdout, "  %d versions leave the readers' sight\n", preview.Versions)
-	fmt.Fprintf(a.stdout, "  %d candles disappear: no other run has them\n", preview.Disappearing)
+	fmt.Fprintf(a.stdout, "  %s out of the readers' sight\n", counted(preview.Versions, "version"))
+	fmt.Fprintf(a.stdout, "  %s that no other run has: gone\n", counted(preview.Disappearing, "candle"))
 	for _, f := range preview.FallBacks {
-		fmt.Fprintf(a.stdout, "  %d candles fall back to run %s\n", f.Candles, f.RunID)
+		fmt.Fprintf(a.stdout, "  %s falling back to run %s\n", counted(f.Candles, "candle"), f.RunID)
 	}
 	for _, m := range preview.Removed {
-		fmt.Fprintf(a.stdout, "  %d versions of %d-%02d that the undo would need were removed by a sweep\n", m.Versions, m.Month/100, m.Month%100)
+		fmt.Fprintf(a.stdout, "  %s of %d-%02d that the undo would need, removed by a sweep\n", counted(m.Versions, "version"), m.Month/100, m.Month%100)
 	}
 	for _, r := range preview.Relying {
-		fmt.Fprintf(a.stdout, "  %d candles were not fetched by run %s because this run had answered for them\n", r.Candles, r.RunID)
+		fmt.Fprintf(a.stdout, "  %s not fetched by run %s because this run had answered for them\n", counted(r.Candles, "candle"), r.RunID)
 	}
 	if len(preview.Relying) > 0 {
 		fmt.Fprintf(a.stdout, "  after the rollback, fetch what is missing then with: %s ohlcv gaps --run %s --fetch, or run the same input again\n", programName(), runID)

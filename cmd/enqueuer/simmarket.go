@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/simmarket"
+	"quantbot/internal/wiring"
 )
 
 func (a *app) simmarketCommand() *cobra.Command {
@@ -68,7 +69,7 @@ func loadMarket(path string) (*simmarket.Market, error) {
 func (a *app) serveMarket(ctx context.Context, listen string, options simmarket.Options) error {
 	running, err := simmarket.Listen(ctx, listen, simmarket.NewServer(options))
 	if err != nil {
-		return err
+		return wiring.ListenError("--listen", listen, err)
 	}
 	url, elsewhere, _ := strings.Cut(reachableURL(strings.TrimPrefix(running.URL(), "http://")), " ")
 	fmt.Fprintf(a.stdout, "BIRDEYE_BASE_URL=%s\n", url)

@@ -138,7 +138,7 @@ func (a *app) sql(ctx context.Context, history *clickhouse.DB, statement string,
 	}
 	err := history.SQL(ctx, statement, o.write, clickhouse.ResultReader{Columns: result.columns, Row: result.row})
 	if errors.Is(err, errEnough) {
-		fmt.Fprintf(a.stderr, "only the first %d rows are shown: there are more, see --limit and --format\n", o.limit)
+		fmt.Fprintf(a.stderr, "only the first %s shown: there are more, see --limit and --format\n", counted(o.limit, "row"))
 		err = nil
 	}
 	if errors.Is(err, clickhouse.ErrWouldWrite) {

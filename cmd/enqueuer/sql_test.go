@@ -30,7 +30,7 @@ func TestSQLReadsAndWritesOnlyWhenToldTo(t *testing.T) {
 	b.ok(t, "migrate")
 	r := b.ok(t, "sql", "SELECT number AS aB, toString(number) AS s FROM numbers(3)")
 	require.Contains(t, r.stdout, "│ aB │ s │")
-	require.Contains(t, b.ok(t, "sql", "SELECT number FROM numbers(3)", "--limit", "2").stderr, "only the first 2 rows are shown")
+	require.Contains(t, b.ok(t, "sql", "SELECT number FROM numbers(3)", "--limit", "2").stderr, "only the first 2 rows shown")
 	require.Equal(t, "aB,s\n0,0\n1,1\n", b.ok(t, "sql", "SELECT number AS aB, toString(number) AS s FROM numbers(2)", "--format", "csv").stdout)
 	require.Equal(t, "[\n{\"a\":1},\n{\"a\":2}\n]\n", b.ok(t, "sql", "SELECT number + 1 AS a FROM numbers(2)", "--format", "json", "--limit", "1").stdout)
 	script := b.runWithInput(t, "SELECT 1 AS a;\nSELECT 2 AS b;\n", "sql", "--format", "jsonl")

@@ -82,7 +82,7 @@ func (a *app) sweep(ctx context.Context, stores *wiring.Stores, sweep clickhouse
 	sweep.OnSlice = func(p clickhouse.SweepProgress) {
 		if a.now().Sub(last) >= lineEvery {
 			last = a.now()
-			fmt.Fprintf(a.stderr, "%d of %d slices, %d versions removed\n", p.Done, p.Slices, p.Removed)
+			fmt.Fprintf(a.stderr, "%d of %s, %s removed\n", p.Done, counted(p.Slices, "slice"), counted(p.Removed, "version"))
 		}
 	}
 	swept, err := a.operator(stores, "dedup-sweep").Sweep(ctx, sweep)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,7 +52,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func newCommand(stderr io.Writer, started *bool) *cobra.Command {
 	var concurrency int
 	var shutdown time.Duration
-	var sweepCron, metricsAddr string
+	var sweepCron, metricsAddr, logFormat string
 	var level slog.Level
 	build := manifest.CurrentBuild()
 	cmd := &cobra.Command{
@@ -82,7 +83,7 @@ whoever reaches that address.`,
 			if concurrency < 1 || concurrency > 1_000 {
 				return fmt.Errorf("--concurrency must be between 1 and 1000, not %d", concurrency)
 			}
-			if err := checkCron(sweepCron); err != nil {
+			if err := errors.Join(checkCron(sweepCron), wiring.CheckLogFormat(logFormat)); err != nil {
 				return err
 			}
 			*started = true
@@ -92,7 +93,7 @@ whoever reaches that address.`,
 			return wiring.RunWorker(ctx, wiring.WorkerConfig{
 				Config: cfg, Build: build, Concurrency: concurrency, ShutdownTimeout: shutdown, StopNow: stopNow, SweepCron: sweepCron,
 				MetricsAddr: metricsAddr,
-				Logger:      slog.New(manifest.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))), Now: time.Now,
+				Logger:      slog.New(wiring.LogHandler(stderr, logFormat, level)), Now: time.Now,
 			})
 		},
 	}
@@ -100,6 +101,7 @@ whoever reaches that address.`,
 	cmd.Flags().StringVar(&sweepCron, "sweep-cron", "", "when to sweep redundant versions, in UTC: `SPEC` of five fields, @daily and the like, or off (default $QUANTBOT_SWEEP_CRON, 30 3 * * *)")
 	cmd.Flags().StringVar(&metricsAddr, "metrics-addr", "", "serve metrics and health at this `HOST:PORT` (off by default)")
 	cmd.Flags().TextVar(&level, "log-level", slog.LevelInfo, "log to stderr from this `LEVEL` on: debug, info, warn or error")
+	cmd.Flags().StringVar(&logFormat, "log-format", "text", "log as text or json")
 	cmd.Flags().DurationVar(&shutdown, "shutdown-timeout", 45*time.Second, "how long running tasks may go on after a stop signal")
 	return cmd
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -80,11 +82,11 @@ func (b *bench) launch(t *testing.T, chunks int, logger *slog.Logger) {
 }
 
 // worker starts a worker process, which ends with the test at the latest.
-func (b *bench) worker(t *testing.T) *exec.Cmd {
+func (b *bench) worker(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "worker.log"))
 	require.NoError(t, err)
-	w := exec.Command(os.Args[0], "--concurrency", "4")
+	w := exec.Command(os.Args[0], append([]string{"--concurrency", "4"}, args...)...)
 	w.Env = append(os.Environ(), roleVariable+"=1")
 	for name, value := range b.vars {
 		w.Env = append(w.Env, name+"="+value)
@@ -189,9 +191,34 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 	require.Equal(t, b.truth(), b.completed(t).Stats.Inserted)
 }
 
+// What is tried again is said at INFO, what has failed once, by us and not by asynq too, and each line is JSON.
+func TestTheLogIsForPrograms(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 2, 0)
+	b.market.SetFaults([]simmarket.Fault{{Kind: "500", Times: 1}, {Kind: "401"}})
+	w := b.worker(t, "--log-format", "json")
+	b.eventually(t, func() bool {
+		record, err := b.stores.History.Run(t.Context(), b.run.ID())
+		return err == nil && record.Status == backfill.StatusFailed
+	})
+	require.NoError(t, w.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, exited(t, w, time.Minute))
+	text, err := os.ReadFile(w.Stderr.(*os.File).Name())
+	require.NoError(t, err)
+	levels := make(map[string][]string)
+	for line := range strings.Lines(string(text)) {
+		var record struct{ Level, Msg, Detail string }
+		require.NoError(t, json.Unmarshal([]byte(line), &record), line)
+		levels[record.Msg] = append(levels[record.Msg], record.Level)
+		require.NotEqual(t, "asynq", record.Msg, "%s says what we do not", record.Detail)
+	}
+	require.Equal(t, []string{"INFO"}, levels["chunk is tried again"])
+	require.Equal(t, []string{"WARN", "WARN"}, levels["chunk failed"])
+}
+
 func TestBadUsageIsTold(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--concurrency", "0"}, {"--log-level", "loud"}, {"--no-such-flag"}, {"extra"}} {
+	for _, args := range [][]string{{"--concurrency", "0"}, {"--log-level", "loud"}, {"--log-format", "xml"}, {"--no-such-flag"}, {"extra"}} {
 		require.Equal(t, 2, run(t.Context(), args, t.Output(), t.Output()))
 	}
 }

@@ -3,6 +3,8 @@ package candle
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -40,6 +42,9 @@ var chainSpellings = map[string]Chain{
 	"polygon": Polygon, "matic": Polygon,
 	"binance-spot": BinanceSpot,
 }
+
+// Chains are all of them, by name.
+func Chains() []Chain { return slices.Compact(slices.Sorted(maps.Values(chainSpellings))) }
 
 // ParseChain maps the spellings found in call tables to one name. Case and surrounding blanks do not matter. A name that
 // is not known is an error and never quietly Solana.

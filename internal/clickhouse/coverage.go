@@ -166,6 +166,20 @@ func (db *DB) AskedTokens(ctx context.Context, interval candle.Interval, run uui
 	return tokens, db.storeError("list the tokens that were asked for", err)
 }
 
+// AskedTokensLike lists at most limit of the AskedTokens whose name, with or without its chain, begins with the text.
+func (db *DB) AskedTokensLike(ctx context.Context, interval candle.Interval, begin string, limit int) ([]candle.Token, error) {
+	type row struct {
+		Chain string `ch:"chain"`
+		Token string `ch:"token_address"`
+	}
+	rows, err := selectStructs[row](ctx, db, askedTokensLikeSQL, named("interval", uint32(interval)), named("begin", begin), named("limit", limit))
+	tokens := make([]candle.Token, len(rows))
+	for i, r := range rows {
+		tokens[i] = candle.Token{Chain: candle.Chain(r.Chain), Address: r.Token}
+	}
+	return tokens, db.storeError("list the tokens that were asked for", err)
+}
+
 // TokenHistories yields what is known of each token of the query that was asked for, in order; it holds one batch of
 // tokens in memory. An error of yield ends the reading and is returned as it is.
 func (db *DB) TokenHistories(ctx context.Context, q CoverageQuery, yield func(backfill.TokenHistory) error) error {

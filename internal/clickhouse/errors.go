@@ -124,6 +124,9 @@ func (db *DB) advise(err error) error {
 	if untrusted(err) {
 		return fmt.Errorf("the certificate of ClickHouse at %s is not trusted (%w): put its authority into this machine's certificates (SSL_CERT_FILE)", db.addr, err)
 	}
+	if isTimeout(err) && strings.Contains(err.Error(), "handshake") {
+		return fmt.Errorf("what listens at %s took the connection and did not answer as ClickHouse (%w): it hangs, or CLICKHOUSE_PORT is not that of its native protocol (9000 by default)", db.addr, err)
+	}
 	if hint := otherProtocol(err); hint != "" {
 		return fmt.Errorf("ClickHouse at %s does not speak its native protocol (%w): %s", db.addr, err, hint)
 	}

@@ -133,6 +133,8 @@ var (
 	askedSQL string
 	//go:embed queries/rejected_ranges.sql
 	rejectedRangesSQL string
+	//go:embed queries/asked_tokens_like.sql
+	askedTokensLikeSQL string
 	//go:embed queries/asked_tokens.sql
 	askedTokensSQL string
 	//go:embed queries/have.sql

@@ -254,8 +254,9 @@ func summary(t *tokenData, gaps int) string {
 		return fmt.Sprintf("No candle between %s and %s.", formatMinute(t.Range.From), formatMinute(t.Range.To))
 	}
 	first, last := t.Candles[0], t.Candles[len(t.Candles)-1]
-	return fmt.Sprintf("%d candles of %s from %s to %s, opening at %s and closing at %s, with %d gaps. The table below has them all.",
-		len(t.Candles), t.Bucket, formatMinute(first.OpenTime), formatMinute(last.OpenTime), formatPrice(first.Open), formatPrice(last.Close), gaps)
+	return fmt.Sprintf("%d candle%s of %s from %s to %s, opening at %s and closing at %s, with %d gap%s. The table below has them all.",
+		len(t.Candles), plural(int64(len(t.Candles))), t.Bucket, formatMinute(first.OpenTime), formatMinute(last.OpenTime),
+		formatPrice(first.Open), formatPrice(last.Close), gaps, plural(int64(gaps)))
 }
 
 // formatMinute is a moment in UTC, with seconds only where there are some.

@@ -185,7 +185,12 @@ func (h *Handler) unfilled(ctx context.Context, w work, outcome backfill.Outcome
 		// Taken up again at once, the chunk is acknowledged, ends as cancelled, or is found in other hands.
 		return backfill.WithClass(backfill.ClassInterrupted, cause)
 	}
-	if limit, limited := classLimits[class]; !limited || count < limit {
+	limit, limited := classLimits[class]
+	if limited && count < limit {
+		h.Logger.InfoContext(ctx, "chunk is tried again", "run_id", w.task.RunID, "chunk_id", w.task.ChunkID, "token", w.chunk.Token.String(),
+			"class", class, "tries", count, "of", limit, "err", cause)
+	}
+	if !limited || count < limit {
 		return cause
 	}
 	failed := h.Filler.Unfilled(w.admission, w.chunk, backfill.OutcomeFailed, class, cause.Error())

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
-// asynqLogger lets asynq log through slog. Its info lines are about its own coming and going, which quantbot says itself.
+// asynqLogger lets asynq log through slog. Its info lines are about its own coming and going, which quantbot says itself, as it
+// does of a task that is not tried again, with the run, the chunk and the reason.
 type asynqLogger struct{ logger *slog.Logger }
 
 func (l asynqLogger) log(level slog.Level, args []any) {
@@ -15,6 +17,12 @@ func (l asynqLogger) log(level slog.Level, args []any) {
 
 func (l asynqLogger) Debug(args ...any) { l.log(slog.LevelDebug, args) }
 func (l asynqLogger) Info(args ...any)  { l.log(slog.LevelDebug, args) }
-func (l asynqLogger) Warn(args ...any)  { l.log(slog.LevelWarn, args) }
+func (l asynqLogger) Warn(args ...any) {
+	level := slog.LevelWarn
+	if strings.HasPrefix(fmt.Sprint(args...), "Retry exhausted") {
+		level = slog.LevelDebug
+	}
+	l.log(level, args)
+}
 func (l asynqLogger) Error(args ...any) { l.log(slog.LevelError, args) }
 func (l asynqLogger) Fatal(args ...any) { l.log(slog.LevelError, args) }

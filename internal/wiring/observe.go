@@ -109,7 +109,7 @@ func openWatch(ctx context.Context, cfg WorkerConfig) (*watch, error) {
 		var lc net.ListenConfig
 		listener, err := lc.Listen(ctx, "tcp", cfg.MetricsAddr)
 		if err != nil {
-			return nil, fmt.Errorf("serve metrics (--metrics-addr): %w", err)
+			return nil, ListenError("--metrics-addr", cfg.MetricsAddr, err)
 		}
 		w.listener = listener
 	}

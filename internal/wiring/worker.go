@@ -189,9 +189,11 @@ func sweeper(stores *Stores, window time.Duration, name string, logger *slog.Log
 	operator := &Operator{Stores: stores, Name: name, Logger: logger, Now: now}
 	return func(ctx context.Context) error {
 		swept, err := operator.Sweep(ctx, clickhouse.Sweep{Window: window, By: name})
+		var versions, redundant, purged int64
 		for _, m := range swept {
-			logger.InfoContext(ctx, "swept", "month", m.Month, "interval", m.Interval, "versions", m.Versions, "redundant", m.Redundant, "purged", m.Purged)
+			versions, redundant, purged = versions+m.Versions, redundant+m.Redundant, purged+m.Purged
 		}
+		logger.InfoContext(ctx, "swept", "months", len(swept), "versions", versions, "redundant", redundant, "purged", purged)
 		return err
 	}
 }
