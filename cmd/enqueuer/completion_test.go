@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -220,17 +221,24 @@ func TestEveryExampleIsUnderstood(t *testing.T) {
 	}
 	collect((&app{getenv: func(string) string { return "" }, now: time.Now}).rootCommand())
 	require.Greater(t, len(examples), 25)
+	manuals := t.TempDir()
 	for _, example := range examples {
 		_, command, ok := strings.Cut(example, "quantbot ")
 		if !ok || command == "demo" {
 			continue
 		}
-		command = strings.NewReplacer("--local ", "", "data/calls.duckdb", calls, "calls.duckdb", calls, "tokens.txt", tokens, "'source was wrong'", "wrong").Replace(command)
+		command, _, _ = strings.Cut(command, " | ")
+		command, _, _ = strings.Cut(command, " < ")
+		command = strings.NewReplacer("--local ", "", "/usr/local/share/man/man1", manuals, "data/calls.duckdb", calls, "calls.duckdb", calls, "tokens.txt", tokens, "'source was wrong'", "wrong").Replace(command)
 		var stderr strings.Builder
 		a := &app{stdin: strings.NewReader(token[0].Address), stdout: io.Discard, stderr: &stderr, now: time.Now, getenv: func(name string) string {
 			return map[string]string{"REDIS_URL": "redis://" + redis.Addr(), "CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": "1"}[name]
 		}}
-		if code := a.run(t.Context(), strings.Fields(command)); code != 0 {
+		words := csv.NewReader(strings.NewReader(command))
+		words.Comma = ' '
+		args, err := words.Read()
+		require.NoError(t, err, command)
+		if code := a.run(t.Context(), args); code != 0 {
 			require.Equal(t, exitFailed, code, "%s: %s", example, stderr.String())
 		}
 	}

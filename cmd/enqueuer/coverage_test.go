@@ -66,7 +66,7 @@ func TestARunFetchesOnlyWhatIsMissing(t *testing.T) {
 	require.EqualValues(t, 3*1440, dry("2025-03-02", "--validation", "strict").Candles, "another validation has its own coverage")
 
 	preview := b.ok(t, "ohlcv", "runs-rollback", fmt.Sprint(first["run_id"]), "--dry-run").stdout
-	require.Contains(t, preview, "4320 candles were not fetched by run "+fmt.Sprint(row(t, again.stdout)["run_id"]))
+	require.Contains(t, preview, "4320 candles not fetched by run "+fmt.Sprint(row(t, again.stdout)["run_id"]))
 	b.ok(t, "ohlcv", "runs-rollback", fmt.Sprint(first["run_id"]), "--yes")
 	require.Equal(t, whole, dry("2025-03-02"))
 	b.ok(t, "ohlcv", "runs-restore", fmt.Sprint(first["run_id"]))

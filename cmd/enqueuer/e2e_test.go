@@ -368,7 +368,7 @@ func TestBadInputGetsOneClearSentence(t *testing.T) {
 		"unknown flag":       {ingest("--no-such-flag"), "unknown flag"},
 		"negative window":    {[]string{"ohlcv", "dedup-sweep", "--older-than", "-1d", "--yes"}, "--older-than must not be negative"},
 		"negative patience":  {[]string{"ohlcv", "validate-duplicates", "--stuck-after", "-1d"}, "--stuck-after must not be negative"},
-		"export to stdout":   {[]string{"ohlcv", "export", "--from", "2024-01-01", "--to", "2024-01-02", "--out", "-"}, "--out - is not possible"},
+		"export to what":     {[]string{"ohlcv", "export", "--from", "2024-01-01", "--to", "2024-01-02", "--out", "x.xlsx"}, "does not say what to write"},
 		"misspelt command":   {[]string{"ohlcv", "runs-lists"}, `unknown command "runs-lists" for "quantbot ohlcv"`},
 		"unknown status":     {[]string{"ohlcv", "runs-list", "--status", "great"}, "--status"},
 		"details without id": {[]string{"ohlcv", "runs-details"}, "accepts 1 arg"},

@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/export"
 	"quantbot/internal/jsonlist"
 )
 
@@ -18,7 +19,7 @@ func TestTheManifestOfAnExportListsItsTokens(t *testing.T) {
 	a := &app{now: time.Now}
 	token := candle.Token{Chain: candle.Base, Address: "0x4200000000000000000000000000000000000006"}
 	for text, tokens := range map[string][]candle.Token{`[]`: nil, `[{"chain":"base","address":"` + token.Address + `"}]`: {token}} {
-		encoded, err := json.Marshal(jsonlist.Of(a.newExportManifest(clickhouse.Selection{Interval: candle.Interval1m, Tokens: tokens}, "csv")))
+		encoded, err := json.Marshal(jsonlist.Of(a.newExportManifest(clickhouse.Selection{Interval: candle.Interval1m, Tokens: tokens}, export.Target{Path: "x.csv", Format: export.CSV})))
 		require.NoError(t, err)
 		var m struct {
 			Query map[string]json.RawMessage `json:"query"`

@@ -40,12 +40,12 @@ func (a *app) parseOutput(o outputFlags) (export.Target, error) {
 }
 
 func (a *app) parseTarget(out, format string) (export.Target, error) {
+	if info, err := os.Stat(out); err == nil && info.IsDir() {
+		return export.Target{}, fmt.Errorf("--out %s is a directory: name a file", out)
+	}
 	target, err := export.ParseTarget(out, format)
 	if err != nil {
 		return target, fmt.Errorf("--out, --format: %w", err)
-	}
-	if info, err := os.Stat(out); err == nil && info.IsDir() {
-		return target, fmt.Errorf("--out %s is a directory: name a file", out)
 	}
 	if target.Format == export.Parquet && out == export.Standard && isTerminal(a.data) {
 		return target, errors.New("nobody reads Parquet on a terminal: name a file with --out, or send standard output elsewhere")
@@ -64,6 +64,20 @@ func (a *app) dataOut() io.Writer {
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// writeRows writes what read gives to the target, which appears when it is whole, and returns its SHA-256 in hex.
+func writeRows[T export.Row](a *app, target export.Target, columns []string, read func(write func(T) error) error) (digest string, err error) {
+	file, err := export.Create(target, a.dataOut())
+	if err != nil {
+		return "", err
+	}
+	defer file.Abort() // nothing is left of what fails
+	rows := export.NewRows[T](file, target.Format, columns)
+	if err := errors.Join(read(rows.Write), rows.Close()); err != nil {
+		return "", err
+	}
+	return file.Commit()
 }
 
 // mayOverwrite asks before a file that is there is replaced.

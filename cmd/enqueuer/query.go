@@ -12,18 +12,31 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/export"
 	"quantbot/internal/worklist"
 )
 
-// printedCandle is a candle as query writes it in JSON.
+// printedCandle is a candle as query writes it.
 type printedCandle struct {
-	Timestamp time.Time `json:"timestamp"`
-	Open      float64   `json:"open"`
-	High      float64   `json:"high"`
-	Low       float64   `json:"low"`
-	Close     float64   `json:"close"`
-	Volume    float64   `json:"volume"`
-	VolumeUSD float64   `json:"volume_usd"`
+	Timestamp time.Time `json:"timestamp" parquet:"timestamp,timestamp(millisecond),delta"`
+	Open      float64   `json:"open" parquet:"open"`
+	High      float64   `json:"high" parquet:"high"`
+	Low       float64   `json:"low" parquet:"low"`
+	Close     float64   `json:"close" parquet:"close"`
+	Volume    float64   `json:"volume" parquet:"volume"`
+	VolumeUSD float64   `json:"volume_usd" parquet:"volume_usd"`
+}
+
+var printedColumns = []string{"timestamp", "open", "high", "low", "close", "volume", "volume_usd"}
+
+// Record implements export.Row.
+func (c printedCandle) Record(record []string) []string {
+	return append(record, c.Timestamp.Format(time.RFC3339),
+		export.Float(c.Open), export.Float(c.High), export.Float(c.Low), export.Float(c.Close), export.Float(c.Volume), export.Float(c.VolumeUSD))
+}
+
+func (c printedCandle) cells() table.Row {
+	return table.Row{formatTime(c.Timestamp), c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD}
 }
 
 // selectionFlags choose candles, for query and export.
@@ -35,7 +48,7 @@ type selectionFlags struct {
 func (o *selectionFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address")
-	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of a token that names none")
+	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of tokens that name none")
 	f.StringVar(&o.from, "from", "", "begin of the range (required)")
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
 	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
@@ -110,18 +123,29 @@ func momentRefused(err error) error {
 	return err
 }
 
+// queryOptions are the flags of query.
+type queryOptions struct {
+	selectionFlags
+	outputFlags
+	limit int
+}
+
+// shownRows is how many rows a table has unless told otherwise; formats that programs read have all.
+const shownRows = 1_000
+
+// maxPrinted is the most rows that a table holds to print them, some 200 MB.
+const maxPrinted = 1_000_000
+
 func (a *app) queryCommand() *cobra.Command {
-	var o selectionFlags
-	var format string
-	var limit int
+	var o queryOptions
 	cmd := &cobra.Command{
 		Use:   "query",
 		Short: "Print the served candles of one token",
-		Long: `Print the served candles of one token. How many more could be in the range and are not confirmed to be empty is said on stderr, by
-verdict (see coverage); of nothing at all, why.` + resampleHelp,
+		Long: `Print the served candles of one token, or write them as CSV, JSON or Parquet. How many more could be in the range and are not
+confirmed to be empty is said on stderr, by verdict (see coverage); of nothing at all, why.` + resampleHelp,
 		Example: "  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from -1d --to now --limit 5\n" +
 			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-01-02 --as-of 2025-02-01\n" +
-			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-02-01 --resample 1h",
+			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-02-01 --resample 1h --out sol.csv",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, _, err := o.parse(a.now()); err != nil {
@@ -135,10 +159,16 @@ verdict (see coverage); of nothing at all, why.` + resampleHelp,
 			if len(selection.Tokens) != 1 {
 				return errors.New("name one token: --token ADDRESS")
 			}
-			if err := checkLimit(limit, maxPrinted); err != nil {
-				return fmt.Errorf("%w; ohlcv export writes any number to a file", err)
+			target, err := a.parseOutput(o.outputFlags)
+			if err != nil {
+				return err
 			}
-			if err := checkFormat(format); err != nil {
+			if target.Format == "" && !cmd.Flags().Changed("limit") {
+				o.limit = shownRows
+			} else if target.Format == "" || o.limit != 0 {
+				err = checkLimit(o.limit, maxPrinted)
+			}
+			if err != nil {
 				return err
 			}
 			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
@@ -149,61 +179,93 @@ verdict (see coverage); of nothing at all, why.` + resampleHelp,
 				if err != nil {
 					return err
 				}
-				if length > 0 {
-					return momentRefused(a.queryBuckets(cmd.Context(), history, known, length, limit, format))
+				if err := a.mayOverwrite(cmd.Context(), target.Path, o.yes); err != nil {
+					return err
 				}
-				return momentRefused(a.query(cmd.Context(), history, known, limit, format))
+				query := rowsQuery{history: history, known: known, target: target, limit: o.limit}
+				if length > 0 {
+					return momentRefused(a.queryBuckets(cmd.Context(), query, length))
+				}
+				return momentRefused(a.query(cmd.Context(), query))
 			})
 		},
 	}
-	o.register(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 1_000, "at most so many")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	o.selectionFlags.register(cmd)
+	o.outputFlags.register(cmd)
+	cmd.Flags().IntVar(&o.limit, "limit", 0, "at most so many (default 1000 of a table, else all)")
 	return cmd
 }
 
-// maxPrinted is the most candles that query holds to print them, some 200 MB.
-const maxPrinted = 1_000_000
+// rowsQuery is a query that was understood.
+type rowsQuery struct {
+	history *clickhouse.DB
+	known   knownCandles
+	// target is where the rows go; its format is empty where a table is printed.
+	target export.Target
+	limit  int // 0 = all
+}
 
 // errEnough ends a reading that has all it wants.
 var errEnough = errors.New("enough")
 
-func (a *app) query(ctx context.Context, history *clickhouse.DB, known knownCandles, limit int, format string) error {
-	candles := []printedCandle{}
-	err := history.Served(ctx, known.selection, func(c *clickhouse.ServedCandle) error {
-		if len(candles) == limit {
-			return errEnough
-		}
-		candles = append(candles, printedCandle{time.Unix(c.OpenTime, 0).UTC(), c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD})
-		return nil
+func (a *app) query(ctx context.Context, q rowsQuery) error {
+	candles, err := writeOrKeep(a, q, printedColumns, func(write func(printedCandle) error) error {
+		return q.history.Served(ctx, q.known.selection, func(c *clickhouse.ServedCandle) error {
+			return write(printedCandle{time.Unix(c.OpenTime, 0).UTC(), c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD})
+		})
 	})
-	if err != nil && !errors.Is(err, errEnough) {
+	if err != nil {
 		return err
 	}
-	a.noteLimit(err, limit)
-	a.sayLack(known, int64(len(candles)), format != "json")
-	return a.printCandles(candles, known, format)
+	a.sayLack(q.known, candles.written, q.target.Format == "")
+	if q.target.Format == "" {
+		printRows(a, candles.kept, q.known, "time (UTC)", "open", "high", "low", "close", "volume", "volume usd")
+	}
+	return nil
 }
 
-// noteLimit says that there is more than what is printed: a result that was cut must not pass for a whole one.
-func (a *app) noteLimit(err error, limit int) {
-	if errors.Is(err, errEnough) {
-		fmt.Fprintf(a.stderr, "only the first %d are shown: there are more, see --limit and %s ohlcv export\n", limit, programName())
-	}
+// queriedRows are the rows of a query: how many there were and, of a table, themselves.
+type queriedRows[T any] struct {
+	written int64
+	kept    []T
 }
 
-func (a *app) printCandles(candles []printedCandle, known knownCandles, format string) error {
-	if format == "json" {
-		return a.printJSON(candles)
+// writeOrKeep writes what read gives to the query's target, or keeps it for a table. It says when there is more than the limit: a
+// result that was cut must not pass for a whole one.
+func writeOrKeep[T export.Row](a *app, q rowsQuery, columns []string, read func(write func(T) error) error) (rows queriedRows[T], err error) {
+	limited := func(write func(T) error) error {
+		err := read(func(row T) error {
+			if q.limit > 0 && rows.written == int64(q.limit) {
+				return errEnough
+			}
+			rows.written++
+			return write(row)
+		})
+		if errors.Is(err, errEnough) {
+			fmt.Fprintf(a.stderr, "only the first %d are shown: there are more, see --limit\n", q.limit)
+			return nil
+		}
+		return err
 	}
-	if len(candles) == 0 {
+	if q.target.Format == "" {
+		err = limited(func(row T) error { rows.kept = append(rows.kept, row); return nil })
+		return rows, err
+	}
+	if _, err = writeRows(a, q.target, columns, limited); err == nil && q.target.Path != export.Standard {
+		fmt.Fprintf(a.stderr, "%s: %s\n", q.target.Path, counted(rows.written, "row"))
+	}
+	return rows, err
+}
+
+// printRows prints a table, or why there is none.
+func printRows[T interface{ cells() table.Row }](a *app, rows []T, known knownCandles, header ...any) {
+	if len(rows) == 0 {
 		fmt.Fprintln(a.stdout, known.none())
-		return nil
+		return
 	}
-	t := a.newTable("time (UTC)", "open", "high", "low", "close", "volume", "volume usd")
-	for _, c := range candles {
-		t.AppendRow(table.Row{formatTime(c.Timestamp), c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD})
+	t := a.newTable(header...)
+	for _, row := range rows {
+		t.AppendRow(row.cells())
 	}
 	t.Render()
-	return nil
 }

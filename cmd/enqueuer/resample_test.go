@@ -108,7 +108,7 @@ func (b *bench) checkExportedBuckets(t *testing.T, runID string, want []printedB
 			printedCandle{row.Timestamp.UTC(), row.Open, row.High, row.Low, row.Close, row.Volume, row.VolumeUSD},
 			int64(row.Candles), int64(row.ConfirmedEmpty), int64(row.Expected), row.Complete,
 		}})[0])
-		require.Equal(t, row.record(nil), records[i+1])
+		require.Equal(t, row.Record(nil), records[i+1])
 	}
 }
 
