@@ -79,7 +79,8 @@ Times are 2024-01-01, 2024-01-01T10:00, RFC 3339, or relative to now (-7d); with
 half-open: --to itself is outside. Candles that have not closed yet are left out.
 
 What earlier runs have fetched from the source is not fetched again, unless they were rolled back; --no-resume fetches it all
-the same. --dry-run says what the run would take: chunks, API calls, credits and time. Those are upper bounds, exact where no
+the same. What a run that is going on has yet to fetch is left to it; --force fetches it, too. While the run of a command lives,
+the same command is refused, also when its times are relative. --dry-run says what the run would take: chunks, API calls, credits and time. Those are upper bounds, exact where no
 range is longer than one page of the source. More than 5,000,000 chunks are refused: cut the run by interval, range or tokens.`,
 		Example: `  quantbot ingestion ohlcv --from 2024-01-01 --to 2024-02-01 --duckdb data/calls.duckdb --wait
   quantbot ingestion ohlcv --from -7d --to now --tokens tokens.txt --interval 5m
@@ -115,12 +116,12 @@ range is longer than one page of the source. More than 5,000,000 chunks are refu
 	f.Int64Var(&o.maxCredits, "max-credits", 0, "refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
 	f.StringVar(&o.priority, "priority", string(manifest.PriorityNormal), "low, normal or high: whose chunks workers take when several runs wait")
 	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep, or filter: have the source leave unlikely prices out, such as long wicks ("+strings.Join(wiring.OutlierSources(), ", ")+")")
-	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched")
+	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched or are fetching")
 	f.BoolVar(&o.noFiles, "no-published-files", false, "ask the API alone, not for files that a source publishes beside it (binance)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what the run would take, and do nothing")
-	f.BoolVar(&o.force, "force", false, "run even if the same input is running")
+	f.BoolVar(&o.force, "force", false, "run even if the same input is running, and fetch what other runs are fetching")
 	f.BoolVar(&o.strictWorklist, "strict-worklist", false, "refuse a worklist with rows that cannot be used")
-	f.BoolVar(&o.wait, "wait", false, "wait for the end and show progress (always with --local)")
+	f.BoolVar(&o.wait, "wait", false, "wait for the end, also of runs that something was left to, and show progress (always with --local)")
 	f.StringVar(&o.format, "format", "table", "table or json")
 	return cmd
 }

@@ -42,7 +42,7 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return err
 	}
 	a.now = clock.Now // the run's start decides which run is the newer one
-	size, err := a.plan(ctx, stores.History, in, source, now)
+	size, err := a.plan(ctx, stores.History, stores.Ledger.State, in, source, now)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,10 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 	} else if !in.options.wait {
 		return a.printLaunched(run, plan, in.options.format)
 	}
-	return a.wait(ctx, stores, run, in.options.format)
+	if err := a.wait(ctx, stores, run, in.options.format); err != nil {
+		return err
+	}
+	return a.waitForOthers(ctx, stores, in, run, size.LeftOut)
 }
 
 // refuseStranger returns the error that says that a source was asked at another service. Any other trouble with what the
@@ -108,6 +111,9 @@ func (a *app) announce(run backfill.Run, plan planned) {
 	if plan.Covered > 0 {
 		fmt.Fprintf(a.stderr, "covered by earlier runs and not fetched again: %s of %s (--no-resume fetches them)\n", counted(plan.Covered, "candle"), run.Manifest.Interval)
 	}
+	for _, left := range leftOuts(plan.LeftOut) {
+		fmt.Fprintf(a.stderr, "%s: left out (--force fetches them, too)\n", left)
+	}
 	if plan.Chunks == 0 {
 		why := ""
 		if run.Manifest.Range.From >= a.now().Unix() {
@@ -126,11 +132,15 @@ func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (back
 	if err != nil {
 		return backfill.Run{}, err
 	}
+	typed, err := in.typedHash()
+	if err != nil {
+		return backfill.Run{}, err
+	}
 	if len(plan.Chunks) == 0 {
 		plan.Range = in.rng
 	}
 	m, err := manifest.New(manifest.Manifest{
-		CLIArgs: effectiveFlags(cmd, in), EnvInfo: manifest.Environment(a.getenv), InputHash: hash,
+		CLIArgs: effectiveFlags(cmd, in), EnvInfo: manifest.Environment(a.getenv), InputHash: hash, TypedHash: typed,
 		Source: in.request.Source, Fallbacks: in.request.Fallbacks, Interval: in.request.Interval, Range: plan.Range,
 		Validation: in.request.Validation, DedupMode: in.request.DedupMode, SourceTier: in.request.SourceTier,
 		HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits, Priority: in.priority, Outliers: in.outliers,

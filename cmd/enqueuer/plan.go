@@ -23,16 +23,18 @@ type planned struct {
 	Saved backfill.Cost
 	// Covered counts the wanted candles that are left out because earlier runs have answered for them.
 	Covered int64
-	// Relied are those runs.
+	// LeftOut is what is left out because runs that are going on have yet to fetch it.
+	LeftOut []backfill.LeftOut
+	// Relied are the runs that something is left out for, in either way, with how many candles.
 	Relied map[uuid.UUID]int64
 
 	request backfill.Request
 	options backfill.PlanOptions
 }
 
-// plan leaves out what is covered, and what has not closed at now, which is by the stores' clock, for one of the sources.
-// Coverage that cannot be read is ignored, with a warning (R7); history may be nil.
-func (a *app) plan(ctx context.Context, history *clickhouse.DB, in ingestion, source backfill.Source, now time.Time) (planned, error) {
+// plan leaves out what is covered, what is being fetched, and what has not closed at now, which is by the stores' clock, for
+// one of the sources. What cannot be read is ignored, with a warning (R7); history and state may be nil.
+func (a *app) plan(ctx context.Context, history *clickhouse.DB, state stateFunc, in ingestion, source backfill.Source, now time.Time) (planned, error) {
 	options := backfill.PlanOptions{Now: now, SettleDelay: in.settleDelay, Cut: source.Cut(in.request.Interval)}
 	whole, err := backfill.SizePlan(ctx, in.request, options, source.Cost)
 	if err != nil {
@@ -42,6 +44,8 @@ func (a *app) plan(ctx context.Context, history *clickhouse.DB, in ingestion, so
 	if in.options.noResume || history == nil {
 		return p, nil
 	}
+	// Before what is covered, so that a chunk that ends in between is seen by one of the two.
+	being := a.beingFetched(ctx, history, state, in, whole.Range)
 	coverage := backfill.NewCoverage(in.request.Wanted, in.request.Interval, now)
 	if err := history.FillCoverage(ctx, coverageQuery(in, whole.Range), coverage); err != nil {
 		if ctx.Err() != nil {
@@ -56,7 +60,19 @@ func (a *app) plan(ctx context.Context, history *clickhouse.DB, in ingestion, so
 	}
 	p.Saved = backfill.Cost{Calls: whole.Cost.Calls - p.Cost.Calls, Credits: whole.Cost.Credits - p.Cost.Credits}
 	p.Covered, p.Relied = whole.Candles-p.Candles, coverage.Relied()
-	return p, nil
+	return p, p.leaveOut(ctx, being, source)
+}
+
+// leaveOut leaves to others what they are fetching. It is no coverage: nobody has answered for it yet.
+func (p *planned) leaveOut(ctx context.Context, being *backfill.BeingFetched, source backfill.Source) (err error) {
+	if p.request.Wanted, p.LeftOut = being.LeaveOut(p.request.Wanted); len(p.LeftOut) == 0 {
+		return nil
+	}
+	for _, left := range p.LeftOut {
+		p.Relied[left.RunID] += left.Candles
+	}
+	p.PlanSize, err = backfill.SizePlan(ctx, p.request, p.options, source.Cost)
+	return planError(err)
 }
 
 // build cuts the chunks.
@@ -97,16 +113,17 @@ func affordable(p planned, o ingestOptions) error {
 
 // estimate is what --dry-run prints. Calls, credits and time are upper bounds.
 type estimate struct {
-	Chunks          int     `json:"chunks"`
-	Tokens          int     `json:"tokens"`
-	Candles         int64   `json:"candles"`
-	CoveredCandles  int64   `json:"covered_candles"`
-	APICalls        int64   `json:"api_calls"`
-	Credits         int64   `json:"credits"`
-	SavedAPICalls   int64   `json:"saved_api_calls"`
-	SavedCredits    int64   `json:"saved_credits"`
-	CallsPerSecond  float64 `json:"calls_per_second"`
-	DurationSeconds float64 `json:"duration_seconds"`
+	Chunks          int       `json:"chunks"`
+	Tokens          int       `json:"tokens"`
+	Candles         int64     `json:"candles"`
+	CoveredCandles  int64     `json:"covered_candles"`
+	LeftOut         []leftOut `json:"being_fetched"`
+	APICalls        int64     `json:"api_calls"`
+	Credits         int64     `json:"credits"`
+	SavedAPICalls   int64     `json:"saved_api_calls"`
+	SavedCredits    int64     `json:"saved_credits"`
+	CallsPerSecond  float64   `json:"calls_per_second"`
+	DurationSeconds float64   `json:"duration_seconds"`
 }
 
 // dryRun writes nothing and asks no service.
@@ -137,13 +154,13 @@ func (a *app) preview(ctx context.Context, cfg config.Config, history *clickhous
 			a.logger().WarnContext(ctx, "the run's history could not be written from here", "err", err)
 		}
 	}
-	p, err := a.plan(ctx, history, in, source, a.readTime(ctx, cfg, history))
+	p, err := a.plan(ctx, history, nil, in, source, a.readTime(ctx, cfg, history))
 	if err != nil {
 		return err
 	}
 	perSecond := wiring.CallsPerSecond(in.request.Source, cfg)
 	e := estimate{
-		Chunks: p.Chunks, Tokens: p.Tokens, Candles: p.Candles, CoveredCandles: p.Covered, APICalls: p.Cost.Calls, Credits: p.Cost.Credits,
+		Chunks: p.Chunks, Tokens: p.Tokens, Candles: p.Candles, CoveredCandles: p.Covered, LeftOut: leftOuts(p.LeftOut), APICalls: p.Cost.Calls, Credits: p.Cost.Credits,
 		SavedAPICalls: p.Saved.Calls, SavedCredits: p.Saved.Credits, CallsPerSecond: perSecond, DurationSeconds: float64(p.Cost.Calls) / perSecond,
 	}
 	switch {
@@ -164,4 +181,7 @@ func (a *app) printEstimate(w io.Writer, e estimate) {
 	duration := time.Duration(e.DurationSeconds * float64(time.Second)).Round(time.Second)
 	fmt.Fprintf(w, "  time     %s at %g calls a second\n", max(duration, time.Second), e.CallsPerSecond)
 	fmt.Fprintf(w, "  covered  %s by earlier runs, which saves %s and %s\n", counted(e.CoveredCandles, "candle"), counted(e.SavedAPICalls, "call"), counted(e.SavedCredits, "credit"))
+	for _, left := range e.LeftOut {
+		fmt.Fprintf(w, "  waiting  %s would be left out\n", left)
+	}
 }

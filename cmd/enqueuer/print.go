@@ -295,7 +295,7 @@ func rowOf(record backfill.RunRecord) clickhouse.RunRow {
 	row := clickhouse.RunRow{
 		RunID: m.RunID, StartedAt: m.StartedAt, Status: string(record.Status), ScriptVersion: m.ScriptVersion,
 		GitCommitHash: m.GitCommitHash, GitBranch: m.GitBranch, GitDirty: m.GitDirty,
-		CLIArgs: object(m.CLIArgs), EnvInfo: object(m.EnvInfo), InputHash: m.InputHash, SourceTier: uint8(m.SourceTier),
+		CLIArgs: object(m.CLIArgs), EnvInfo: object(m.EnvInfo), InputHash: m.InputHash, TypedHash: m.TypedHash, SourceTier: uint8(m.SourceTier),
 		CandlesFetched: record.Stats.Fetched, CandlesInserted: record.Stats.Inserted, CandlesRejected: record.Stats.Rejected,
 		CandlesDeduplicated: record.Stats.Deduplicated, TokensProcessed: int64(record.TokensProcessed),
 		ErrorsCount: int64(record.FailedChunks), ErrorMessage: record.ErrorMessage, ZeroVolumeCount: record.Stats.ZeroVolume,

@@ -91,7 +91,7 @@ func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID 
 		fmt.Fprintf(a.stdout, "  %s of %d-%02d that the undo would need, removed by a sweep\n", counted(m.Versions, "version"), m.Month/100, m.Month%100)
 	}
 	for _, r := range preview.Relying {
-		fmt.Fprintf(a.stdout, "  %s not fetched by run %s because this run had answered for them\n", counted(r.Candles, "candle"), r.RunID)
+		fmt.Fprintf(a.stdout, "  %s not fetched by run %s because this run had answered for them, or was about to\n", counted(r.Candles, "candle"), r.RunID)
 	}
 	if len(preview.Relying) > 0 {
 		fmt.Fprintf(a.stdout, "  after the rollback, fetch what is missing then with: %s ohlcv gaps --run %s --fetch, or run the same input again\n", programName(), runID)

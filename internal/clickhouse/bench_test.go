@@ -2,11 +2,13 @@ package clickhouse
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"testing"
 	"time"
 
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
@@ -103,6 +105,37 @@ func BenchmarkPlanned(b *testing.B) {
 		if err := db.Planned(context.Background(), run, chunks); err != nil {
 			b.Fatal(err)
 		}
+	}
+	reportRate(b, len(chunks))
+}
+
+// BenchmarkBeingFetched looks at a run of 100,000 chunks that nobody has filled yet, as another command does before it plans.
+func BenchmarkBeingFetched(b *testing.B) {
+	db, _ := openConfig(b, newConfig(b).with(""))
+	_, err := db.Migrate(b.Context())
+	require.NoError(b, err)
+	run := newRun(0)
+	var chunks []backfill.Chunk
+	var wanted []candle.TokenRanges
+	for i := range 1_000 {
+		token := candle.Token{Chain: candle.Solana, Address: fmt.Sprint("mint", i)}
+		wanted = append(wanted, candle.TokenRanges{Token: token, Ranges: []candle.Range{{From: day0, To: day0 + 100*86400}}})
+		for day := range int64(100) {
+			chunks = append(chunks, backfill.NewChunk(token, run.Manifest.Interval, candle.Range{From: day0 + day*86400, To: day0 + (day+1)*86400}))
+		}
+	}
+	run.PlannedChunks = len(chunks)
+	require.NoError(b, db.Planned(b.Context(), run, chunks))
+	require.NoError(b, db.Started(b.Context(), run))
+	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: wanted[0].Ranges[0]}
+	for b.Loop() {
+		runs, err := db.LiveRuns(b.Context(), q)
+		require.NoError(b, err)
+		being := backfill.NewBeingFetched(wanted, candle.Interval1m)
+		require.NoError(b, db.FillBeingFetched(b.Context(), q, runs, being))
+		rest, left := being.LeaveOut(wanted)
+		require.Empty(b, rest)
+		require.EqualValues(b, 100_000*1440, left[0].Candles)
 	}
 	reportRate(b, len(chunks))
 }

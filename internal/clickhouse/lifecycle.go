@@ -68,6 +68,7 @@ type lifecycleRow struct {
 
 	Services     map[string]string `ch:"services"`
 	DeploymentID uuid.UUID         `ch:"deployment_id"`
+	TypedHash    string            `ch:"typed_hash"`
 }
 
 // Started writes that the attempt runs. Written late, it hides neither the attempt's end nor a later attempt.
@@ -153,6 +154,7 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 		NoFiles:         m.NoPublishedFiles,
 		Services:        m.Services,
 		DeploymentID:    m.DeploymentID,
+		TypedHash:       m.TypedHash,
 	}, nil
 }
 

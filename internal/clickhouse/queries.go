@@ -163,6 +163,10 @@ var (
 	insertReliancesSQL string
 	//go:embed queries/relying_runs.sql
 	relyingRunsSQL string
+	//go:embed queries/live_runs.sql
+	liveRunsSQL string
+	//go:embed queries/being_fetched.sql
+	beingFetchedSQL string
 
 	//go:embed queries/runs_page.sql
 	runsPageSQL string

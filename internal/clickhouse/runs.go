@@ -62,6 +62,7 @@ type RunRow struct {
 	// CandlesShadowed and CandlesSkipped are the deduplicated candles that are stored and those that are not; nil = not recorded.
 	CandlesShadowed *int64 `json:"candles_shadowed"`
 	CandlesSkipped  *int64 `json:"candles_skipped"`
+	TypedHash       string `json:"typed_hash"` // empty = no time of the request was relative, or not recorded
 }
 
 // columns are the scan destinations, in the order of run.sql, runs.sql and unfinished.sql.
@@ -74,7 +75,7 @@ func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 		&r.Attempt, &r.PlannedChunks, &r.RetriedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
 		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy, &r.HaltRejectionRate,
 		&r.Fallbacks, &r.MaxCredits, &r.Priority, &r.Outliers, &r.NoPublishedFiles, &r.Services, &r.DeploymentID,
-		&r.CandlesShadowed, &r.CandlesSkipped,
+		&r.CandlesShadowed, &r.CandlesSkipped, &r.TypedHash,
 	}
 }
 
@@ -138,6 +139,7 @@ func (r *RunRow) manifest() (manifest.Manifest, error) {
 		GitBranch:     r.GitBranch,
 		GitDirty:      r.GitDirty,
 		InputHash:     r.InputHash,
+		TypedHash:     r.TypedHash,
 		Source:        r.Source,
 		Fallbacks:     r.Fallbacks,
 		MaxCredits:    r.MaxCredits,

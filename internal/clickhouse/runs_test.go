@@ -33,6 +33,7 @@ func fullRecord() backfill.RunRecord {
 				CLIArgs:           map[string]any{"from": "2024-01-01", "wait": true, "limit": 2.5, "token": []any{"a", "b\\\t'"}},
 				EnvInfo:           map[string]string{"CLICKHOUSE_HOST": "localhost", "BIRDEYE_API_KEY": "***"},
 				InputHash:         strings.Repeat("ab", 32),
+				TypedHash:         strings.Repeat("cd", 32),
 				Source:            "birdeye",
 				Interval:          candle.Interval15m,
 				Range:             candle.Range{From: day0, To: day0 + 900},

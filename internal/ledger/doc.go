@@ -21,7 +21,8 @@
 //
 //	quantbot:runs:active                set: ids of the runs that are not archived
 //	quantbot:waits                      hash: worker → what it waits for, whichever runs it works on; expires likewise
-//	quantbot:input:<hash>               string: <run id>/<opener>, the run that is filling this input
+//	quantbot:input:<hash>               string: <run id>/<opener>, the run that is filling this input; the hash
+//	                                    is that of the request, or of the request with its times as typed
 //	quantbot:lease:reconciler           string: the reconciler that may work
 //	quantbot:deployment                 hash: the deployment that this Redis belongs to, its own id, the last sign of life
 //	{quantbot:deployment}:processes     sorted set: process → when it counts as gone, in µs

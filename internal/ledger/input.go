@@ -10,13 +10,14 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/manifest"
 )
 
 // claimTTL is how long the input of a run that is being opened stays reserved: many times what Open takes, and as long
 // as the input is blocked when the process dies inside Open.
 const claimTTL = 15 * time.Second
 
-// claim is a run's hold on its input. The opener makes it unique to one Open.
+// claim is a run's hold on its inputs. The opener makes it unique to one Open.
 //
 // The input's key and the run's meta may live on different servers, so no script sees both. The order makes it safe: a
 // claim with a time to live comes first, then meta, then the claim is made to last. A claim that ends by itself always
@@ -28,6 +29,29 @@ type claim struct {
 }
 
 func (c claim) String() string { return c.runID.String() + "/" + c.opener }
+
+// inputsOf are the hashes under which a run refuses others like it.
+func inputsOf(m *manifest.Manifest) []string {
+	if m.TypedHash == "" {
+		return []string{m.InputHash}
+	}
+	return []string{m.InputHash, m.TypedHash}
+}
+
+// claimInputs reserves the run's inputs and returns those that are claimed. It returns a *backfill.DuplicateInputError when
+// another run holds one of them; with force the other keeps it.
+func (l *Ledger) claimInputs(ctx context.Context, m *manifest.Manifest, c claim, force bool) (claimed []string, err error) {
+	for _, hash := range inputsOf(m) {
+		err := l.claimInput(ctx, hash, c)
+		switch {
+		case err == nil:
+			claimed = append(claimed, hash)
+		case !force || !isDuplicate(err):
+			return nil, errors.Join(err, l.releaseInputs(ctx, claimed, c))
+		}
+	}
+	return claimed, nil
+}
 
 // claimRounds bounds how often a claim is tried while dead holders of the input replace one another.
 const claimRounds = 5
@@ -75,6 +99,16 @@ func (l *Ledger) checkHolder(ctx context.Context, holder string, opening bool) e
 	return nil
 }
 
+// confirmInputs makes the claims last. With force a run that took one of them meanwhile keeps it.
+func (l *Ledger) confirmInputs(ctx context.Context, claimed []string, c claim, force bool) error {
+	for _, hash := range claimed {
+		if err := l.confirmInput(ctx, hash, c); err != nil && !(force && isDuplicate(err)) {
+			return err
+		}
+	}
+	return nil
+}
+
 // confirmInput makes the claim last. It answers a *backfill.DuplicateInputError when this process stood still for
 // longer than claimTTL and another run took the input.
 func (l *Ledger) confirmInput(ctx context.Context, hash string, c claim) error {
@@ -89,8 +123,11 @@ func (l *Ledger) confirmInput(ctx context.Context, hash string, c claim) error {
 	return nil
 }
 
-// releaseInput frees the input if the claim still holds it.
-func (l *Ledger) releaseInput(ctx context.Context, hash string, c claim) error {
-	_, err := l.run(ctx, releaseScript, []string{inputKey(hash)}, c.String())
+// releaseInputs frees those of the inputs that the claim still holds.
+func (l *Ledger) releaseInputs(ctx context.Context, hashes []string, c claim) (err error) {
+	for _, hash := range hashes {
+		_, released := l.run(ctx, releaseScript, []string{inputKey(hash)}, c.String())
+		err = errors.Join(err, released)
+	}
 	return err
 }

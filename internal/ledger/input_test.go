@@ -156,13 +156,30 @@ func TestOpenerThatSleptLosesTheInput(t *testing.T) {
 
 func TestOneOfManyOpensTheInput(t *testing.T) {
 	t.Parallel()
+	for name, same := range map[string]func(backfill.Run) backfill.Run{
+		"resolved": sameInput,
+		"as typed": func(backfill.Run) backfill.Run {
+			run, _ := newRun(1)
+			run.Manifest.TypedHash = "typed"
+			return run
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkOneOpens(t, same)
+		})
+	}
+}
+
+func checkOneOpens(t *testing.T, same func(backfill.Run) backfill.Run) {
+	t.Helper()
 	l, _ := newLedger(t)
 	first, _ := newRun(1)
 	var opened atomic.Int64
 	var openers sync.WaitGroup
 	for range 16 {
 		openers.Go(func() {
-			_, err := l.Open(t.Context(), sameInput(first), false)
+			_, err := l.Open(t.Context(), same(first), false)
 			switch _, duplicate := errors.AsType[*backfill.DuplicateInputError](err); {
 			case err == nil:
 				opened.Add(1)
@@ -173,4 +190,47 @@ func TestOneOfManyOpensTheInput(t *testing.T) {
 	}
 	openers.Wait()
 	require.Equal(t, int64(1), opened.Load())
+}
+
+// A request of relative times is another input each second, and the same as typed.
+func TestTheSameRequestAsTypedIsRefusedWhileItsRunLives(t *testing.T) {
+	t.Parallel()
+	l, client := newLedger(t)
+	typed := func(run backfill.Run) backfill.Run {
+		run.Manifest.TypedHash = "typed"
+		return run
+	}
+	first, plan := newRun(1)
+	first = typed(first)
+	sealRun(t, l, first, plan)
+	second, _ := newRun(1)
+	second = typed(second)
+	_, err := l.Open(t.Context(), second, false)
+	requireDuplicateOf(t, err, first)
+	require.Zero(t, client.Exists(t.Context(), inputKey(second)).Val(), "what was refused holds nothing")
+	_, err = l.Open(t.Context(), sameInput(first), false)
+	requireDuplicateOf(t, err, first)
+
+	forced, _ := newRun(1)
+	forced = typed(forced)
+	forcedEpoch, err := l.Open(t.Context(), forced, true)
+	require.NoError(t, err)
+	require.NoError(t, l.Abandon(t.Context(), forced.ID(), forcedEpoch, resultOf(forced)))
+	require.Zero(t, client.Exists(t.Context(), inputKey(forced)).Val())
+	_, err = l.Open(t.Context(), second, false)
+	requireDuplicateOf(t, err, first)
+
+	require.NoError(t, client.Del(t.Context(), metaKey(first), inputKey(first), "quantbot:input:typed").Err())
+	_, err = l.Rebuild(t.Context(), first)
+	require.NoError(t, err)
+	_, err = l.Open(t.Context(), second, false)
+	requireDuplicateOf(t, err, first)
+	epoch := stateOf(t, l, first).Epoch
+	require.NoError(t, l.StorePlan(t.Context(), first.ID(), epoch, plan))
+	_, err = l.Seal(t.Context(), first.ID(), epoch)
+	require.NoError(t, err)
+	finishRun(t, l, first, plan, epoch, backfill.OutcomeSuccess)
+	require.Zero(t, client.Exists(t.Context(), inputKey(first), "quantbot:input:typed").Val(), "the end of a run frees both")
+	_, err = l.Open(t.Context(), second, false)
+	require.NoError(t, err)
 }

@@ -13,25 +13,21 @@ import (
 )
 
 // Open creates the run in PhasePlanning, or moves a finished run on to run.Attempt, and returns its epoch. It answers a
-// *backfill.DuplicateInputError when a run with the same input is active, unless force; backfill.ErrFinished when this
+// *backfill.DuplicateInputError when a run with the same input, or the same one as typed, is active, unless force; backfill.ErrFinished when this
 // attempt is over; and an error when the run is there and not finished.
 //
 // A process that dies inside leaves at most a run in PhasePlanning without a heartbeat, which the reconciler ends.
 func (l *Ledger) Open(ctx context.Context, run backfill.Run, force bool) (epoch int64, err error) {
-	hash, c := run.Manifest.InputHash, claim{runID: run.ID(), opener: uuid.NewString()}
-	err = l.claimInput(ctx, hash, c)
-	duplicate := isDuplicate(err)
-	if err != nil && !(force && duplicate) {
+	c := claim{runID: run.ID(), opener: uuid.NewString()}
+	claimed, err := l.claimInputs(ctx, &run.Manifest, c, force)
+	if err != nil {
 		return 0, err
 	}
 	epoch, err = l.create(ctx, run, c, false)
 	if err != nil {
-		return 0, errors.Join(err, l.releaseInput(ctx, hash, c))
+		return 0, errors.Join(err, l.releaseInputs(ctx, claimed, c))
 	}
-	if duplicate { // and forced: the other run keeps the input
-		return epoch, nil
-	}
-	if err := l.confirmInput(ctx, hash, c); err != nil && !(force && isDuplicate(err)) {
+	if err := l.confirmInputs(ctx, claimed, c, force); err != nil {
 		return 0, err
 	}
 	return epoch, nil

@@ -43,21 +43,21 @@ func (l *Ledger) TakeOver(ctx context.Context, runID uuid.UUID) (epoch int64, er
 }
 
 // Rebuild creates a lost run again in PhasePlanning under a new epoch, which workers admitted before the loss do not
-// have. It answers ErrFinished if the run is there. Its input is taken again unless another run has it by now.
+// have. It answers ErrFinished if the run is there. Its inputs are taken again unless another run has them by now.
 func (l *Ledger) Rebuild(ctx context.Context, run backfill.Run) (epoch int64, err error) {
-	hash, c := run.Manifest.InputHash, claim{runID: run.ID(), opener: uuid.NewString()}
-	claimErr := l.claimInput(ctx, hash, c)
-	if claimErr != nil && !isDuplicate(claimErr) {
-		return 0, claimErr
+	c := claim{runID: run.ID(), opener: uuid.NewString()}
+	claimed, err := l.claimInputs(ctx, &run.Manifest, c, true)
+	if err != nil {
+		return 0, err
 	}
 	epoch, err = l.create(ctx, run, c, true)
 	if _, exists := errors.AsType[*existsError](err); exists {
-		return 0, errors.Join(backfill.ErrFinished, l.releaseInput(ctx, hash, c))
+		return 0, errors.Join(backfill.ErrFinished, l.releaseInputs(ctx, claimed, c))
 	}
-	if err != nil || claimErr != nil {
+	if err != nil {
 		return epoch, err
 	}
-	if err := l.confirmInput(ctx, hash, c); err != nil && !isDuplicate(err) {
+	if err := l.confirmInputs(ctx, claimed, c, true); err != nil {
 		return 0, err
 	}
 	return epoch, nil

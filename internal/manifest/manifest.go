@@ -49,6 +49,9 @@ type Manifest struct {
 	EnvInfo map[string]string `json:"env_info"`
 	// InputHash is the SHA-256, in hex, of the canonical request including the resolved worklist.
 	InputHash string `json:"input_hash"`
+	// TypedHash is the same of the request with its times as they were typed (-7d, now); empty where neither is relative. The
+	// same request of a moment later has another InputHash.
+	TypedHash string `json:"typed_hash,omitempty"`
 
 	// What workers need to fill the run's chunks.
 	Source string `json:"source"`

@@ -33,11 +33,13 @@ func TestManifestJSON(t *testing.T) {
 	second.HaltRejectionRate, second.MaxCredits, second.Fallbacks = 0.5, 100_000, []string{"geckoterminal"}
 	third := second
 	third.Priority = PriorityHigh
-	latest := third
-	latest.Outliers, latest.NoPublishedFiles, latest.DeploymentID = OutliersKeep, true, testRunID
-	latest.Services = map[string]string{"birdeye": "market.example", "geckoterminal": "pools.example"}
+	fourth := third
+	fourth.Outliers, fourth.NoPublishedFiles, fourth.DeploymentID = OutliersKeep, true, testRunID
+	fourth.Services = map[string]string{"birdeye": "market.example", "geckoterminal": "pools.example"}
+	latest := fourth
+	latest.TypedHash = "c3d4"
 
-	const file = "testdata/manifest_v4.json"
+	const file = "testdata/manifest_v5.json"
 	encoded, err := json.MarshalIndent(latest, "", "  ")
 	require.NoError(t, err)
 	encoded = append(encoded, '\n')
@@ -48,7 +50,10 @@ func TestManifestJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(golden), string(encoded))
 
-	for file, want := range map[string]Manifest{"testdata/manifest_v1.json": first, "testdata/manifest_v2.json": second, "testdata/manifest_v3.json": third, file: latest} {
+	for file, want := range map[string]Manifest{
+		"testdata/manifest_v1.json": first, "testdata/manifest_v2.json": second, "testdata/manifest_v3.json": third, "testdata/manifest_v4.json": fourth,
+		file: latest,
+	} {
 		stored, err := os.ReadFile(file)
 		require.NoError(t, err)
 		var got Manifest
