@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# What is stamped into the programs. Outside a git checkout nothing is, and the programs say "unknown".
+# What is stamped into the programs: the version by the tag v0.x.y before the commit. Outside a git checkout nothing is, and the
+# programs say "unknown".
 PKG     := quantbot/internal/manifest
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 BRANCH  := $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
-VERSION := $(shell git describe --tags --always 2>/dev/null)
+VERSION := $(or $(shell git describe --tags --match 'v*' 2>/dev/null),$(if $(COMMIT),v0.0.0-$(shell git rev-parse --short HEAD)))
 DIRTY   := $(if $(COMMIT),$(if $(shell git status --porcelain 2>/dev/null),true,false))
 LDFLAGS := -X $(PKG).version=$(VERSION) -X $(PKG).gitCommit=$(COMMIT) -X $(PKG).gitBranch=$(BRANCH) -X $(PKG).gitDirty=$(DIRTY)
 
@@ -76,6 +77,14 @@ bench: setup ## Measure the figures of docs/performance.md (12 minutes), write b
 bench/go: setup ## Run the Go benchmarks of the hot functions, as benchstat wants them
 	go test -run '^$$' -bench . -benchmem -count=$(or $(COUNT),1) ./internal/...
 
+.PHONY: dist
+dist: ## Make what is released, in dist/: archives, a Debian package, SBOMs, checksums
+	@VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' WORKER_TAGS='$(WORKER_TAGS)' scripts/dist
+
+.PHONY: dist/check
+dist/check: dist ## Also install the package in a clean Debian, try it there and remove it (root; fetches mmdebstrap and Debian)
+	@scripts/dist-check
+
 .PHONY: clean
 clean: ## Remove what was built and the demo's data; keeps the fetched engines, and the data of --local
-	rm -rf bin .quantbot/demo coverage.out
+	rm -rf bin dist .quantbot/demo coverage.out
