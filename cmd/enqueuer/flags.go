@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,6 +53,36 @@ func parseChain(text string, sources ...string) (candle.Chain, error) {
 		return "", fmt.Errorf("--chain: %w", err)
 	}
 	return chain, nil
+}
+
+// Bounds of labels: they are for people, and a run carries them wherever it goes.
+const (
+	maxLabels    = 20
+	maxLabelSize = 200 // bytes of a name, and of a value
+)
+
+var labelName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
+// parseLabels reads NAME=VALUE.
+func parseLabels(given []string) (map[string]string, error) {
+	labels := make(map[string]string, len(given))
+	for _, text := range given {
+		name, value, found := strings.Cut(text, "=")
+		_, twice := labels[name]
+		switch {
+		case !found || !labelName.MatchString(name):
+			return nil, fmt.Errorf("--label %q is not like study=wicks: a name of letters, digits, _ . and -, then = and a value", text)
+		case twice:
+			return nil, fmt.Errorf("--label %s is given twice", name)
+		case len(name) > maxLabelSize || len(value) > maxLabelSize:
+			return nil, fmt.Errorf("--label %s has more than %d bytes", name[:min(len(name), 20)], maxLabelSize)
+		}
+		labels[name] = candle.Printable(value)
+	}
+	if len(labels) > maxLabels {
+		return nil, fmt.Errorf("--label: at most %d", maxLabels)
+	}
+	return labels, nil
 }
 
 // parseLength reads the duration that a flag gives, which is a length of time and never negative.

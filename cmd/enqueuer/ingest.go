@@ -42,6 +42,7 @@ type ingestOptions struct {
 	maxCredits     int64
 	priority       string
 	outliers       string
+	labels         []string
 	noResume       bool
 	noFiles        bool
 	dryRun         bool
@@ -116,6 +117,7 @@ range is longer than one page of the source. More than 5,000,000 chunks are refu
 	f.Int64Var(&o.maxCredits, "max-credits", 0, "refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
 	f.StringVar(&o.priority, "priority", string(manifest.PriorityNormal), "low, normal or high: whose chunks workers take when several runs wait")
 	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep, or filter: have the source leave unlikely prices out, such as long wicks ("+strings.Join(wiring.OutlierSources(), ", ")+")")
+	f.StringArrayVar(&o.labels, "label", nil, "`NAME=VALUE` to find the run by (runs-list --label); may be repeated")
 	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched or are fetching")
 	f.BoolVar(&o.noFiles, "no-published-files", false, "ask the API alone, not for files that a source publishes beside it (binance)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what the run would take, and do nothing")
@@ -135,6 +137,7 @@ type ingestion struct {
 	request  backfill.Request // Wanted comes from the worklist
 	priority manifest.Priority
 	outliers manifest.Outliers
+	labels   map[string]string
 	// settleDelay is the longest of the source and its fallbacks: what has not settled for one of them is not planned.
 	settleDelay time.Duration
 	calls       bool // windows around calls, else the whole range
@@ -172,6 +175,9 @@ func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
 	}
 	if in.outliers, err = manifest.ParseOutliers(o.outliers); err != nil {
 		return in, fmt.Errorf("--outliers: %w", err)
+	}
+	if in.labels, err = parseLabels(o.labels); err != nil {
+		return in, err
 	}
 	in.request.Outliers = requested(in.outliers)
 	in.request.Source, in.request.Fallbacks, in.request.NoPublishedFiles = o.source, o.fallbacks, o.noFiles

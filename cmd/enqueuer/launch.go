@@ -144,7 +144,7 @@ func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (back
 		Source: in.request.Source, Fallbacks: in.request.Fallbacks, Interval: in.request.Interval, Range: plan.Range,
 		Validation: in.request.Validation, DedupMode: in.request.DedupMode, SourceTier: in.request.SourceTier,
 		HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits, Priority: in.priority, Outliers: in.outliers,
-		NoPublishedFiles: in.request.NoPublishedFiles,
+		NoPublishedFiles: in.request.NoPublishedFiles, Labels: in.labels,
 	}, manifest.CurrentBuild(), a.now())
 	if err != nil {
 		return backfill.Run{}, err

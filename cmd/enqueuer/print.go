@@ -148,7 +148,7 @@ func (a *app) printDetails(d runDetails) {
 		{"deployment", deploymentText(r.DeploymentID)},
 		{"priority", r.Priority},
 		{"range", formatTime(r.RangeFrom) + " to " + formatTime(r.RangeTo)},
-		{"input hash", r.InputHash},
+		{"labels", labelsText(r.Labels)}, {"input hash", r.InputHash},
 		{"arguments", compact(r.CLIArgs)},
 		{"environment", compact(r.EnvInfo)},
 	})
@@ -271,6 +271,14 @@ func valuesText(r clickhouse.RunRow) string {
 	return fmt.Sprintf("outliers: %s, %s", r.Outliers, files)
 }
 
+func labelsText(labels map[string]string) string {
+	texts := make([]string, 0, len(labels))
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		texts = append(texts, name+"="+labels[name])
+	}
+	return strings.Join(texts, ", ")
+}
+
 // servicesText names the host that each source was asked at.
 func servicesText(services map[string]string) string {
 	texts := make([]string, 0, len(services))
@@ -304,7 +312,7 @@ func rowOf(record backfill.RunRecord) clickhouse.RunRow {
 		Credits: record.Stats.Credits, Source: m.Source, Fallbacks: m.Fallbacks, MaxCredits: m.MaxCredits, Interval: m.Interval.String(),
 		RangeFrom: time.Unix(m.Range.From, 0).UTC(), RangeTo: time.Unix(m.Range.To, 0).UTC(),
 		Validation: string(m.Validation), StartedBy: m.StartedBy, Priority: string(m.Priority), RetriedChunks: int64(record.RetriedChunks), HaltRejectionRate: m.HaltRejectionRate,
-		Outliers: string(m.Outliers), NoPublishedFiles: m.NoPublishedFiles, Services: m.Services, DeploymentID: m.DeploymentID,
+		Outliers: string(m.Outliers), NoPublishedFiles: m.NoPublishedFiles, Services: m.Services, DeploymentID: m.DeploymentID, Labels: m.Labels,
 	}
 	row.CandlesShadowed, row.CandlesSkipped = clickhouse.Split(record.Stats)
 	if !record.DedupCompletedAt.IsZero() {

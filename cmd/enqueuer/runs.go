@@ -12,9 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
+	"quantbot/internal/worklist"
 )
 
 func (a *app) ohlcvCommand() *cobra.Command {
@@ -55,47 +57,86 @@ func (a *app) withUntouchedHistory(ctx context.Context, f func(config.Config, *c
 
 var runStatuses = []string{"running", "completed", "failed", "cancelled", "rolled_back"}
 
+// runsListOptions are the flags of runs-list.
+type runsListOptions struct {
+	status, since, inputHash, source, user, token, format string
+	labels                                                []string
+	limit                                                 int
+}
+
 func (a *app) runsListCommand() *cobra.Command {
-	var status, since, inputHash, format string
-	var limit int
+	var o runsListOptions
 	cmd := &cobra.Command{
-		Use:     "runs-list",
-		Short:   "List runs, the newest first",
-		Example: "  quantbot ohlcv runs-list --status=failed --since=-7d\n  quantbot ohlcv runs-list --limit=1 --format=json",
-		Args:    cobra.NoArgs,
+		Use:   "runs-list",
+		Short: "List runs, the newest first",
+		Long:  "List runs, the newest first. What several flags ask for holds together; --label may be given several times.",
+		Example: "  quantbot ohlcv runs-list --status=failed --since=-7d\n  quantbot ohlcv runs-list --label study=wicks --user ana\n" +
+			"  quantbot ohlcv runs-list --limit=1 --format=json",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter := clickhouse.RunFilter{Status: backfill.RunStatus(status), InputHash: inputHash, Limit: limit}
-			if status != "" && !slices.Contains(runStatuses, status) {
-				return fmt.Errorf("--status %q is none of %s", status, strings.Join(runStatuses, ", "))
-			}
-			if err := checkLimit(limit, 100_000); err != nil {
+			filter, err := o.filter()
+			if err != nil {
 				return err
 			}
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			if since != "" {
-				at, err := a.parseSince(cmd.Context(), since)
-				if err != nil {
+			if o.since != "" {
+				if filter.Since, err = a.parseSince(cmd.Context(), o.since); err != nil {
 					return err
 				}
-				filter.Since = at
 			}
 			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
 				rows, err := history.Runs(cmd.Context(), filter)
 				if err != nil {
 					return err
 				}
-				return a.printRuns(a.withLive(cmd.Context(), cfg, rows), format)
+				return a.printRuns(a.withLive(cmd.Context(), cfg, rows), o.format)
 			})
 		},
 	}
-	cmd.Flags().StringVar(&status, "status", "", strings.Join(runStatuses, ", "))
-	cmd.Flags().StringVar(&since, "since", "", "runs that started at or after this `time`, such as -7d")
-	cmd.Flags().StringVar(&inputHash, "input-hash", "", "runs with this input")
-	cmd.Flags().IntVar(&limit, "limit", clickhouse.DefaultRunLimit, "at most so many")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	f := cmd.Flags()
+	f.StringVar(&o.status, "status", "", strings.Join(runStatuses, ", "))
+	f.StringVar(&o.since, "since", "", "runs that started at or after this `time`, such as -7d")
+	f.StringVar(&o.token, "token", "", "runs that planned this `ADDRESS` or chain:address")
+	f.StringVar(&o.source, "source", "", "runs that this source was asked for, first or as a fallback: "+strings.Join(wiring.SourceNames(), ", "))
+	f.StringVar(&o.user, "user", "", "runs that this `USER` or user@host started")
+	f.StringArrayVar(&o.labels, "label", nil, "runs that have this `NAME=VALUE`; may be repeated")
+	f.StringVar(&o.inputHash, "input-hash", "", "runs with this input")
+	f.IntVar(&o.limit, "limit", clickhouse.DefaultRunLimit, "at most so many")
+	f.StringVar(&o.format, "format", "table", "table or json")
 	return cmd
+}
+
+// filter understands the flags but --since, which wants the stores' clock.
+func (o *runsListOptions) filter() (filter clickhouse.RunFilter, err error) {
+	filter = clickhouse.RunFilter{Status: backfill.RunStatus(o.status), InputHash: o.inputHash, Source: o.source, User: o.user, Limit: o.limit}
+	if o.status != "" && !slices.Contains(runStatuses, o.status) {
+		return filter, fmt.Errorf("--status %q is none of %s", o.status, strings.Join(runStatuses, ", "))
+	}
+	if o.source != "" && !slices.Contains(wiring.SourceNames(), o.source) {
+		return filter, fmt.Errorf("--source %q is none of %s", o.source, strings.Join(wiring.SourceNames(), ", "))
+	}
+	if filter.Labels, err = parseLabels(o.labels); err != nil {
+		return filter, err
+	}
+	if filter.Token, err = parseAnyToken(o.token); err != nil {
+		return filter, fmt.Errorf("--token: %w", err)
+	}
+	return filter, errors.Join(checkLimit(o.limit, 100_000), checkFormat(o.format))
+}
+
+// parseAnyToken reads chain:address, or an address that may be on any chain, as it would be stored.
+func parseAnyToken(text string) (candle.Token, error) {
+	switch {
+	case text == "":
+		return candle.Token{}, nil
+	case strings.Contains(text, ":"):
+		return worklist.ParseToken(text, "")
+	}
+	for _, chain := range []candle.Chain{candle.Solana, candle.Ethereum, candle.BinanceSpot} { // one of each form
+		if token, err := candle.NewToken(chain, text); err == nil {
+			return candle.Token{Address: token.Address}, nil
+		}
+	}
+	return candle.Token{}, fmt.Errorf("%q is neither an address nor a symbol", text)
 }
 
 func (a *app) runsDetailsCommand() *cobra.Command {

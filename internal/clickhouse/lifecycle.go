@@ -69,6 +69,7 @@ type lifecycleRow struct {
 	Services     map[string]string `ch:"services"`
 	DeploymentID uuid.UUID         `ch:"deployment_id"`
 	TypedHash    string            `ch:"typed_hash"`
+	Labels       map[string]string `ch:"labels"`
 }
 
 // Started writes that the attempt runs. Written late, it hides neither the attempt's end nor a later attempt.
@@ -155,6 +156,7 @@ func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, err
 		Services:        m.Services,
 		DeploymentID:    m.DeploymentID,
 		TypedHash:       m.TypedHash,
+		Labels:          m.Labels,
 	}, nil
 }
 

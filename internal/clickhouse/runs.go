@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,6 +65,8 @@ type RunRow struct {
 	CandlesShadowed *int64 `json:"candles_shadowed"`
 	CandlesSkipped  *int64 `json:"candles_skipped"`
 	TypedHash       string `json:"typed_hash"` // empty = no time of the request was relative, or not recorded
+	// Labels are what the run was given for people to find it by.
+	Labels map[string]string `json:"labels"`
 }
 
 // columns are the scan destinations, in the order of run.sql, runs.sql and unfinished.sql.
@@ -75,7 +79,7 @@ func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 		&r.Attempt, &r.PlannedChunks, &r.RetriedChunks, &r.CancelledChunks, &r.CandlesDropped, &r.APICalls, &r.Credits,
 		&r.Source, &r.Interval, &r.RangeFrom, &r.RangeTo, &r.Validation, &r.StartedBy, &r.HaltRejectionRate,
 		&r.Fallbacks, &r.MaxCredits, &r.Priority, &r.Outliers, &r.NoPublishedFiles, &r.Services, &r.DeploymentID,
-		&r.CandlesShadowed, &r.CandlesSkipped, &r.TypedHash,
+		&r.CandlesShadowed, &r.CandlesSkipped, &r.TypedHash, &r.Labels,
 	}
 }
 
@@ -140,6 +144,7 @@ func (r *RunRow) manifest() (manifest.Manifest, error) {
 		GitDirty:      r.GitDirty,
 		InputHash:     r.InputHash,
 		TypedHash:     r.TypedHash,
+		Labels:        r.Labels,
 		Source:        r.Source,
 		Fallbacks:     r.Fallbacks,
 		MaxCredits:    r.MaxCredits,
@@ -216,7 +221,15 @@ type RunFilter struct {
 	Status    backfill.RunStatus
 	Since     time.Time // of the run's start, inclusive
 	InputHash string
-	Limit     int // 0 = DefaultRunLimit
+	// Source was asked, first or as a fallback.
+	Source string
+	// User is who started it, with or without the host.
+	User string
+	// Labels are names and values that it has, all of them.
+	Labels map[string]string
+	// Token was planned for it; an empty chain stands for any.
+	Token candle.Token
+	Limit int // 0 = DefaultRunLimit
 }
 
 // DefaultRunLimit is how many runs Runs returns unless told otherwise.
@@ -228,7 +241,14 @@ func (db *DB) Runs(ctx context.Context, filter RunFilter) ([]RunRow, error) {
 	if limit <= 0 {
 		limit = DefaultRunLimit
 	}
+	names := slices.Sorted(maps.Keys(filter.Labels))
+	values := make([]string, len(names))
+	for i, name := range names {
+		values[i] = filter.Labels[name]
+	}
 	rows, err := db.runRows(ctx, runsSQL,
+		named("source", filter.Source), named("user", filter.User), named("label_names", names), named("label_values", values),
+		named("chain", string(filter.Token.Chain)), named("address", filter.Token.Address),
 		named("status", string(filter.Status)),
 		named("input_hash", filter.InputHash),
 		named("since", max(filter.Since.UnixMilli(), 0)), // the zero time lies before what the column holds

@@ -34,6 +34,7 @@ func fullRecord() backfill.RunRecord {
 				EnvInfo:           map[string]string{"CLICKHOUSE_HOST": "localhost", "BIRDEYE_API_KEY": "***"},
 				InputHash:         strings.Repeat("ab", 32),
 				TypedHash:         strings.Repeat("cd", 32),
+				Labels:            map[string]string{"study": "wicks", "owner": "ana"},
 				Source:            "birdeye",
 				Interval:          candle.Interval15m,
 				Range:             candle.Range{From: day0, To: day0 + 900},

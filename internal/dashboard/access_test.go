@@ -278,7 +278,7 @@ func (w *world) scripted(t testing.TB) string {
 	at := candle.Range{From: 1_700_000_040, To: 1_700_003_640}
 	run := backfill.Run{Attempt: 1, PlannedChunks: 1, Manifest: manifest.Manifest{
 		RunID: uuid.New(), StartedAt: time.UnixMilli(1_700_000_000_000).UTC(), StartedBy: bad, ScriptVersion: bad, GitCommitHash: bad, GitBranch: bad,
-		CLIArgs: map[string]any{bad: bad}, EnvInfo: map[string]string{bad: bad}, InputHash: bad, Source: bad, Fallbacks: []string{bad},
+		CLIArgs: map[string]any{bad: bad}, EnvInfo: map[string]string{bad: bad}, Labels: map[string]string{bad: bad}, InputHash: bad, Source: bad, Fallbacks: []string{bad},
 		Interval: candle.Interval1m, Range: at, Validation: bad, DedupMode: bad,
 	}}
 	chunk := backfill.NewChunk(candle.Token{Chain: bad, Address: bad}, candle.Interval1m, at)

@@ -52,6 +52,8 @@ type Manifest struct {
 	// TypedHash is the same of the request with its times as they were typed (-7d, now); empty where neither is relative. The
 	// same request of a moment later has another InputHash.
 	TypedHash string `json:"typed_hash,omitempty"`
+	// Labels are names and values by which people find the run again.
+	Labels map[string]string `json:"labels,omitempty"`
 
 	// What workers need to fill the run's chunks.
 	Source string `json:"source"`

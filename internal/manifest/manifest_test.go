@@ -36,10 +36,12 @@ func TestManifestJSON(t *testing.T) {
 	fourth := third
 	fourth.Outliers, fourth.NoPublishedFiles, fourth.DeploymentID = OutliersKeep, true, testRunID
 	fourth.Services = map[string]string{"birdeye": "market.example", "geckoterminal": "pools.example"}
-	latest := fourth
-	latest.TypedHash = "c3d4"
+	fifth := fourth
+	fifth.TypedHash = "c3d4"
+	latest := fifth
+	latest.Labels = map[string]string{"study": "wicks"}
 
-	const file = "testdata/manifest_v5.json"
+	const file = "testdata/manifest_v6.json"
 	encoded, err := json.MarshalIndent(latest, "", "  ")
 	require.NoError(t, err)
 	encoded = append(encoded, '\n')
@@ -52,7 +54,7 @@ func TestManifestJSON(t *testing.T) {
 
 	for file, want := range map[string]Manifest{
 		"testdata/manifest_v1.json": first, "testdata/manifest_v2.json": second, "testdata/manifest_v3.json": third, "testdata/manifest_v4.json": fourth,
-		file: latest,
+		"testdata/manifest_v5.json": fifth, file: latest,
 	} {
 		stored, err := os.ReadFile(file)
 		require.NoError(t, err)

@@ -7,5 +7,5 @@ INSERT INTO ohlcv_run_lifecycle (
     planned_chunks, retried_chunks, cancelled_chunks, candles_dropped, api_calls, credits,
     source, interval_seconds, range_from, range_to, validation, started_by, halt_rejection_rate,
     fallbacks, max_credits, priority,
-    outliers, no_published_files, services, deployment_id, candles_shadowed, candles_skipped, typed_hash
+    outliers, no_published_files, services, deployment_id, candles_shadowed, candles_skipped, typed_hash, labels
 )
