@@ -32,7 +32,7 @@ func (o *coverageOptions) register(cmd *cobra.Command) {
 	f.StringVar(&o.from, "from", "", "begin of the range (default: of what was asked for)")
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive; goes with --from")
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated (default: all that were asked for)")
-	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of a token that names none")
+	f.StringVar(&o.chain, "chain", "", chainHelp)
 	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
 	f.StringArrayVar(&o.sources, "source", nil, "whose answers count; may be repeated (default: all that were asked): "+strings.Join(wiring.SourceNames(), ", "))
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict: answers are kept apart by it")
@@ -169,9 +169,9 @@ func (o *coverageOptions) parse(now time.Time) (q coverageQuestion, err error) {
 		return q, fmt.Errorf("--outliers: %w", err)
 	}
 	q.Filtering = wiring.OutlierSources()
-	chain, err := candle.ParseChain(o.chain)
+	chain, err := parseChain(o.chain, o.sources...)
 	if err != nil {
-		return q, fmt.Errorf("--chain: %w", err)
+		return q, err
 	}
 	for _, text := range o.tokens {
 		token, err := worklist.ParseToken(text, chain)

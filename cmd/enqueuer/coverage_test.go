@@ -39,7 +39,7 @@ func TestARunFetchesOnlyWhatIsMissing(t *testing.T) {
 		return e
 	}
 	whole := dry("2025-03-02")
-	require.Equal(t, estimate{LeftOut: []leftOut{}, Chunks: 3, Tokens: 3, Candles: 3 * 1440, APICalls: 3, Credits: 3 * 90, CallsPerSecond: 500, DurationSeconds: 3.0 / 500}, whole)
+	require.Equal(t, estimate{Interval: candle.Interval1m, LeftOut: []leftOut{}, Chunks: 3, Tokens: 3, Candles: 3 * 1440, APICalls: 3, Credits: 3 * 90, CallsPerSecond: 500, DurationSeconds: 3.0 / 500}, whole)
 	require.Zero(t, b.asked(), "a dry run asks nobody")
 	refused := b.run(t, input("2025-03-02", "--max-calls", "2", "--wait")...)
 	require.Equal(t, exitRefused, refused.code)

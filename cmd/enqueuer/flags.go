@@ -30,7 +30,7 @@ func effectiveFlags(cmd *cobra.Command, in ingestion) map[string]any {
 		}
 	})
 	args["from"], args["to"] = candle.FormatTime(in.rng.From), candle.FormatTime(in.rng.To)
-	args["window"] = in.options.window
+	args["window"], args["interval"] = in.options.window, in.request.Interval.String()
 	if in.chain != "" {
 		args["chain"] = string(in.chain)
 	}

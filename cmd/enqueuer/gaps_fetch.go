@@ -39,7 +39,7 @@ func (a *app) fetchGaps(cmd *cobra.Command, o gapOptions) error {
 		if source, err = a.openSources(&in); err != nil {
 			return &exitError{exitUsage, err}
 		}
-		return a.preview(ctx, cfg, history, in, source)
+		return a.preview(ctx, cfg, history, wantedRun{in, source})
 	})
 	switch {
 	case err != nil:
@@ -56,7 +56,7 @@ func (a *app) fetchGaps(cmd *cobra.Command, o gapOptions) error {
 	if err := a.confirmSpending(ctx, o.yes); err != nil {
 		return err
 	}
-	return a.launch(ctx, cmd, in, source)
+	return a.launch(ctx, cmd, wantedRun{in, source})
 }
 
 // confirmSpending asks on a terminal. A script whose input is a pipe that stays open would wait for ever, so it must say so before.
@@ -135,8 +135,8 @@ func (a *app) gapTokens(ctx context.Context, o *gapOptions) (tokens []candle.Tok
 		return nil, false, &exitError{exitUsage, err}
 	}
 	in := ingestion{options: ingestOptions{duckdb: o.duckdb, callsQuery: o.callsQuery, side: o.side, tokensFile: o.tokenFile}, rng: q.Range}
-	if in.chain, err = candle.ParseChain(o.chain); err != nil {
-		return nil, false, usageError("--chain: %w", err)
+	if in.chain, err = parseChain(o.chain, o.sources...); err != nil {
+		return nil, false, &exitError{exitUsage, err}
 	}
 	if o.evm != "" {
 		if in.evmChain, err = candle.ParseChain(o.evm); err != nil {

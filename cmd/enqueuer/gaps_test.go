@@ -163,7 +163,7 @@ func (b *bench) checkNothingIsBoughtUnasked(t *testing.T, token candle.Token) {
 	before, runs := b.asked(), b.number(t, "SELECT count() FROM "+b.table("ohlcv_ingestion_runs"))
 	var e estimate
 	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "gaps", "--fetch", "--dry-run", "--format", "json").stdout), &e))
-	require.Equal(t, estimate{LeftOut: []leftOut{}, Chunks: 2, Tokens: 1, Candles: 2 * 1440, APICalls: 2, Credits: 180, CallsPerSecond: 500, DurationSeconds: 2.0 / 500}, e)
+	require.Equal(t, estimate{Interval: candle.Interval1m, LeftOut: []leftOut{}, Chunks: 2, Tokens: 1, Candles: 2 * 1440, APICalls: 2, Credits: 180, CallsPerSecond: 500, DurationSeconds: 2.0 / 500}, e)
 	for why, refused := range map[string]result{
 		"above --max-calls 1":     b.run(t, "ohlcv", "gaps", "--fetch", "--yes", "--max-calls", "1"),
 		"above --max-credits 179": b.run(t, "ohlcv", "gaps", "--fetch", "--yes", "--max-credits", "179"),

@@ -27,7 +27,7 @@ type ingestOptions struct {
 	tokens         []string
 	chain          string
 	evmChain       string
-	interval       string
+	intervals      []string
 	source         string
 	fallbacks      []string
 	window         string
@@ -81,13 +81,17 @@ half-open: --to itself is outside. Candles that have not closed yet are left out
 
 What earlier runs have fetched from the source is not fetched again, unless they were rolled back; --no-resume fetches it all
 the same. What a run that is going on has yet to fetch is left to it; --force fetches it, too. While the run of a command lives,
-the same command is refused, also when its times are relative. --dry-run says what the run would take: chunks, API calls, credits and time. Those are upper bounds, exact where no
-range is longer than one page of the source. More than 5,000,000 chunks are refused: cut the run by interval, range or tokens.`,
+the same command is refused, also when its times are relative. --dry-run says what the run would take: chunks, API calls, credits
+and time. Those are upper bounds, exact where no range is longer than one page of the source. More than 5,000,000 chunks are
+refused: cut the run by interval, range or tokens.
+
+Several intervals are a run each; --max-calls and --max-credits then hold for all of them together, and with --format json each run
+is a document of its own.`,
 		Example: `  quantbot ingestion ohlcv --from 2024-01-01 --to 2024-02-01 --duckdb data/calls.duckdb --wait
-  quantbot ingestion ohlcv --from -7d --to now --tokens tokens.txt --interval 5m
+  quantbot ingestion ohlcv --from -7d --to now --tokens tokens.txt --interval 5m,1h --label study=wicks
   quantbot ingestion ohlcv --from 2024-01-01 --to 2025-01-01 --tokens tokens.txt --dry-run
   quantbot ingestion ohlcv --from -30d --to now --tokens tokens.txt --fallback geckoterminal --max-credits 500000
-  quantbot ingestion ohlcv --from -365d --to now --source binance --chain binance-spot --token BTCUSDT --interval 1h
+  quantbot ingestion ohlcv --from -365d --to now --source binance --token BTCUSDT --interval 1h
   cut -d, -f1 calls.csv | quantbot ingestion ohlcv --from -1d --to now --tokens -
   quantbot --local ingestion ohlcv --from -1d --to now --token So11111111111111111111111111111111111111112`,
 		Args: cobra.NoArgs,
@@ -102,7 +106,7 @@ range is longer than one page of the source. More than 5,000,000 chunks are refu
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated")
 	f.StringVar(&o.chain, "chain", "", chainHelp)
 	f.StringVar(&o.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
-	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
+	f.StringSliceVar(&o.intervals, "interval", []string{"1m"}, "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d; several (1m,1h) make a run each")
 	f.StringVar(&o.source, "source", "birdeye", "market-data service: "+strings.Join(wiring.SourceNames(), ", "))
 	f.StringArrayVar(&o.fallbacks, "fallback", nil, "`SOURCE` to ask where the source has nothing; may be repeated")
 	f.StringVar(&o.window, "window", "", "calls (around each call) or range (default: calls with --duckdb)")
@@ -148,7 +152,25 @@ func (in *ingestion) sources() []string {
 	return append([]string{in.request.Source}, in.request.Fallbacks...)
 }
 
-func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
+// parseIngests understands the flags, once for each interval.
+func (a *app) parseIngests(o ingestOptions) (ins []ingestion, err error) {
+	if len(o.intervals) == 0 {
+		return nil, errors.New("--interval is empty: name one, such as 1m")
+	}
+	for i, interval := range o.intervals {
+		if slices.Contains(o.intervals[:i], interval) {
+			return nil, fmt.Errorf("--interval %s is given twice", interval)
+		}
+		in, err := a.parseIngest(o, interval)
+		if err != nil {
+			return nil, err
+		}
+		ins = append(ins, in)
+	}
+	return ins, nil
+}
+
+func (a *app) parseIngest(o ingestOptions, interval string) (in ingestion, err error) {
 	in.options = o
 	if in.rng, err = parseRange(o.from, o.to, a.now()); err != nil {
 		return in, err
@@ -161,7 +183,7 @@ func (a *app) parseIngest(o ingestOptions) (in ingestion, err error) {
 			return in, fmt.Errorf("--evm-chain: %w", err)
 		}
 	}
-	if in.request.Interval, err = candle.ParseInterval(o.interval); err != nil {
+	if in.request.Interval, err = candle.ParseInterval(interval); err != nil {
 		return in, fmt.Errorf("--interval: %w", err)
 	}
 	if in.request.Validation, err = candle.ParseValidation(o.validation); err != nil {
@@ -261,37 +283,56 @@ func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) e
 	if o.duckdb == "" && o.tokensFile == "" && len(o.tokens) == 0 {
 		o.duckdb = a.getenv("DUCKDB_PATH")
 	}
-	in, err := a.parseIngest(o)
-	if err != nil {
+	if _, err := a.parseIngests(o); err != nil {
 		return &exitError{exitUsage, err}
 	}
 	a.begin()
 	a.goByStores(ctx, o.from, o.to)
-	if in, err = a.parseIngest(o); err != nil { // relative times by the stores' clock
-		return &exitError{exitUsage, err}
-	}
-	source, err := a.openSources(&in)
+	ins, err := a.parseIngests(o) // relative times by the stores' clock
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	list, err := a.readWorklist(ctx, in)
+	wanted := make([]wantedRun, len(ins))
+	for i := range ins {
+		source, err := a.openSources(&ins[i])
+		if err != nil {
+			return &exitError{exitUsage, err}
+		}
+		wanted[i].source = source
+	}
+	list, err := a.readWorklist(ctx, ins[0]) // it may be a pipe
 	if errors.Is(err, worklist.ErrInput) {
 		return &exitError{exitUsage, err}
 	}
 	if err != nil {
 		return err
 	}
-	in.want(&list, source)
-	if err := a.reportSkipped(list, in); err != nil {
-		return err
-	}
-	if len(in.request.Wanted) == 0 {
-		return nothingToFetch(list, in)
+	for i := range wanted {
+		if wanted[i].ingestion, err = a.want(ins[i], list, wanted[i].source, i == 0); err != nil {
+			return err
+		}
 	}
 	if o.dryRun {
-		return a.dryRun(ctx, in, source)
+		return a.dryRun(ctx, wanted)
 	}
-	return a.launch(ctx, cmd, in, source)
+	return a.launch(ctx, cmd, wanted...)
+}
+
+// want fills the request from the worklist. What of that cannot be used is said for the first interval; for others only what their
+// source does not have beyond it.
+func (a *app) want(in ingestion, list worklist.List, source backfill.Source, first bool) (ingestion, error) {
+	unusable := list.SkippedTotal
+	list.Skipped = slices.Clone(list.Skipped)
+	in.want(&list, source)
+	if first || list.SkippedTotal > unusable {
+		if err := a.reportSkipped(list, in); err != nil {
+			return in, err
+		}
+	}
+	if len(in.request.Wanted) == 0 {
+		return in, nothingToFetch(list, in)
+	}
+	return in, nil
 }
 
 // openSources checks the names of the source and its fallbacks. It needs no key and no server: planning asks only for the

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/backfill"
@@ -18,14 +21,22 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// launch opens the stores, starts the run and, when asked to, waits for its end. With --local it also runs a worker.
-func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, source backfill.Source) (err error) {
+// wantedRun is a run that was asked for.
+type wantedRun struct {
+	ingestion
+	source backfill.Source
+}
+
+// launch opens the stores, starts the runs and, when asked to, waits for their ends. With --local it also runs a worker. Their options
+// are the same, and caps hold for all of them together.
+func (a *app) launch(ctx context.Context, cmd *cobra.Command, wanted ...wantedRun) (err error) {
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if in.request.Source == birdeye.Name && len(cfg.Birdeye.Keys) == 0 && a.localDir != "" {
+	options := wanted[0].options
+	if options.source == birdeye.Name && len(cfg.Birdeye.Keys) == 0 && a.localDir != "" {
 		return usageError("BIRDEYE_API_KEY is not set; for the simulated market any value will do")
 	}
 	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
@@ -33,55 +44,115 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, in ingestion, sour
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, stores.History, in.sources()...)); err != nil {
+	if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, stores.History, wanted[0].sources()...)); err != nil {
 		return err
 	}
+	sizes, err := a.planAll(ctx, stores, wanted)
+	if err != nil {
+		return err
+	}
+	runs := make([]backfill.Run, len(wanted))
+	for i, w := range wanted {
+		if runs[i], err = a.launchOne(ctx, cmd, cfg, stores, w, sizes[i]); err != nil && i > 0 {
+			return fmt.Errorf("%w (started before: %s)", err, runList(runs[:i]))
+		} else if err != nil {
+			return err
+		}
+	}
+	if a.localDir != "" {
+		defer a.localWorker(ctx, cfg)()
+	} else if !options.wait {
+		for _, run := range runs {
+			err = errors.Join(err, a.printLaunched(run, options.format))
+		}
+		return err
+	}
+	return a.waitForAll(ctx, stores, wanted, runs, sizes)
+}
+
+func runList(runs []backfill.Run) string {
+	var ids []string
+	for _, run := range runs {
+		ids = append(ids, run.ID().String())
+	}
+	return strings.Join(ids, ", ")
+}
+
+// planAll plans before anything is started, and refuses what is above the caps.
+func (a *app) planAll(ctx context.Context, stores *wiring.Stores, wanted []wantedRun) ([]planned, error) {
 	clock := stores.Clock(a.now)
 	now, err := clock.Ask(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.now = clock.Now // the run's start decides which run is the newer one
-	size, err := a.plan(ctx, stores.History, stores.Ledger.State, in, source, now)
-	if err != nil {
-		return err
+	sizes := make([]planned, len(wanted))
+	var cost backfill.Cost
+	for i, w := range wanted {
+		if sizes[i], err = a.plan(ctx, stores.History, stores.Ledger.State, w.ingestion, w.source, now); err != nil {
+			return nil, err
+		}
+		cost = backfill.Cost{Calls: cost.Calls + sizes[i].Cost.Calls, Credits: cost.Credits + sizes[i].Cost.Credits}
 	}
-	if err := affordable(size, in.options); err != nil {
-		return err
-	}
+	return sizes, affordable(cost, wanted[0].options)
+}
+
+// launchOne starts a run that was planned.
+func (a *app) launchOne(ctx context.Context, cmd *cobra.Command, cfg config.Config, stores *wiring.Stores, w wantedRun, size planned) (run backfill.Run, err error) {
 	plan, err := size.build(ctx)
 	if err != nil {
-		return err
+		return run, err
 	}
-	run, err := a.newRun(cmd, in, plan)
-	if err != nil {
-		return err
+	if run, err = a.newRun(cmd, w.ingestion, plan); err != nil {
+		return run, err
 	}
 	run.Manifest.DeploymentID = stores.Deployment.ID()
-	_, err = stores.UseServices(ctx, cfg, run.Manifest.StartedBy, in.sources()...)
+	_, err = stores.UseServices(ctx, cfg, run.Manifest.StartedBy, w.sources()...)
 	if err := a.refuseStranger(ctx, err); err != nil {
-		return err
+		return run, err
 	}
-	run.Manifest.Services = wiring.Services(cfg, in.sources()...)
+	run.Manifest.Services = wiring.Services(cfg, w.sources()...)
 	ctx = manifest.NewContext(ctx, run.Manifest)
 	a.announceTwin(ctx, stores.History, run)
 	if err := stores.History.Relied(ctx, run.ID(), size.Relied); err != nil {
 		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)
 	}
-	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan, in.options.force) })
+	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan, w.options.force) })
 	if err != nil {
-		return err
+		return run, err
 	}
 	a.announce(run, size)
-	if a.localDir != "" {
-		defer a.localWorker(ctx, cfg)()
-	} else if !in.options.wait {
-		return a.printLaunched(run, plan, in.options.format)
+	return run, nil
+}
+
+// waitForAll waits for each run and for the runs that something was left to. The first error is its own; an interrupt ends it.
+func (a *app) waitForAll(ctx context.Context, stores *wiring.Stores, wanted []wantedRun, runs []backfill.Run, sizes []planned) (err error) {
+	records := make([]backfill.RunRecord, len(runs))
+	for i, run := range runs {
+		var waited error
+		records[i], waited = a.wait(ctx, stores, run, wanted[i].options.format)
+		if waited == nil {
+			waited = a.waitForOthers(ctx, stores, wanted[i].ingestion, run, sizes[i].LeftOut)
+		}
+		if err = cmp.Or(err, waited); ctx.Err() != nil {
+			return err
+		}
 	}
-	if err := a.wait(ctx, stores, run, in.options.format); err != nil {
-		return err
+	if len(runs) > 1 && wanted[0].options.format != "json" {
+		a.printSummary(records)
 	}
-	return a.waitForOthers(ctx, stores, in, run, size.LeftOut)
+	return err
+}
+
+// printSummary shows several runs beside one another.
+func (a *app) printSummary(records []backfill.RunRecord) {
+	t := a.newTable("interval", "run id", "status", "chunks", "failed", "fetched", "inserted", "api calls", "credits")
+	for _, r := range records {
+		t.AppendRow(table.Row{
+			r.Manifest.Interval, r.ID(), r.Status, r.PlannedChunks, r.FailedChunks, r.Stats.Fetched, r.Stats.Inserted, r.Stats.APICalls, r.Stats.Credits,
+		})
+	}
+	t.Render()
 }
 
 // refuseStranger returns the error that says that a source was asked at another service. Any other trouble with what the
@@ -201,15 +272,15 @@ func (a *app) localWorker(ctx context.Context, cfg config.Config) (stop func()) 
 	return func() { cancel(); working.Wait() }
 }
 
-func (a *app) printLaunched(run backfill.Run, plan backfill.Plan, format string) error {
+func (a *app) printLaunched(run backfill.Run, format string) error {
 	if format == "json" {
 		return a.printJSON(rowOf(backfill.RunRecord{Run: run, Status: backfill.StatusRunning}))
 	}
-	if len(plan.Chunks) == 0 {
+	if run.PlannedChunks == 0 {
 		fmt.Fprintf(a.stdout, "Run %s has nothing to do; a worker ends it.\n", run.ID())
 		return nil
 	}
-	fmt.Fprintf(a.stdout, "Started run %s: waiting for workers: %s.\n", run.ID(), counted(len(plan.Chunks), "chunk"))
+	fmt.Fprintf(a.stdout, "Started run %s: waiting for workers: %s.\n", run.ID(), counted(run.PlannedChunks, "chunk"))
 	fmt.Fprintf(a.stdout, "Watch it:  %s ohlcv runs-watch %s\n", programName(), run.ID())
 	return nil
 }

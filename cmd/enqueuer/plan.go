@@ -100,34 +100,35 @@ func coverageQuery(in ingestion, r candle.Range) clickhouse.CoverageQuery {
 	return q
 }
 
-// affordable refuses a plan above the caps, before anything is started.
-func affordable(p planned, o ingestOptions) error {
+// affordable refuses what costs more than the caps, before anything is started.
+func affordable(cost backfill.Cost, o ingestOptions) error {
 	switch {
-	case o.maxCalls > 0 && p.Cost.Calls > o.maxCalls:
-		return &exitError{exitRefused, fmt.Errorf("the run may take %s, above --max-calls %d: nothing was started", counted(p.Cost.Calls, "API call"), o.maxCalls)}
-	case o.maxCredits > 0 && p.Cost.Credits > o.maxCredits:
-		return &exitError{exitRefused, fmt.Errorf("the run may take %s, above --max-credits %d: nothing was started", counted(p.Cost.Credits, "credit"), o.maxCredits)}
+	case o.maxCalls > 0 && cost.Calls > o.maxCalls:
+		return &exitError{exitRefused, fmt.Errorf("the run may take %s, above --max-calls %d: nothing was started", counted(cost.Calls, "API call"), o.maxCalls)}
+	case o.maxCredits > 0 && cost.Credits > o.maxCredits:
+		return &exitError{exitRefused, fmt.Errorf("the run may take %s, above --max-credits %d: nothing was started", counted(cost.Credits, "credit"), o.maxCredits)}
 	}
 	return nil
 }
 
 // estimate is what --dry-run prints. Calls, credits and time are upper bounds.
 type estimate struct {
-	Chunks          int       `json:"chunks"`
-	Tokens          int       `json:"tokens"`
-	Candles         int64     `json:"candles"`
-	CoveredCandles  int64     `json:"covered_candles"`
-	LeftOut         []leftOut `json:"being_fetched"`
-	APICalls        int64     `json:"api_calls"`
-	Credits         int64     `json:"credits"`
-	SavedAPICalls   int64     `json:"saved_api_calls"`
-	SavedCredits    int64     `json:"saved_credits"`
-	CallsPerSecond  float64   `json:"calls_per_second"`
-	DurationSeconds float64   `json:"duration_seconds"`
+	Interval        candle.Interval `json:"interval"`
+	Chunks          int             `json:"chunks"`
+	Tokens          int             `json:"tokens"`
+	Candles         int64           `json:"candles"`
+	CoveredCandles  int64           `json:"covered_candles"`
+	LeftOut         []leftOut       `json:"being_fetched"`
+	APICalls        int64           `json:"api_calls"`
+	Credits         int64           `json:"credits"`
+	SavedAPICalls   int64           `json:"saved_api_calls"`
+	SavedCredits    int64           `json:"saved_credits"`
+	CallsPerSecond  float64         `json:"calls_per_second"`
+	DurationSeconds float64         `json:"duration_seconds"`
 }
 
 // dryRun writes nothing and asks no service.
-func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) (err error) {
+func (a *app) dryRun(ctx context.Context, wanted []wantedRun) (err error) {
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
 		return err
@@ -140,13 +141,13 @@ func (a *app) dryRun(ctx context.Context, in ingestion, source backfill.Source) 
 	} else {
 		defer func() { err = errors.Join(err, history.Close()) }()
 	}
-	return a.preview(ctx, cfg, history, in, source)
+	return a.preview(ctx, cfg, history, wanted...)
 }
 
-// preview prints what the run would take, and refuses what is above the caps. history may be nil.
-func (a *app) preview(ctx context.Context, cfg config.Config, history *clickhouse.DB, in ingestion, source backfill.Source) error {
+// preview prints what the runs would take, and refuses what is above the caps. history may be nil.
+func (a *app) preview(ctx context.Context, cfg config.Config, history *clickhouse.DB, wanted ...wantedRun) error {
 	if history != nil {
-		if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, history, in.sources()...)); err != nil {
+		if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, history, wanted[0].sources()...)); err != nil {
 			return err
 		}
 		// A run would go on without its history, as far as it can: whoever only looks should know before.
@@ -154,28 +155,41 @@ func (a *app) preview(ctx context.Context, cfg config.Config, history *clickhous
 			a.logger().WarnContext(ctx, "the run's history could not be written from here", "err", err)
 		}
 	}
-	p, err := a.plan(ctx, history, nil, in, source, a.readTime(ctx, cfg, history))
-	if err != nil {
-		return err
+	var cost backfill.Cost
+	for _, w := range wanted {
+		p, err := a.plan(ctx, history, nil, w.ingestion, w.source, a.readTime(ctx, cfg, history))
+		if err != nil {
+			return err
+		}
+		cost = backfill.Cost{Calls: cost.Calls + p.Cost.Calls, Credits: cost.Credits + p.Cost.Credits}
+		if err := a.printPlanned(cfg, w, p); err != nil {
+			return err
+		}
 	}
-	perSecond := wiring.CallsPerSecond(in.request.Source, cfg)
+	return affordable(cost, wanted[0].options)
+}
+
+// printPlanned prints what a run would take: in words on stderr where its own JSON follows.
+func (a *app) printPlanned(cfg config.Config, w wantedRun, p planned) error {
+	perSecond := wiring.CallsPerSecond(w.request.Source, cfg)
 	e := estimate{
-		Chunks: p.Chunks, Tokens: p.Tokens, Candles: p.Candles, CoveredCandles: p.Covered, LeftOut: leftOuts(p.LeftOut), APICalls: p.Cost.Calls, Credits: p.Cost.Credits,
-		SavedAPICalls: p.Saved.Calls, SavedCredits: p.Saved.Credits, CallsPerSecond: perSecond, DurationSeconds: float64(p.Cost.Calls) / perSecond,
+		Interval: w.request.Interval, Chunks: p.Chunks, Tokens: p.Tokens, Candles: p.Candles, CoveredCandles: p.Covered, LeftOut: leftOuts(p.LeftOut),
+		APICalls: p.Cost.Calls, Credits: p.Cost.Credits, SavedAPICalls: p.Saved.Calls, SavedCredits: p.Saved.Credits,
+		CallsPerSecond: perSecond, DurationSeconds: float64(p.Cost.Calls) / perSecond,
 	}
 	switch {
-	case in.options.format != "json":
+	case w.options.format != "json":
 		a.printEstimate(a.stdout, e)
-	case in.options.dryRun:
-		err = a.printJSON(e)
-	default: // the run's own document follows
+	case w.options.dryRun:
+		return a.printJSON(e)
+	default:
 		a.printEstimate(a.stderr, e)
 	}
-	return errors.Join(err, affordable(p, in.options))
+	return nil
 }
 
 func (a *app) printEstimate(w io.Writer, e estimate) {
-	fmt.Fprintln(w, "The run would take at most:")
+	fmt.Fprintln(w, fmt.Sprintf("The run of %s candles would take at most:", e.Interval))
 	fmt.Fprintf(w, "  chunks   %d of %s, up to %s\n", e.Chunks, counted(e.Tokens, "token"), counted(e.Candles, "candle"))
 	fmt.Fprintf(w, "  api      %s, %s\n", counted(e.APICalls, "call"), counted(e.Credits, "credit"))
 	duration := time.Duration(e.DurationSeconds * float64(time.Second)).Round(time.Second)

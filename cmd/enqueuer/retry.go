@@ -88,7 +88,8 @@ func (a *app) goOnCommand(cmd *cobra.Command, flags func(*cobra.Command), start 
 			} else if !wait {
 				return a.printGoingOn(run, format)
 			}
-			return a.wait(ctx, stores, run, format)
+			_, err = a.wait(ctx, stores, run, format)
+			return err
 		})
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the end and show progress (always with --local)")

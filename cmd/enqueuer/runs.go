@@ -269,7 +269,8 @@ runs beside it, so a run that was interrupted there goes on.`,
 			}
 			var run backfill.Run
 			run.Manifest.RunID = runID
-			return a.wait(ctx, stores, run, format)
+			_, err = a.wait(ctx, stores, run, format)
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")

@@ -28,21 +28,21 @@ const (
 )
 
 // wait shows progress until the run has ended, prints its row, and answers with the exit code of a failed run.
-func (a *app) wait(ctx context.Context, stores *wiring.Stores, run backfill.Run, format string) error {
+func (a *app) wait(ctx context.Context, stores *wiring.Stores, run backfill.Run, format string) (backfill.RunRecord, error) {
 	record, err := a.watch(ctx, stores, run.ID())
 	if ctx.Err() != nil {
-		return &exitError{exitInterrupted, a.interrupted(run.ID())}
+		return record, &exitError{exitInterrupted, a.interrupted(run.ID())}
 	}
 	if err != nil {
-		return err
+		return record, err
 	}
 	if err := a.printEnd(ctx, stores, record, format); err != nil {
-		return err
+		return record, err
 	}
 	if record.Status == backfill.StatusCompleted {
-		return nil
+		return record, nil
 	}
-	return &exitError{exitRunFailed, errors.New(strings.TrimSuffix(fmt.Sprintf("run %s %s: %s", run.ID(), record.Status, record.ErrorMessage), ": "))}
+	return record, &exitError{exitRunFailed, errors.New(strings.TrimSuffix(fmt.Sprintf("run %s %s: %s", run.ID(), record.Status, record.ErrorMessage), ": "))}
 }
 
 // interrupted says what becomes of a run that nobody waits for any more.
