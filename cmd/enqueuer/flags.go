@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -38,6 +39,31 @@ func effectiveFlags(cmd *cobra.Command, in ingestion) map[string]any {
 		args["duckdb"] = in.options.duckdb
 	}
 	return args
+}
+
+func checkFormat(format string) error {
+	if format != "table" && format != "json" {
+		return fmt.Errorf("--format %q is neither table nor json", format)
+	}
+	return nil
+}
+
+func parseRange(from, to string, now time.Time) (candle.Range, error) {
+	if from == "" || to == "" {
+		return candle.Range{}, errors.New("--from and --to are required, for example --from 2024-01-01 --to 2024-02-01")
+	}
+	begin, err := config.ParseTime(from, now)
+	if err != nil {
+		return candle.Range{}, fmt.Errorf("--from: %w", err)
+	}
+	end, err := config.ParseTime(to, now)
+	if err != nil {
+		return candle.Range{}, fmt.Errorf("--to: %w", err)
+	}
+	if !begin.Before(end) {
+		return candle.Range{}, fmt.Errorf("--from (%s) must be before --to (%s)", begin.Format(time.RFC3339), end.Format(time.RFC3339))
+	}
+	return candle.Range{From: begin.Unix(), To: end.Unix()}, nil
 }
 
 // chainHelp is what --chain says in every command that has it.

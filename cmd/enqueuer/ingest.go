@@ -253,31 +253,6 @@ func (in *ingestion) check() error {
 	return checkFormat(o.format)
 }
 
-func checkFormat(format string) error {
-	if format != "table" && format != "json" {
-		return fmt.Errorf("--format %q is neither table nor json", format)
-	}
-	return nil
-}
-
-func parseRange(from, to string, now time.Time) (candle.Range, error) {
-	if from == "" || to == "" {
-		return candle.Range{}, errors.New("--from and --to are required, for example --from 2024-01-01 --to 2024-02-01")
-	}
-	begin, err := config.ParseTime(from, now)
-	if err != nil {
-		return candle.Range{}, fmt.Errorf("--from: %w", err)
-	}
-	end, err := config.ParseTime(to, now)
-	if err != nil {
-		return candle.Range{}, fmt.Errorf("--to: %w", err)
-	}
-	if !begin.Before(end) {
-		return candle.Range{}, fmt.Errorf("--from (%s) must be before --to (%s)", begin.Format(time.RFC3339), end.Format(time.RFC3339))
-	}
-	return candle.Range{From: begin.Unix(), To: end.Unix()}, nil
-}
-
 // ingest reads the worklist, plans, launches and, when asked to, waits.
 func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) error {
 	if o.duckdb == "" && o.tokensFile == "" && len(o.tokens) == 0 {
@@ -316,23 +291,6 @@ func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) e
 		return a.dryRun(ctx, wanted)
 	}
 	return a.launch(ctx, cmd, wanted...)
-}
-
-// want fills the request from the worklist. What of that cannot be used is said for the first interval; for others only what their
-// source does not have beyond it.
-func (a *app) want(in ingestion, list worklist.List, source backfill.Source, first bool) (ingestion, error) {
-	unusable := list.SkippedTotal
-	list.Skipped = slices.Clone(list.Skipped)
-	in.want(&list, source)
-	if first || list.SkippedTotal > unusable {
-		if err := a.reportSkipped(list, in); err != nil {
-			return in, err
-		}
-	}
-	if len(in.request.Wanted) == 0 {
-		return in, nothingToFetch(list, in)
-	}
-	return in, nil
 }
 
 // openSources checks the names of the source and its fallbacks. It needs no key and no server: planning asks only for the

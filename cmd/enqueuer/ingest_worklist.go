@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/term"
@@ -83,6 +84,23 @@ func writeSkipped(w io.Writer, list worklist.List) {
 		}
 		fmt.Fprintf(w, "  %s: %s (chain %q, address %q)\n", s.Where, s.Reason, s.Chain, s.Address)
 	}
+}
+
+// want fills the request from the worklist. What of that cannot be used is said for the first interval; for others only what their
+// source does not have beyond it.
+func (a *app) want(in ingestion, list worklist.List, source backfill.Source, first bool) (ingestion, error) {
+	unusable := list.SkippedTotal
+	list.Skipped = slices.Clone(list.Skipped)
+	in.want(&list, source)
+	if first || list.SkippedTotal > unusable {
+		if err := a.reportSkipped(list, in); err != nil {
+			return in, err
+		}
+	}
+	if len(in.request.Wanted) == 0 {
+		return in, nothingToFetch(list, in)
+	}
+	return in, nil
 }
 
 // want turns the worklist into ranges; tokens that the source does not have are skipped like rows that cannot be used.

@@ -189,7 +189,7 @@ func (a *app) printPlanned(cfg config.Config, w wantedRun, p planned) error {
 }
 
 func (a *app) printEstimate(w io.Writer, e estimate) {
-	fmt.Fprintln(w, fmt.Sprintf("The run of %s candles would take at most:", e.Interval))
+	fmt.Fprintf(w, "The run of %s candles would take at most:\n", e.Interval)
 	fmt.Fprintf(w, "  chunks   %d of %s, up to %s\n", e.Chunks, counted(e.Tokens, "token"), counted(e.Candles, "candle"))
 	fmt.Fprintf(w, "  api      %s, %s\n", counted(e.APICalls, "call"), counted(e.Credits, "credit"))
 	duration := time.Duration(e.DurationSeconds * float64(time.Second)).Round(time.Second)
