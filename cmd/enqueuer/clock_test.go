@@ -15,6 +15,7 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/publicjson"
 	"quantbot/internal/simmarket"
 	"quantbot/internal/wiring"
 )
@@ -79,9 +80,9 @@ func TestClocksOfHostsLoseNothing(t *testing.T) {
 
 			fixed := []string{"--from", candle.FormatTime(from), "--to", candle.FormatTime(to + 7_200), "--token", token.Address, "--format", "json"}
 			var covered []judgedToken
-			require.NoError(t, json.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "coverage"}, fixed...)...).stdout), &covered))
+			require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "coverage"}, fixed...)...).stdout), &covered))
 			var gaps []gap
-			require.NoError(t, json.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "gaps"}, fixed...)...).stdout), &gaps))
+			require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "gaps"}, fixed...)...).stdout), &gaps))
 			var next estimate
 			require.NoError(t, json.Unmarshal([]byte(b.ok(t, append([]string{"ingestion", "ohlcv", "--dry-run"}, fixed...)...).stdout), &next))
 			later := int64(time.Since(time.Unix(to, 0)) / time.Minute) // minutes that have closed since, the settle delay included

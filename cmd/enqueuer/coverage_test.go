@@ -12,6 +12,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/publicjson"
 	"quantbot/internal/simmarket"
 )
 
@@ -96,14 +97,14 @@ func TestGapsAreShownAndFetched(t *testing.T) {
 	r := b.run(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02", "--wait")
 	require.Equal(t, exitRunFailed, r.code, r.stderr)
 	var gaps []gap
-	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "gaps", "--format", "json").stdout), &gaps))
+	require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, "ohlcv", "gaps", "--format", "json").stdout), &gaps))
 	day := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}
 	require.Equal(t, []gap{{bad, day, 1440, backfill.FailedToFetch, "failed", []uuid.UUID{}}}, gaps)
 	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, bad.Address)
 	require.Contains(t, b.ok(t, "ohlcv", "coverage").stdout, "xxxxxxxx")
 
 	var covered []judgedToken
-	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "coverage", "--format", "json", "--token", tokens[0].Address).stdout), &covered))
+	require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, "ohlcv", "coverage", "--format", "json", "--token", tokens[0].Address).stdout), &covered))
 	have := truth(simmarket.NewMarket(1), tokens[:1], day)
 	require.Equal(t, have, covered[0].Candles[backfill.Have])
 	require.Equal(t, 1440-have, covered[0].Candles[backfill.ConfirmedEmpty])
@@ -225,7 +226,7 @@ func TestGapsKeepToWhatASourceHas(t *testing.T) {
 
 	verdicts := func(more ...string) map[candle.Token]map[backfill.Verdict]int64 {
 		var covered []judgedToken
-		require.NoError(t, json.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "coverage", "--format", "json"}, more...)...).stdout), &covered))
+		require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "coverage", "--format", "json"}, more...)...).stdout), &covered))
 		all := map[candle.Token]map[backfill.Verdict]int64{}
 		for _, c := range covered {
 			all[c.Token] = c.Candles

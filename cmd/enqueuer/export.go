@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,8 +18,8 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/export"
-	"quantbot/internal/jsonlist"
 	"quantbot/internal/manifest"
+	"quantbot/internal/publicjson"
 )
 
 // exportedCandle is a row of an exported file.
@@ -158,7 +157,7 @@ func (a *app) export(ctx context.Context, history *clickhouse.DB, known knownCan
 	if target.Path == export.Standard {
 		return m, nil
 	}
-	encoded, err := json.MarshalIndent(jsonlist.Of(m), "", "  ")
+	encoded, err := publicjson.MarshalIndent(m)
 	if err != nil {
 		return m, err
 	}

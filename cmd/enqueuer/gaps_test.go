@@ -13,18 +13,19 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/publicjson"
 	"quantbot/internal/simmarket"
 )
 
 func (b *bench) gaps(t *testing.T, more ...string) (gaps []gap) {
 	t.Helper()
-	require.NoError(t, json.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "gaps", "--format", "json"}, more...)...).stdout), &gaps))
+	require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "gaps", "--format", "json"}, more...)...).stdout), &gaps))
 	return gaps
 }
 
 func (b *bench) covered(t *testing.T) (covered []judgedToken) {
 	t.Helper()
-	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "coverage", "--format", "json").stdout), &covered))
+	require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, "ohlcv", "coverage", "--format", "json").stdout), &covered))
 	return covered
 }
 

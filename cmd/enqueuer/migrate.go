@@ -18,6 +18,7 @@ import (
 func (a *app) migrateCommand() *cobra.Command {
 	var status, newDeployment, dryRun, yes bool
 	var moved []string
+	var format string
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Create or update the tables in ClickHouse",
@@ -44,6 +45,11 @@ is configured now (for example by BIRDEYE_BASE_URL) is the same one at another a
 				return errors.New("--new-deployment and --service-moved: one at a time")
 			case (dryRun || yes) && !newDeployment && len(moved) == 0:
 				return errors.New("--dry-run and --yes go with --new-deployment or --service-moved")
+			case format == "json" && (newDeployment || len(moved) > 0):
+				return errors.New("--format json is for the tables: leave --new-deployment and --service-moved out")
+			}
+			if err := checkFormat(format); err != nil {
+				return err
 			}
 			for _, source := range moved {
 				if !slices.Contains(wiring.SourceNames(), source) {
@@ -53,9 +59,9 @@ is configured now (for example by BIRDEYE_BASE_URL) is the same one at another a
 			ctx := cmd.Context()
 			return a.withUntouchedHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
 				if status {
-					return a.printMigrations(ctx, history)
+					return a.printMigrations(ctx, history, format)
 				}
-				if err := a.migrate(ctx, history); err != nil {
+				if err := a.migrate(ctx, history, format); err != nil {
 					return err
 				}
 				switch {
@@ -71,13 +77,17 @@ is configured now (for example by BIRDEYE_BASE_URL) is the same one at another a
 	cmd.Flags().BoolVar(&status, "status", false, "only show which migrations are applied")
 	cmd.Flags().BoolVar(&newDeployment, "new-deployment", false, "give a copied database an id of its own")
 	cmd.Flags().StringArrayVar(&moved, "service-moved", nil, "the configured service of this `SOURCE` is the one that was used, at another address; may be repeated")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json (which migrations are applied, and when)")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "with the two: only say what it would do")
 	cmd.Flags().BoolVar(&yes, "yes", false, "with the two: do not ask")
 	return cmd
 }
 
-func (a *app) migrate(ctx context.Context, history *clickhouse.DB) error {
+func (a *app) migrate(ctx context.Context, history *clickhouse.DB, format string) error {
 	applied, err := history.Migrate(ctx)
+	if format == "json" && err == nil {
+		return a.printMigrations(ctx, history, format)
+	}
 	for _, name := range applied {
 		fmt.Fprintln(a.stdout, "applied", name)
 	}
@@ -87,10 +97,13 @@ func (a *app) migrate(ctx context.Context, history *clickhouse.DB) error {
 	return err
 }
 
-func (a *app) printMigrations(ctx context.Context, history *clickhouse.DB) error {
+func (a *app) printMigrations(ctx context.Context, history *clickhouse.DB, format string) error {
 	migrations, err := history.MigrationStatus(ctx)
 	if err != nil {
 		return err
+	}
+	if format == "json" {
+		return a.printJSON(migrations)
 	}
 	for _, m := range migrations {
 		state := "missing"

@@ -15,20 +15,19 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
-	"quantbot/internal/jsonlist"
 	"quantbot/internal/manifest"
+	"quantbot/internal/publicjson"
 )
 
 func (a *app) printJSON(v any) error { return encodeJSON(a.stdout, v) }
 
 func encodeJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(jsonlist.Of(v)); err != nil {
-		return fmt.Errorf("write JSON: %w", err)
+	encoded, err := publicjson.MarshalIndent(v)
+	if err != nil {
+		return fmt.Errorf("encode JSON: %w", err)
 	}
-	return nil
+	_, err = w.Write(append(encoded, '\n'))
+	return err
 }
 
 func (a *app) printRuns(rows []listedRun, format string) error {

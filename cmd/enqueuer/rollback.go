@@ -57,7 +57,7 @@ that the undo would need.`,
 				if err := a.confirm(cmd.Context(), yes, fmt.Sprintf("Roll back run %s?", runID)); err != nil {
 					return err
 				}
-				return a.rollBack(ctx, stores, runID, reason, force)
+				return a.rollBack(ctx, stores, runID, clickhouse.Request{By: operatorName(), Reason: reason}, force, format)
 			})
 		},
 	}
@@ -65,7 +65,7 @@ that the undo would need.`,
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&force, "force", false, "roll back even where sweeps have removed what the undo would need")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json (of what would happen)")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json (with --dry-run what would happen, else the run as it is then)")
 	return cmd
 }
 
@@ -74,38 +74,53 @@ func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID 
 	if err != nil {
 		return preview, err
 	}
-	if format == "json" {
+	out := a.stdout
+	if format == "json" && dryRun {
 		return preview, a.printJSON(preview)
+	} else if format == "json" {
+		out = a.stderr // the run's document follows
 	}
 	would := "rolling back"
 	if dryRun {
 		would = "would roll back"
 	}
-	fmt.Fprintf(a.stdout, "%s run %s (%s):\n", strings.ToUpper(would[:1])+would[1:], runID, preview.Status)
-	fmt.Fprintf(a.stdout, "  %s out of the readers' sight\n", counted(preview.Versions, "version"))
-	fmt.Fprintf(a.stdout, "  %s that no other run has: gone\n", counted(preview.Disappearing, "candle"))
+	fmt.Fprintf(out, "%s run %s (%s):\n", strings.ToUpper(would[:1])+would[1:], runID, preview.Status)
+	fmt.Fprintf(out, "  %s out of the readers' sight\n", counted(preview.Versions, "version"))
+	fmt.Fprintf(out, "  %s that no other run has: gone\n", counted(preview.Disappearing, "candle"))
 	for _, f := range preview.FallBacks {
-		fmt.Fprintf(a.stdout, "  %s falling back to run %s\n", counted(f.Candles, "candle"), f.RunID)
+		fmt.Fprintf(out, "  %s falling back to run %s\n", counted(f.Candles, "candle"), f.RunID)
 	}
 	for _, m := range preview.Removed {
-		fmt.Fprintf(a.stdout, "  %s of %d-%02d that the undo would need, removed by a sweep\n", counted(m.Versions, "version"), m.Month/100, m.Month%100)
+		fmt.Fprintf(out, "  %s of %d-%02d that the undo would need, removed by a sweep\n", counted(m.Versions, "version"), m.Month/100, m.Month%100)
 	}
 	for _, r := range preview.Relying {
-		fmt.Fprintf(a.stdout, "  %s not fetched by run %s because this run had answered for them, or was about to\n", counted(r.Candles, "candle"), r.RunID)
+		fmt.Fprintf(out, "  %s not fetched by run %s because this run had answered for them, or was about to\n", counted(r.Candles, "candle"), r.RunID)
 	}
 	if len(preview.Relying) > 0 {
-		fmt.Fprintf(a.stdout, "  after the rollback, fetch what is missing then with: %s ohlcv gaps --run %s --fetch, or run the same input again\n", programName(), runID)
+		fmt.Fprintf(out, "  after the rollback, fetch what is missing then with: %s ohlcv gaps --run %s --fetch, or run the same input again\n", programName(), runID)
 	}
 	return preview, nil
 }
 
-func (a *app) rollBack(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, reason string, force bool) error {
-	err := a.operator(stores, "runs-rollback").RollBack(ctx, runID, clickhouse.Request{By: operatorName(), Reason: reason}, force)
+func (a *app) rollBack(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, request clickhouse.Request, force bool, format string) error {
+	err := a.operator(stores, "runs-rollback").RollBack(ctx, runID, request, force)
 	if err := refusal(runID, err); err != nil {
 		return err
 	}
+	if format == "json" {
+		return a.printStoredRun(ctx, stores, runID)
+	}
 	fmt.Fprintf(a.stderr, "Run %s is rolled back. Take it back with: %s ohlcv runs-restore %s\n", runID, programName(), runID)
 	return nil
+}
+
+// printStoredRun writes the run's row as JSON, as it is now.
+func (a *app) printStoredRun(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) error {
+	row, err := stores.History.RunDetails(ctx, runID)
+	if err != nil {
+		return err
+	}
+	return a.printJSON(row)
 }
 
 // refusal turns what the state of the run forbids into exit code 3.
@@ -122,7 +137,7 @@ func refusal(runID uuid.UUID, err error) error {
 }
 
 func (a *app) runsRestoreCommand() *cobra.Command {
-	var reason string
+	var reason, format string
 	cmd := &cobra.Command{
 		Use:     "runs-restore RUN-ID",
 		Short:   "Take a rollback back: the run's candles are served again",
@@ -130,6 +145,9 @@ func (a *app) runsRestoreCommand() *cobra.Command {
 		Example: "  quantbot ohlcv runs-restore 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
 				runID, err := resolveRun(cmd.Context(), stores.History, args[0])
 				if err != nil {
@@ -139,11 +157,15 @@ func (a *app) runsRestoreCommand() *cobra.Command {
 				if err := refusal(runID, err); err != nil {
 					return err
 				}
+				if format == "json" {
+					return a.printStoredRun(cmd.Context(), stores, runID)
+				}
 				fmt.Fprintf(a.stderr, "Run %s is served again.\n", runID)
 				return nil
 			})
 		},
 	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json (the run as it is then)")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
 	return cmd
 }

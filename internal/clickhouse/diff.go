@@ -12,23 +12,25 @@ import (
 
 // TokenDiff is how what two runs stored for a token differs. Each run counts with its best version of a candle.
 type TokenDiff struct {
-	Chain     string `json:"chain" ch:"chain"`
-	Address   string `json:"token_address" ch:"token_address"`
-	OnlyA     int64  `json:"only_a" ch:"only_a"`
-	OnlyB     int64  `json:"only_b" ch:"only_b"`
-	Same      int64  `json:"same" ch:"same"`
-	Different int64  `json:"different" ch:"different"`
+	Token     candle.Token `json:"token"`
+	Chain     string       `json:"-" ch:"chain"` // Token's, as the server sends it
+	Address   string       `json:"-" ch:"token_address"`
+	OnlyA     int64        `json:"only_a" ch:"only_a"`
+	OnlyB     int64        `json:"only_b" ch:"only_b"`
+	Same      int64        `json:"same" ch:"same"`
+	Different int64        `json:"different" ch:"different"`
 }
 
 // CandleDiff is a candle that two runs have with different values.
 type CandleDiff struct {
-	Chain     string    `json:"chain" ch:"chain"`
-	Address   string    `json:"token_address" ch:"token_address"`
-	Timestamp time.Time `json:"timestamp" ch:"timestamp"`
-	CloseA    float64   `json:"close_a" ch:"close_a"`
-	CloseB    float64   `json:"close_b" ch:"close_b"`
-	VolumeA   float64   `json:"volume_a" ch:"volume_a"`
-	VolumeB   float64   `json:"volume_b" ch:"volume_b"`
+	Token     candle.Token `json:"token"`
+	Chain     string       `json:"-" ch:"chain"` // Token's, as the server sends it
+	Address   string       `json:"-" ch:"token_address"`
+	Timestamp time.Time    `json:"timestamp" ch:"timestamp"`
+	CloseA    float64      `json:"close_a" ch:"close_a"`
+	CloseB    float64      `json:"close_b" ch:"close_b"`
+	VolumeA   float64      `json:"volume_a" ch:"volume_a"`
+	VolumeB   float64      `json:"volume_b" ch:"volume_b"`
 	// CloseChange is the difference of the closes as a share of the first.
 	CloseChange float64 `json:"close_change" ch:"close_change"`
 }
@@ -41,6 +43,12 @@ func (db *DB) DiffRuns(ctx context.Context, a, b uuid.UUID, limit int) (tokens [
 		return nil, nil, db.storeError(fmt.Sprintf("compare runs %s and %s", a, b), err)
 	}
 	candles, err = selectLong[CandleDiff](ctx, db, diffCandlesSQL, params...)
+	for i, t := range tokens {
+		tokens[i].Token = candle.Token{Chain: candle.Chain(t.Chain), Address: t.Address}
+	}
+	for i, c := range candles {
+		candles[i].Token = candle.Token{Chain: candle.Chain(c.Chain), Address: c.Address}
+	}
 	return tokens, candles, db.storeError(fmt.Sprintf("compare runs %s and %s", a, b), err)
 }
 

@@ -17,9 +17,9 @@ func TestRunsAreCompared(t *testing.T) {
 	b := ranAndEnded(t, db, 1, restated)
 	tokens, candles, err := db.DiffRuns(t.Context(), a.ID(), b.ID(), 10)
 	require.NoError(t, err)
-	require.Equal(t, []TokenDiff{{Chain: "solana", Address: token.Address, OnlyA: 1, OnlyB: 1, Same: 3, Different: 1}}, tokens)
+	require.Equal(t, []TokenDiff{{Token: token, Chain: "solana", Address: token.Address, OnlyA: 1, OnlyB: 1, Same: 3, Different: 1}}, tokens)
 	require.Equal(t, []CandleDiff{{
-		Chain: "solana", Address: token.Address, Timestamp: time.Unix(day0+180, 0).UTC(),
+		Token: token, Chain: "solana", Address: token.Address, Timestamp: time.Unix(day0+180, 0).UTC(),
 		CloseA: 1, CloseB: 1.5, VolumeA: 1, VolumeB: 1, CloseChange: 0.5,
 	}}, candles)
 

@@ -26,10 +26,10 @@ type TokenChunk struct {
 	Range        candle.Range `json:"range"`
 	Status       string       `json:"status"` // planned, success, failed or cancelled
 	Source       string       `json:"source"`
-	Fetched      int64        `json:"fetched"`
-	Inserted     int64        `json:"inserted"`
-	Rejected     int64        `json:"rejected"`
-	Deduplicated int64        `json:"deduplicated"`
+	Fetched      int64        `json:"candles_fetched"`
+	Inserted     int64        `json:"candles_inserted"`
+	Rejected     int64        `json:"candles_rejected"`
+	Deduplicated int64        `json:"candles_deduplicated"`
 	Shadowed     *int64       `json:"shadowed"` // nil = not recorded, as with Skipped
 	Skipped      *int64       `json:"skipped"`
 	Error        string       `json:"error,omitempty"`

@@ -12,13 +12,14 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/publicjson"
 )
 
 func readJSON[T any](t testing.TB, w *world, path string) (data T) {
 	t.Helper()
 	a := w.get(t, path)
 	require.Equal(t, 200, a.StatusCode, a.body)
-	require.NoError(t, json.Unmarshal([]byte(a.body), &data))
+	require.NoError(t, publicjson.Unmarshal([]byte(a.body), &data))
 	return data
 }
 

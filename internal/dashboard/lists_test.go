@@ -111,14 +111,12 @@ func TestChunksPageByPage(t *testing.T) {
 		var ids []string
 		var took []float64
 		for page := 1; ; page++ {
-			var answer struct {
+			answer := readJSON[struct {
 				Chunks struct {
 					Tasks []clickhouse.Task
 					More  bool
 				}
-			}
-			a := w.get(t, fmt.Sprintf("/api/runs/%s?limit=30&page=%d&order=%s", run, page, order))
-			require.NoError(t, json.Unmarshal([]byte(a.body), &answer), a.body)
+			}](t, w, fmt.Sprintf("/api/runs/%s?limit=30&page=%d&order=%s", run, page, order))
 			for _, task := range answer.Chunks.Tasks {
 				ids = append(ids, string(task.Chunk.ID))
 				took = append(took, -task.Outcome.EndedAt.Sub(task.Outcome.StartedAt).Seconds())

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/jsonlist"
+	"quantbot/internal/publicjson"
 )
 
 const (
@@ -221,7 +220,7 @@ func (s stream) begin() error {
 }
 
 func (s stream) event(name string, data any) error {
-	encoded, err := json.Marshal(jsonlist.Of(data))
+	encoded, err := publicjson.Marshal(data)
 	if err != nil {
 		return err
 	}

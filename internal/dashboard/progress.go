@@ -19,9 +19,9 @@ type Progress struct {
 	Failed    int64          `json:"failed"`
 	Cancelled int64          `json:"cancelled"`
 	Pending   int            `json:"pending"`
-	Fetched   int64          `json:"fetched"`
-	Inserted  int64          `json:"inserted"`
-	Rejected  int64          `json:"rejected"`
+	Fetched   int64          `json:"candles_fetched"`
+	Inserted  int64          `json:"candles_inserted"`
+	Rejected  int64          `json:"candles_rejected"`
 	// ChunksPerSecond and CandlesPerSecond are over the last half minute that somebody watched; 0 when not known yet.
 	ChunksPerSecond  float64 `json:"chunks_per_second"`
 	CandlesPerSecond float64 `json:"candles_per_second"`

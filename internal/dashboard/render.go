@@ -3,7 +3,6 @@ package dashboard
 import (
 	"bytes"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
@@ -12,7 +11,7 @@ import (
 	"path"
 
 	"quantbot/internal/candle"
-	"quantbot/internal/jsonlist"
+	"quantbot/internal/publicjson"
 )
 
 //go:embed templates/*.html
@@ -83,7 +82,7 @@ func (d *Dashboard) render(w http.ResponseWriter, r *http.Request, status int, n
 }
 
 func (d *Dashboard) writeJSON(w http.ResponseWriter, r *http.Request, status int, data any) {
-	body, err := json.MarshalIndent(jsonlist.Of(data), "", "  ")
+	body, err := publicjson.MarshalPage(data)
 	if err != nil {
 		d.cfg.Logger.ErrorContext(r.Context(), "answer not encoded", "path", r.URL.Path, "err", err)
 		http.Error(w, `{"error":"this answer could not be encoded; the log says why"}`, http.StatusInternalServerError)

@@ -12,7 +12,8 @@ function show(name, value) {
 
 function update(p) {
   section.querySelector('[data-live="bar"]').value = p.chunks ? (p.done * 100) / p.chunks : 100;
-  for (const name of ['done', 'chunks', 'failed', 'inserted']) show(name, count(p[name]));
+  for (const name of ['done', 'chunks', 'failed']) show(name, count(p[name]));
+  show('inserted', count(p.candles_inserted));
   show('phase', p.phase);
   show('candles_per_second', p.candles_per_second ? count(p.candles_per_second) : '–');
   show('chunks_per_second', p.chunks_per_second ? p.chunks_per_second.toFixed(1) : '–');
