@@ -68,11 +68,14 @@ func (a *app) workerCommand() *cobra.Command {
 
 func (a *app) doctorCommand() *cobra.Command {
 	var format string
+	var askAll bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that quantbot depends on, and say what to do",
 		Long: `Check Redis and its settings, ClickHouse, its version, our rights and the tables, that the two belong together, and whether
-an API key is set (it is not shown). The exit code is 1 when something keeps quantbot from working.`,
+an API key is set (it is not shown); how much room their disks and Redis' memory have; whether workers run, and what they wait
+for; whether the sources that are in use answer (one free question each; --ask-sources asks those, too, where it costs credits); and whether the
+webhook's host is there (nothing is sent). The exit code is 1 when something keeps quantbot from working.`,
 		Example: `  quantbot doctor
   quantbot --local doctor --format json`,
 		Args: cobra.NoArgs,
@@ -81,13 +84,14 @@ an API key is set (it is not shown). The exit code is 1 when something keeps qua
 				return err
 			}
 			a.begin()
-			findings, err := a.examine(cmd.Context())
+			findings, err := a.examine(cmd.Context(), askAll)
 			if err != nil {
 				return err
 			}
 			return a.printFindings(findings, format)
 		},
 	}
+	cmd.Flags().BoolVar(&askAll, "ask-sources", false, "also ask the sources where a question costs credits")
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	return cmd
 }

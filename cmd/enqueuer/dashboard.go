@@ -83,6 +83,7 @@ func (a *app) openDashboard(cfg config.Config, stores *wiring.Stores, listener n
 		cfg.DashboardToken = config.Secret(rand.Text())
 	}
 	m := wiring.NewMetrics(stores, cfg, manifest.CurrentBuild(), nil, a.now)
+	m.WatchWaits(stores.WaitsForMetrics(a.now), a.now)
 	d, release, err := board.New(cfg, stores, board.Options{
 		Public: public, Private: private, Metrics: metrics.Handler(m.Registry()), Logger: a.logger(), Now: a.now,
 	})

@@ -4,24 +4,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
-	"quantbot/internal/source/budget"
 	"quantbot/internal/wiring"
 )
 
-// examine looks at every dependency; one that is broken does not keep it from the others.
-func (a *app) examine(ctx context.Context) ([]clickhouse.Finding, error) {
+// examine looks at every dependency; one that is broken does not keep it from the others, and one that hangs does not delay
+// them. askAll also asks sources where a question costs credits.
+func (a *app) examine(ctx context.Context, askAll bool) ([]clickhouse.Finding, error) {
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	findings := a.examineRedis(ctx, cfg)
-	findings = append(findings, a.examineClickHouse(ctx, cfg)...)
-	findings = append(findings, a.examineDeployment(ctx, cfg)...)
+	parts := make([][]clickhouse.Finding, 4)
+	var looking sync.WaitGroup
+	for i, look := range []func() []clickhouse.Finding{
+		func() []clickhouse.Finding { return a.examineRedis(ctx, cfg) },
+		func() []clickhouse.Finding { return a.examineClickHouse(ctx, cfg) },
+		func() []clickhouse.Finding { return a.examineSources(ctx, cfg, askAll) },
+		func() []clickhouse.Finding { return a.examineWebhook(ctx, cfg) },
+	} {
+		looking.Go(func() { parts[i] = look() })
+	}
+	looking.Wait()
+	findings := slices.Concat(parts...)
+	if storesAnswer(findings) {
+		findings = append(findings, a.examineDeployment(ctx, cfg)...)
+	}
+	if a.localDir != "" {
+		findings = append(findings, examineDirectory(a.localDir))
+	}
 	keys := len(cfg.Birdeye.Keys)
 	key := clickhouse.Finding{Name: "birdeye keys", Level: clickhouse.LevelOK, Detail: fmt.Sprintf("%d set", keys)}
 	if keys == 0 {
@@ -29,6 +46,13 @@ func (a *app) examine(ctx context.Context) ([]clickhouse.Finding, error) {
 		key.Hint = "workers need it; the simulated market takes any value"
 	}
 	return append(findings, key), nil
+}
+
+// storesAnswer reports whether there is anything to compare.
+func storesAnswer(findings []clickhouse.Finding) bool {
+	return !slices.ContainsFunc(findings, func(f clickhouse.Finding) bool {
+		return f.Level == clickhouse.LevelError && (f.Name == backfill.LedgerName || f.Name == backfill.StoreName)
+	})
 }
 
 func (a *app) examineRedis(ctx context.Context, cfg config.Config) []clickhouse.Finding {
@@ -46,34 +70,37 @@ func (a *app) examineRedis(ctx context.Context, cfg config.Config) []clickhouse.
 		findings = append(findings, clickhouse.Finding{Name: "redis " + w.Setting, Level: clickhouse.LevelWarning, Detail: w.Value, Hint: w.Advice})
 	}
 	findings = append(findings, examineQueues(ctx, stores)...)
+	return append(findings, a.examineWork(ctx, stores)...)
+}
+
+// examineWork says who works, and what workers wait for.
+func (a *app) examineWork(ctx context.Context, stores *wiring.Stores) []clickhouse.Finding {
+	var findings []clickhouse.Finding
+	failed := func(name string, err error) {
+		findings = append(findings, clickhouse.Finding{Name: name, Level: clickhouse.LevelWarning, Detail: err.Error()})
+	}
 	workers, err := stores.Queue.Workers()
-	switch {
-	case err != nil:
-		findings = append(findings, clickhouse.Finding{Name: "workers", Level: clickhouse.LevelWarning, Detail: err.Error()})
-	case workers == 0:
-		findings = append(findings, clickhouse.Finding{Name: "workers", Level: clickhouse.LevelWarning, Detail: "none is running", Hint: "start one with: worker"})
-	}
-	waits, err := stores.Ledger.Waits(ctx)
 	if err != nil {
-		findings = append(findings, clickhouse.Finding{Name: "waits", Level: clickhouse.LevelWarning, Detail: err.Error()})
+		failed("workers", err)
+	} else if workers > 0 {
+		findings = append(findings, clickhouse.Finding{Name: "workers", Level: clickhouse.LevelOK, Detail: counted(workers, "worker") + " running"})
 	}
-	for _, w := range waits {
-		findings = append(findings, clickhouse.Finding{
-			Name: "wait for " + w.On, Level: clickhouse.LevelError, Detail: fmt.Sprintf("%s (%s)", w, counted(w.Workers, "worker")), Hint: waitHint(w),
-		})
-	}
-	all, err := budget.List(ctx, stores.Redis)
+	active, err := stores.Ledger.ActiveRuns(ctx)
 	if err != nil {
-		findings = append(findings, clickhouse.Finding{Name: "sources", Level: clickhouse.LevelWarning, Detail: err.Error()})
+		failed("runs", err)
 	}
-	for _, s := range all {
-		if s.PausedUntil.IsZero() && s.ParkedUntil.IsZero() {
-			continue
+	for _, w := range stores.FleetWaits(ctx, a.now()) {
+		f := clickhouse.Finding{Name: "wait for " + w.On, Level: clickhouse.LevelError, Detail: w.String(), Hint: waitHint(w)}
+		switch {
+		case w.Workers > 0:
+			f.Detail += fmt.Sprintf(" (%s)", counted(w.Workers, "worker"))
+		case w.Reason == backfill.WaitNoWorker:
+			f.Name = "workers"
 		}
-		findings = append(findings, clickhouse.Finding{
-			Name: "source " + s.Source, Level: clickhouse.LevelWarning, Detail: "account " + s.ID + " is " + listedSource{Status: s}.state(),
-			Hint: "it goes on by itself then, or at once with: " + programName() + " ohlcv sources-unpark " + s.Source,
-		})
+		if len(active) == 0 || w.Reason == backfill.WaitPaused || w.Reason == backfill.WaitParked {
+			f.Level = clickhouse.LevelWarning // nobody waits, or it ends by itself
+		}
+		findings = append(findings, f)
 	}
 	return findings
 }
@@ -81,6 +108,10 @@ func (a *app) examineRedis(ctx context.Context, cfg config.Config) []clickhouse.
 // waitHint says what to do about what workers wait for.
 func waitHint(w backfill.Wait) string {
 	switch w.Reason {
+	case backfill.WaitNoWorker:
+		return "runs that were started wait for it"
+	case backfill.WaitPaused, backfill.WaitParked:
+		return "it goes on by itself then, or at once with: " + programName() + " ohlcv sources-unpark " + w.On
 	case backfill.WaitSourceDown, backfill.WaitNoAnswer:
 		return "nothing is lost: chunks go on by themselves when it answers; look at its status page, address and network"
 	case backfill.WaitRights, backfill.WaitLogin:

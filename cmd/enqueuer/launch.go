@@ -62,9 +62,12 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, wanted ...wantedRu
 	if a.localDir != "" {
 		defer a.localWorker(ctx, cfg)()
 	} else if !options.wait {
+		chunks := 0
 		for _, run := range runs {
+			chunks += run.PlannedChunks
 			err = errors.Join(err, a.printLaunched(run, options.format))
 		}
+		a.mentionNoWorker(stores, chunks)
 		return err
 	}
 	return a.waitForAll(ctx, stores, wanted, runs, sizes)
@@ -270,6 +273,13 @@ func (a *app) localWorker(ctx context.Context, cfg config.Config) (stop func()) 
 		}
 	})
 	return func() { cancel(); working.Wait() }
+}
+
+// mentionNoWorker says that nobody takes the chunks up. It is only a note: a queue that cannot be asked is none.
+func (a *app) mentionNoWorker(stores *wiring.Stores, chunks int) {
+	if workers, err := stores.Queue.Workers(); err == nil && workers == 0 && chunks > 0 {
+		fmt.Fprintln(a.stderr, backfill.Wait{Reason: backfill.WaitNoWorker})
+	}
 }
 
 func (a *app) printLaunched(run backfill.Run, format string) error {

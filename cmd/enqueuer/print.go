@@ -47,6 +47,11 @@ func (a *app) printRuns(rows []listedRun, format string) error {
 		})
 	}
 	t.Render()
+	for _, r := range rows {
+		for _, sentence := range r.WaitingFor {
+			a.say(fmt.Sprintf("%s waits: %s", t.runID(r.RunID), sentence))
+		}
+	}
 	return nil
 }
 
@@ -103,23 +108,28 @@ func statFields(r clickhouse.RunRow) []field {
 	if !r.Stats().Balanced() {
 		identity = "BROKEN: report this"
 	}
-	return []field{
+	fields := []field{
 		{"chunks", fmt.Sprintf("%d, %d failed, %d cancelled", r.PlannedChunks, r.ErrorsCount, r.CancelledChunks)},
-		{"tokens", strconv.FormatInt(r.TokensProcessed, 10)},
 		{"candles", fmt.Sprintf("%d fetched = %d inserted + %d rejected + %d deduplicated (identity %s)",
 			r.CandlesFetched, r.CandlesInserted, r.CandlesRejected, r.CandlesDeduplicated, identity)},
 		{"deduplicated", deduplicatedText(r)},
+	}
+	if r.Status == string(backfill.StatusRunning) {
+		return append(fields, field{"the rest", "is counted when it ends"})
+	}
+	return append(fields, []field{
+		{"tokens", strconv.FormatInt(r.TokensProcessed, 10)},
 		{"zero volume", strconv.FormatInt(r.ZeroVolumeCount, 10)},
 		{"dropped", fmt.Sprintf("%d (outside the range or not closed)", r.CandlesDropped)},
 		{"api", counted(r.APICalls, "call") + ", " + counted(r.Credits, "credit")},
 		{"error", r.ErrorMessage},
-	}
+	}...)
 }
 
 // deduplicatedText says which of the deduplicated candles are stored.
 func deduplicatedText(r clickhouse.RunRow) string {
 	switch {
-	case r.CandlesDeduplicated == 0:
+	case r.CandlesDeduplicated == 0 || r.Status == string(backfill.StatusRunning):
 		return ""
 	case r.CandlesShadowed == nil || r.CandlesSkipped == nil:
 		return "not recorded how many of them are stored"
@@ -151,13 +161,9 @@ func (a *app) printDetails(d runDetails) {
 		{"arguments", compact(r.CLIArgs)},
 		{"environment", compact(r.EnvInfo)},
 	})
-	if !d.ParkedUntil.IsZero() {
+	for _, sentence := range d.WaitingFor {
 		fmt.Fprintln(a.stdout)
-		a.say(parkedText(r.Source, d.ParkedUntil))
-	}
-	for _, wait := range d.Waits {
-		fmt.Fprintln(a.stdout)
-		a.say("Waits: " + wait.String())
+		a.say("Waits: " + sentence)
 	}
 	a.printEvents(d.Events)
 	a.printFailures(d.Failures)

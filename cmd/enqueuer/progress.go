@@ -22,9 +22,6 @@ type progress struct {
 	meter    backfill.PaceMeter
 	strange  bool
 	warned   bool
-	// parked is what was said last about the source's quota.
-	parked          string
-	lookedForParked time.Time
 	// waits are those that were mentioned, and when.
 	waits          map[string]time.Time
 	lookedForWaits time.Time

@@ -86,6 +86,7 @@ func (a *app) goOnCommand(cmd *cobra.Command, flags func(*cobra.Command), start 
 			if a.localDir != "" {
 				defer a.localWorker(ctx, cfg)()
 			} else if !wait {
+				a.mentionNoWorker(stores, run.AttemptChunks())
 				return a.printGoingOn(run, format)
 			}
 			_, err = a.wait(ctx, stores, run, format)

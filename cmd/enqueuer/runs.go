@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -49,7 +48,7 @@ func (a *app) withUntouchedHistory(ctx context.Context, f func(config.Config, *c
 	defer release()
 	history, err := wiring.OpenHistory(ctx, cfg, a.logger())
 	if err != nil {
-		return err
+		return wiring.AsWorkersSeeIt(ctx, cfg, err)
 	}
 	defer func() { err = errors.Join(err, history.Close()) }()
 	return f(cfg, history)
@@ -185,12 +184,9 @@ type runDetails struct {
 	Repairs map[backfill.RepairAction]int64 `json:"repairs,omitempty"`
 }
 
-// repairsWithin keeps a Redis that is away from delaying what the history tells.
-const repairsWithin = time.Second
-
 // repairs are nice to know, so a Redis that does not answer is no error.
 func repairs(ctx context.Context, cfg config.Config, runID uuid.UUID) map[backfill.RepairAction]int64 {
-	ctx, cancel := context.WithTimeout(ctx, repairsWithin)
+	ctx, cancel := context.WithTimeout(ctx, liveWithin)
 	defer cancel()
 	stores, err := wiring.OpenRedis(ctx, cfg)
 	if err != nil {

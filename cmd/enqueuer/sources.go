@@ -38,7 +38,7 @@ moment since when and the error, as long as a worker has chunks for it.`,
 				if err != nil {
 					return err
 				}
-				listed := withWaits(all, waits)
+				listed := a.withWaits(all, waits)
 				if format == "json" {
 					return a.printJSON(listed)
 				}
@@ -51,34 +51,26 @@ moment since when and the error, as long as a worker has chunks for it.`,
 	return cmd
 }
 
-// listedSource is an account with what its source keeps workers waiting for.
+// listedSource is an account with what it, or all of its source, waits for.
 type listedSource struct {
 	budget.Status
-	Waits []backfill.Wait `json:"waits,omitempty"`
+	Waits      []backfill.Wait `json:"waits,omitempty"`
+	WaitingFor []string        `json:"waiting_for"`
 }
 
 // state is ready only when nothing holds the account up.
 func (s listedSource) state() string {
-	switch {
-	case !s.ParkedUntil.IsZero():
-		return "parked until " + formatTime(s.ParkedUntil)
-	case len(s.Waits) > 0:
-		return fmt.Sprintf("%s (%s)", s.Waits[0], counted(s.Waits[0].Workers, "worker"))
-	case !s.PausedUntil.IsZero():
-		return "paused until " + formatTime(s.PausedUntil)
+	if len(s.WaitingFor) == 0 {
+		return "ready"
 	}
-	return "ready"
+	return strings.Join(s.WaitingFor, "; ")
 }
 
-func withWaits(all []budget.Status, waits []backfill.Wait) []listedSource {
+func (a *app) withWaits(all []budget.Status, shown []backfill.Wait) []listedSource {
 	listed := make([]listedSource, len(all))
 	for i, status := range all {
-		listed[i].Status = status
-		for _, w := range waits {
-			if w.On == status.Source {
-				listed[i].Waits = append(listed[i].Waits, w)
-			}
-		}
+		waits := wiring.AccountWaits(status, shown, a.now())
+		listed[i] = listedSource{Status: status, Waits: waits, WaitingFor: backfill.Sentences(waits)}
 	}
 	return listed
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,11 +58,12 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 	show := a.newProgress()
 	defer show.clear()
 	defer a.keepDeployment(ctx, stores)()
+	defer stores.Watch(ctx, a.now)()
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	began := a.now()
 	for {
-		state, err := stores.Ledger.State(ctx, runID)
+		state, err := a.stateOf(ctx, stores, runID)
 		switch {
 		case errors.Is(err, backfill.ErrUnknownRun):
 			record, err := stores.History.Run(ctx, runID)
@@ -74,7 +74,7 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 				return record, nil
 			}
 		case err != nil && ctx.Err() == nil:
-			show.note(fmt.Sprintf("waiting for Redis: %v", err))
+			a.mentionOutages(stores, show)
 		case err == nil && state.Result != nil:
 			show.update(state)
 			return *state.Result, nil
@@ -83,13 +83,32 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 			a.mentionWaits(ctx, stores, show, state, began)
 			a.mentionRejected(show, state)
 			show.mentionStranger(stores.Deployment.Err())
-			a.mentionParked(ctx, stores, show, state.Run.Manifest.Source)
 		}
 		select {
 		case <-ctx.Done():
 			return backfill.RunRecord{}, ctx.Err()
 		case <-ticker.C:
 		}
+	}
+}
+
+// stateWithin bounds one look at the ledger: one that hangs is an outage, which the watch on the stores tells.
+const stateWithin = 2 * time.Second
+
+func (a *app) stateOf(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.LedgerState, error) {
+	ctx, cancel := context.WithTimeout(ctx, stateWithin)
+	defer cancel()
+	return stores.Ledger.State(ctx, runID)
+}
+
+// mentionOutages says which stores do not answer while the ledger cannot be read.
+func (a *app) mentionOutages(stores *wiring.Stores, show *progress) {
+	if a.now().Sub(show.lookedForWaits) < waitsEvery {
+		return
+	}
+	show.lookedForWaits = a.now()
+	if outages := stores.Outages(backfill.SilentAfter); len(outages) > 0 {
+		show.mentionWaits(outages)
 	}
 }
 
@@ -147,18 +166,6 @@ func (p *progress) mentionWaits(waits []backfill.Wait) {
 
 // sayAgainAfter is when a wait that lasts is mentioned again.
 const sayAgainAfter = time.Minute
-
-// mentionParked says once when a source's quota is used up, and since when it goes on.
-func (a *app) mentionParked(ctx context.Context, stores *wiring.Stores, show *progress, source string) {
-	if a.now().Sub(show.lookedForParked) < lineEvery {
-		return
-	}
-	show.lookedForParked = a.now()
-	if note := parkedNote(ctx, stores, source); note != show.parked {
-		show.parked = note
-		show.note(cmp.Or(note, source+" goes on"))
-	}
-}
 
 // printEnd prints the run's row, from the history once it is there, else from the ledger's record (R7).
 func (a *app) printEnd(ctx context.Context, stores *wiring.Stores, record backfill.RunRecord, format string) error {

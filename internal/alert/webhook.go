@@ -155,6 +155,23 @@ func (w *Webhook) Deliver(ctx context.Context, e Event) (Receipt, error) {
 	return receipt, nil
 }
 
+// Reach asks whether the receiver's host answers, and sends it no message. No error names the URL.
+func (w *Webhook) Reach(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, w.address, nil)
+	if err != nil {
+		return errors.New("build the request: the webhook's URL is not usable")
+	}
+	request.Header.Set("User-Agent", w.userAgent)
+	response, err := w.client.Do(request)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errors.New("the webhook's host does not answer")
+	}
+	if err != nil {
+		return w.transportError(ctx, err)
+	}
+	return response.Body.Close() // any answer is one
+}
+
 // redirectHost names the host that an answer points at: the rest of its URL may repeat ours.
 func (w *Webhook) redirectHost(response *http.Response) string {
 	target, err := response.Location()

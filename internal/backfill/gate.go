@@ -7,8 +7,11 @@ import (
 	"time"
 )
 
-// StoreName is the store of candles in waits, logs and metrics.
-const StoreName = "clickhouse"
+// StoreName is the store of candles in waits, logs and metrics, LedgerName that of the ledger.
+const (
+	StoreName  = "clickhouse"
+	LedgerName = "redis"
+)
 
 // The times of a StoreGate.
 const (
@@ -56,7 +59,7 @@ func (g *StoreGate) Waiting() (wait Wait, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.refused != nil {
-		return Wait{On: StoreName, Reason: ReasonOf(g.refused.err), Detail: WaitDetail(g.refused.err), Since: g.refused.since}, true
+		return OutageWait(StoreName, g.refused.since, g.refused.err), true
 	}
 	return g.inserts.Silent(StoreName, g.Now())
 }

@@ -1,6 +1,8 @@
 package backfill
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,6 +29,7 @@ const (
 	WaitSourceDown  WaitReason = "source_down" // the source answers nobody
 	WaitNoWorker    WaitReason = "no_worker"   // no worker is running
 	WaitPaused      WaitReason = "paused"      // the source said that it was asked too fast
+	WaitParked      WaitReason = "parked"      // the source's quota is used up
 	WaitForeign     WaitReason = "foreign"     // workers leave the run to others
 )
 
@@ -56,29 +59,73 @@ type Wait struct {
 	Workers int `json:"workers,omitempty"`
 }
 
-// String is the sentence that people read: what does not answer or refuses since when, and why.
+// String is the sentence that people read, the same in every place: what does not answer or refuses since when, and why.
 func (w Wait) String() string {
-	since := w.Since.UTC().Truncate(time.Second).Format(time.RFC3339)
-	var text string
+	if w.Detail == "" {
+		return w.Short()
+	}
+	return w.Short() + ": " + w.Detail
+}
+
+// Short is the beginning of the sentence, for places without room for the error.
+func (w Wait) Short() string {
+	since := " since " + w.Since.UTC().Truncate(time.Second).Format(time.RFC3339)
+	until := w.Until.UTC().Truncate(time.Second).Format(time.RFC3339)
 	switch w.Reason {
 	case WaitNoAnswer:
-		text = fmt.Sprintf("no answer from %s since %s", w.On, since)
+		return "no answer from " + w.On + since
+	case WaitUnreachable:
+		return w.On + " cannot be reached" + since
 	case WaitNoWorker:
 		return "no worker is running: start one with `worker`, on any machine that reaches Redis and ClickHouse"
 	case WaitForeign:
-		text = fmt.Sprintf("left alone since %s by every worker that is running", since)
+		return "left alone" + since + " by every worker that is running"
 	case WaitPaused:
-		return fmt.Sprintf("%[1]s said that it was asked too fast and is left alone until %[2]s (at once: sources-unpark %[1]s)",
-			w.On, w.Until.UTC().Truncate(time.Second).Format(time.RFC3339))
+		return fmt.Sprintf("%[1]s said that it was asked too fast and is left alone until %[2]s (at once: sources-unpark %[1]s)", w.On, until)
+	case WaitParked:
+		return fmt.Sprintf("%[1]s is parked until %[2]s: its quota is used up (sources-unpark %[1]s)", w.On, until)
 	case WaitSourceDown:
-		text = fmt.Sprintf("%s answers nobody since %s", w.On, since)
-	default:
-		text = fmt.Sprintf("%s takes nothing since %s (%s)", w.On, since, w.Reason)
+		return w.On + " answers nobody" + since
 	}
-	if w.Detail != "" {
-		text += ": " + w.Detail
+	return fmt.Sprintf("%s takes nothing%s (%s)", w.On, since, w.Reason)
+}
+
+// Sentences are the waits in words.
+func Sentences(waits []Wait) []string {
+	texts := make([]string, len(waits))
+	for i, w := range waits {
+		texts[i] = w.String()
 	}
-	return text
+	return texts
+}
+
+// OutageError says that a store refuses or does not answer, in the words of its wait.
+type OutageError struct {
+	Wait Wait
+	Err  error
+}
+
+// Error is the sentence.
+func (e *OutageError) Error() string { return e.Wait.String() }
+
+// Unwrap returns what the store, or the way to it, said.
+func (e *OutageError) Unwrap() error { return e.Err }
+
+// Outage says an error of a store as a wait that began then. A cancelled question is none.
+func Outage(on string, since time.Time, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &OutageError{Wait: OutageWait(on, since, err), Err: err}
+}
+
+// OutageWait is the wait for a store that gave this error; that nothing came back needs no more words.
+func OutageWait(on string, since time.Time, err error) Wait {
+	w := Wait{On: on, Reason: ReasonOf(err), Since: since}
+	if w.Reason != WaitNoAnswer {
+		w.Detail = WaitDetail(err)
+	}
+	return w
 }
 
 // maxWaitDetail bounds what an error brings into the ledger, in bytes.

@@ -45,7 +45,51 @@ func (db *DB) Check(ctx context.Context, now func() time.Time) []Finding {
 	if exists, err := db.databaseExists(ctx); err != nil || !exists {
 		return []Finding{schema} // there is nothing to connect to
 	}
-	return append(db.checkServer(ctx, now), db.checkRights(ctx), schema, db.checkDeployment(ctx))
+	findings := append(db.checkServer(ctx, now), db.checkRights(ctx), schema, db.checkDeployment(ctx))
+	return append(findings, db.checkDisks(ctx)...)
+}
+
+// How much room a disk must have: below little a merge of a large part may not fit, below none inserts fail soon.
+const (
+	littleSpace = 5 << 30
+	noSpace     = 512 << 20
+)
+
+// DiskFinding judges the room on a disk.
+func DiskFinding(name, what string, free, whole uint64) Finding {
+	const gigabyte = 1 << 30
+	f := Finding{Name: name, Level: LevelOK, Detail: fmt.Sprintf("%.1f of %.1f GiB free on %s", float64(free)/gigabyte, float64(whole)/gigabyte, what)}
+	switch {
+	case free < noSpace:
+		f.Level, f.Hint = LevelError, "make room now, or nothing is stored any more: quantbot ohlcv dedup-sweep, or a larger disk"
+	case free < littleSpace && free < whole/10:
+		f.Level, f.Hint = LevelWarning, "make room before it is full: quantbot ohlcv dedup-sweep, or a larger disk"
+	}
+	return f
+}
+
+// unbounded is more than any disk has: what stores report that have no end.
+const unbounded = 1 << 60
+
+// checkDisks is lenient: not everybody may read the server's tables of itself.
+func (db *DB) checkDisks(ctx context.Context) []Finding {
+	type disk struct {
+		Name  string `ch:"name"`
+		Free  uint64 `ch:"unreserved_space"`
+		Whole uint64 `ch:"total_space"`
+	}
+	const name = "clickhouse disk"
+	disks, err := selectStructs[disk](ctx, db, checkDisksSQL)
+	if err != nil {
+		return []Finding{{Name: name, Level: LevelWarning, Detail: "could not be checked: " + db.explain(err).Error(), Hint: "nothing, if inserts work"}}
+	}
+	var findings []Finding
+	for _, d := range disks {
+		if d.Whole > 0 && d.Whole < unbounded {
+			findings = append(findings, DiskFinding(name, "disk "+d.Name+" of ClickHouse", d.Free, d.Whole))
+		}
+	}
+	return findings
 }
 
 func (db *DB) checkServer(ctx context.Context, now func() time.Time) []Finding {

@@ -111,6 +111,8 @@ var (
 	tableExistsSQL string
 	//go:embed queries/check_server.sql
 	checkServerSQL string
+	//go:embed queries/check_disks.sql
+	checkDisksSQL string
 	//go:embed queries/check_readonly.sql
 	checkReadonlySQL string
 	//go:embed queries/check_insert_candles.sql

@@ -83,6 +83,15 @@ func (r *RunRow) columns(cliArgs, envInfo *string) []any {
 	}
 }
 
+// TakeLive puts the ledger's counts of the attempt that is going on into the row of a running run, which has none before it
+// ends. What the ledger does not count (tokens, calls, dropped candles) stays nought.
+func (r *RunRow) TakeLive(s backfill.LedgerState) {
+	p := s.Progress
+	r.CandlesFetched, r.CandlesInserted, r.CandlesRejected = p.Fetched, p.Inserted, p.Rejected
+	r.CandlesDeduplicated = p.Fetched - p.Inserted - p.Rejected // holds for every outcome, so for their sum
+	r.ErrorsCount, r.CancelledChunks = p.Failed, p.Cancelled
+}
+
 // Record turns the row back into what the heart works with.
 func (r *RunRow) Record() (backfill.RunRecord, error) {
 	m, err := r.manifest()

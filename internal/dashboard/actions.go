@@ -130,6 +130,7 @@ func (d *Dashboard) preview(ctx context.Context, runID uuid.UUID, action string)
 		if state, err = d.cfg.Live.State(ctx, runID); err == nil {
 			progress := newProgress(state)
 			data.Progress = &progress
+			data.Run.TakeLive(state)
 		} else if errors.Is(err, backfill.ErrUnknownRun) {
 			data.Refusal, err = "Redis does not know this run. Workers rebuild it within seconds; cancel it then.", nil
 		}
@@ -189,7 +190,11 @@ func (d *Dashboard) act(action string) http.Handler {
 			d.fail(w, r, err)
 			return
 		}
-		run, err := d.cfg.History.RunDetails(r.Context(), runID)
+		if outages := d.cfg.Live.Outages(silentFor); len(outages) > 0 {
+			d.fail(w, r, away(outages))
+			return
+		}
+		run, err := attend(d, r, func(r *http.Request) (clickhouse.RunRow, error) { return d.cfg.History.RunDetails(r.Context(), runID) })
 		if err != nil {
 			d.fail(w, r, err)
 			return

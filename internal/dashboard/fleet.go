@@ -29,8 +29,10 @@ type fleetLive interface {
 	// Reconciler is what reconcilers did over all runs, and who holds their lease; empty = nobody.
 	Reconciler(ctx context.Context) (done map[backfill.RepairAction]int64, holder string, err error)
 	ActiveRuns(ctx context.Context) ([]uuid.UUID, error)
-	// Waits is what workers wait for.
-	Waits(ctx context.Context) ([]backfill.Wait, error)
+	// Waits is what workers, and whoever needs a store, wait for. What cannot be read is an outage among them.
+	Waits(ctx context.Context) []backfill.Wait
+	// Outages are the stores that refuse, or have not answered for this long.
+	Outages(silence time.Duration) []backfill.Wait
 }
 
 // Worker is a worker process that has shown lately that it lives.
@@ -73,25 +75,21 @@ type Budget struct {
 	Workers     int64     `json:"workers"`
 	PausedUntil time.Time `json:"paused_until,omitzero"`
 	ParkedUntil time.Time `json:"parked_until,omitzero"`
+	// WaitingFor says what the account, or all of its source, waits for.
+	WaitingFor []string `json:"waiting_for"`
 }
 
-// State is ready, paused or parked.
+// State is ok only when nothing holds the account up.
 func (b Budget) State() string {
 	switch {
 	case !b.ParkedUntil.IsZero():
 		return "parked"
 	case !b.PausedUntil.IsZero():
 		return "paused"
+	case len(b.WaitingFor) > 0:
+		return "waits"
 	}
 	return "ok"
-}
-
-// Until is when it goes on; zero when it is ready.
-func (b Budget) Until() time.Time {
-	if !b.ParkedUntil.IsZero() {
-		return b.ParkedUntil
-	}
-	return b.PausedUntil
 }
 
 // fleetData is who works, on what, and what stands still.
@@ -162,7 +160,7 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 	defer cancel()
 	data := fleetData{}
 	var work []clickhouse.RecentWork
-	var problems [8]error
+	var problems [7]error
 	group := errgroup.Group{}
 	group.Go(func() error { data.Workers, problems[0] = d.cfg.Live.Workers(ctx); return nil })
 	group.Go(func() error { data.Queues, problems[1] = d.cfg.Live.QueueDepths(ctx); return nil })
@@ -174,9 +172,9 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 		return nil
 	})
 	group.Go(func() error { work, problems[6] = d.cfg.History.RecentWork(ctx, recently); return nil })
-	group.Go(func() error { data.Waits, problems[7] = d.cfg.Live.Waits(ctx); return nil })
+	group.Go(func() error { data.Waits = d.cfg.Live.Waits(ctx); return nil })
 	_ = group.Wait() // each has its own place for an error
-	for i, what := range []string{"workers", "queues", "budgets", "the reconciler's actions", "active runs", "actions", "recent work", "waits"} {
+	for i, what := range []string{"workers", "queues", "budgets", "the reconciler's actions", "active runs", "actions", "recent work"} {
 		if problems[i] != nil {
 			d.cfg.Logger.WarnContext(ctx, "fleet not read whole", "part", what, "err", problems[i])
 			data.Missing = append(data.Missing, what)
@@ -188,7 +186,7 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 		data.Busy += w.Busy
 	}
 	for i := range data.Runs {
-		data.Runs[i].Stuck = stuck(data.Runs[i], len(data.Workers), problems[0] == nil, parked(data.Budgets, data.Runs[i].Source), d.cfg.Now())
+		data.Runs[i].Stuck = stuck(data.Runs[i], d.cfg.Now())
 		if data.Runs[i].Stuck != "" {
 			data.Stuck++
 		}
@@ -271,7 +269,7 @@ func (d *Dashboard) lookAt(ctx context.Context, run *activeRun) (err error) {
 }
 
 // stuck says why a run may not end by itself.
-func stuck(run activeRun, workers int, workersKnown bool, parkedUntil, now time.Time) string {
+func stuck(run activeRun, now time.Time) string {
 	last := run.StartedAt
 	if run.LastOutcome.After(last) {
 		last = run.LastOutcome
@@ -281,28 +279,10 @@ func stuck(run activeRun, workers int, workersKnown bool, parkedUntil, now time.
 		return run.Stuck
 	case run.Progress == nil:
 		return "Redis does not know it: a worker rebuilds it, or runs-resume"
-	case workersKnown && workers == 0:
-		return "no worker is running"
-	case !parkedUntil.IsZero():
-		return "its source is parked until " + formatTime(parkedUntil)
-	case run.Progress != nil && len(run.Progress.WaitingFor) > 0:
+	case len(run.Progress.WaitingFor) > 0:
 		return run.Progress.WaitingFor[0]
 	case now.Sub(last) > stuckAfter:
 		return "no chunk has ended for " + formatDuration(now.Sub(last))
 	}
 	return ""
-}
-
-// parked is until when all accounts of a source are parked, or the zero time.
-func parked(budgets []Budget, source string) (until time.Time) {
-	for _, b := range budgets {
-		switch {
-		case b.Source != source:
-		case b.ParkedUntil.IsZero():
-			return time.Time{}
-		case until.IsZero() || b.ParkedUntil.Before(until):
-			until = b.ParkedUntil
-		}
-	}
-	return until
 }

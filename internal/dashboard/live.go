@@ -164,7 +164,8 @@ func (d *Dashboard) streamProgress(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, r, notFound("There is no such run."))
 		return
 	}
-	if _, err := d.cfg.Live.State(r.Context(), runID); err != nil {
+	_, err = attend(d, r, func(r *http.Request) (backfill.LedgerState, error) { return d.cfg.Live.State(r.Context(), runID) })
+	if err != nil {
 		d.fail(w, r, err)
 		return
 	}

@@ -115,7 +115,7 @@ func (d *Dashboard) servePage(p page) http.Handler {
 		if p.slow {
 			extendDeadlines(w, d.cfg.Now().Add(previewTimeout+writeTimeout))
 		}
-		shown, err := p.load(r)
+		shown, err := attend(d, r, p.load)
 		if err != nil {
 			d.fail(w, r, err)
 			return
@@ -130,7 +130,7 @@ func (d *Dashboard) serveAPI(p page) http.Handler {
 		if p.slow {
 			extendDeadlines(w, d.cfg.Now().Add(previewTimeout+writeTimeout))
 		}
-		shown, err := p.load(r)
+		shown, err := attend(d, r, p.load)
 		if err != nil {
 			d.fail(w, r, err)
 			return

@@ -54,12 +54,8 @@ func (p Progress) Left() time.Duration {
 }
 
 func newProgress(s backfill.LedgerState) Progress {
-	waitingFor := make([]string, len(s.Waits))
-	for i, w := range s.Waits {
-		waitingFor[i] = w.String()
-	}
 	return Progress{
-		Waits: s.Waits, WaitingFor: waitingFor,
+		Waits: s.Waits, WaitingFor: backfill.Sentences(s.Waits),
 		RunID: s.Run.ID(), Phase: s.Phase, Attempt: s.Run.Attempt, Chunks: s.AttemptChunks, Done: s.Progress.Done(),
 		Succeeded: s.Progress.Succeeded, Failed: s.Progress.Failed, Cancelled: s.Progress.Cancelled, Pending: s.Pending,
 		Fetched: s.Progress.Fetched, Inserted: s.Progress.Inserted, Rejected: s.Progress.Rejected,

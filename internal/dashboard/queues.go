@@ -96,8 +96,15 @@ func (d *Dashboard) queueAnswers(monitor http.Handler) http.Handler {
 			d.fail(w, r, err)
 			return
 		}
-		answer := httptest.NewRecorder()
-		monitor.ServeHTTP(answer, r)
+		answer, err := attend(d, r, func(r *http.Request) (*httptest.ResponseRecorder, error) {
+			answer := httptest.NewRecorder()
+			monitor.ServeHTTP(answer, r)
+			return answer, nil
+		})
+		if err != nil {
+			d.fail(w, r, err)
+			return
+		}
 		body := answer.Body.Bytes()
 		switch {
 		case bytes.HasPrefix(body, []byte("<!doctype html>")):

@@ -43,8 +43,11 @@ var (
 type runData struct {
 	Run clickhouse.RunRow `json:"run"`
 	// Identity is whether fetched = inserted + rejected + deduplicated.
-	Identity  bool                            `json:"identity_holds"`
-	Progress  *Progress                       `json:"progress,omitempty"`
+	Identity bool      `json:"identity_holds"`
+	Progress *Progress `json:"progress,omitempty"`
+	// Outages says that Redis does not answer: what it knows is missing here.
+	Outages []string `json:"outages,omitempty"`
+
 	Events    []clickhouse.RunEvent           `json:"events"`
 	Summaries []clickhouse.ChunkSummary       `json:"chunks_by_status"`
 	Failures  []clickhouse.FailedGroup        `json:"failures"`
@@ -169,6 +172,7 @@ func (d *Dashboard) readLive(ctx context.Context, data *runData) {
 	runID := data.Run.RunID
 	repairs, err := d.cfg.Live.Repairs(ctx, runID)
 	if err != nil {
+		data.Outages = d.ledgerAway(err)
 		d.cfg.Logger.WarnContext(ctx, "repairs not read", "run_id", runID, "err", err)
 		return
 	}
@@ -180,11 +184,24 @@ func (d *Dashboard) readLive(ctx context.Context, data *runData) {
 	if err != nil {
 		if !errors.Is(err, backfill.ErrUnknownRun) {
 			d.cfg.Logger.WarnContext(ctx, "progress not read", "run_id", runID, "err", err)
+			data.Outages = d.ledgerAway(err)
 		}
 		return
 	}
 	progress := newProgress(state)
 	data.Progress = &progress
+	data.Run.TakeLive(state)
+	data.Identity = data.Run.Stats().Balanced()
+}
+
+// ledgerAway says in words that Redis does not answer, in those of the watch on it where that knows.
+func (d *Dashboard) ledgerAway(err error) []string {
+	for _, w := range d.cfg.Live.Outages(silentFor) {
+		if w.On == backfill.LedgerName {
+			return []string{w.Short()}
+		}
+	}
+	return []string{backfill.OutageWait(backfill.LedgerName, d.cfg.Now(), err).Short()}
 }
 
 // pairs are the members of a JSON object by name; values that are no texts are shown as JSON.

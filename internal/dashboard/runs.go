@@ -38,6 +38,9 @@ type runsData struct {
 	// Older is the address of the next page; empty on the last one.
 	Older string `json:"older,omitempty"`
 
+	// Outages says that Redis does not answer: what it knows of running runs is missing here.
+	Outages []string `json:"outages,omitempty"`
+
 	Filter   runsFilter `json:"-"`
 	Statuses []string   `json:"-"`
 	Sources  []string   `json:"-"`
@@ -52,6 +55,11 @@ type runsData struct {
 type runItem struct {
 	clickhouse.RunSummary
 	Progress *Progress `json:"progress,omitempty"`
+}
+
+// takeLive puts the live counts of a running run into its row, which has none before it ends.
+func (r *runItem) takeLive(p Progress) {
+	r.CandlesInserted, r.CandlesRejected, r.ErrorsCount = p.Inserted, p.Rejected, p.Failed
 }
 
 // ErrorRate is the share of chunks that failed.
@@ -104,7 +112,7 @@ func (d *Dashboard) loadRuns(r *http.Request) (content, error) {
 		rows = rows[:limit]
 		data.Older = olderPage(r.URL, rows[limit-1])
 	}
-	data.Runs = d.withProgress(r.Context(), rows)
+	data.Runs, data.Outages = d.withProgress(r.Context(), rows)
 	data.Running = slices.ContainsFunc(data.Runs, func(run runItem) bool { return run.Status == string(backfill.StatusRunning) })
 	data.Trend = newTrend(data.Runs)
 	if data.Sources, err = d.cfg.History.RunSources(r.Context()); err != nil {
@@ -114,14 +122,14 @@ func (d *Dashboard) loadRuns(r *http.Request) (content, error) {
 }
 
 // withProgress adds what Redis knows of running runs. Without Redis the list stands without it.
-func (d *Dashboard) withProgress(ctx context.Context, rows []clickhouse.RunSummary) []runItem {
+func (d *Dashboard) withProgress(ctx context.Context, rows []clickhouse.RunSummary) (items []runItem, outages []string) {
 	ctx, cancel := context.WithTimeout(ctx, liveWithin)
 	defer cancel()
-	items := make([]runItem, len(rows))
+	items = make([]runItem, len(rows))
 	looked := 0
 	for i, row := range rows {
 		items[i] = runItem{RunSummary: row}
-		if row.Status != string(backfill.StatusRunning) || looked >= liveRuns || ctx.Err() != nil {
+		if row.Status != string(backfill.StatusRunning) || looked >= liveRuns || len(outages) > 0 {
 			continue
 		}
 		looked++
@@ -129,13 +137,15 @@ func (d *Dashboard) withProgress(ctx context.Context, rows []clickhouse.RunSumma
 		if err != nil {
 			if !errors.Is(err, backfill.ErrUnknownRun) {
 				d.cfg.Logger.WarnContext(ctx, "progress not read", "run_id", row.RunID, "err", err)
+				outages = d.ledgerAway(err)
 			}
 			continue
 		}
 		progress := newProgress(state)
 		items[i].Progress = &progress
+		items[i].takeLive(progress)
 	}
-	return items
+	return items, outages
 }
 
 // position reads where a page begins: "1700000000000_<run id>".

@@ -62,7 +62,29 @@ func (l *Ledger) Check(ctx context.Context) ([]Warning, error) {
 			warnings = append(warnings, Warning{Setting: want.name, Value: value, Advice: want.advice})
 		}
 	}
+	if full, ok := l.memoryFull(ctx); ok && full >= muchMemory {
+		warnings = append(warnings, Warning{
+			Setting: "memory", Value: fmt.Sprintf("%.0f %% full", full*100), Advice: "raise maxmemory, or runs can no longer be started or recorded",
+		})
+	}
 	return warnings, nil
+}
+
+// muchMemory is the share of maxmemory from which on to warn.
+const muchMemory = 0.9
+
+// memoryFull is the share of its limit that Redis uses; ok is false where it has none, or hides it.
+func (l *Ledger) memoryFull(ctx context.Context) (share float64, ok bool) {
+	info, err := l.client.Info(ctx, "memory").Result()
+	if err != nil {
+		return 0, false
+	}
+	used, usedErr := strconv.ParseFloat(infoField(info, "used_memory"), 64)
+	limit, limitErr := strconv.ParseFloat(infoField(info, "maxmemory"), 64)
+	if usedErr != nil || limitErr != nil || limit <= 0 {
+		return 0, false
+	}
+	return used / limit, true
 }
 
 // infoField picks "name:value" out of the lines that INFO returns.

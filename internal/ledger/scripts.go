@@ -99,7 +99,7 @@ func redisError(did string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return backfill.WithClass(backfill.ClassStore, err)
+	return &backfill.ClassError{Class: backfill.ClassStore, Reason: Reason(err), Err: err}
 }
 
 func flag(set bool) string {

@@ -51,7 +51,7 @@ var (
 	faultyDesc = description("faulty_runs",
 		"Runs that ended within the last day, not as failed, with many failed chunks or rejected candles, or numbers that do not add up.")
 	accountsDesc = description("source_accounts",
-		"Accounts of market-data services by state; paused = asked too fast, parked = quota used up.", "source", "state")
+		"Accounts of market-data services by state; paused = asked too fast, parked = quota used up, waiting = the service does not answer.", "source", "state")
 	sweptDesc = description("sweep_last_success_timestamp_seconds",
 		"When redundant versions were last swept; 0 = never since Redis was set up.")
 )
@@ -72,7 +72,7 @@ func (m *Metrics) Watch(s State) {
 }
 
 var waitingDesc = description("waiting_seconds",
-	"For how long this worker has waited for a store or source that refuses or does not answer, by why; 0 = it does not.", "on", "reason")
+	"For how long a worker has waited for a store or source that refuses or does not answer, by why; 0 = it does not. The dashboard shows what it sees of all workers.", "on", "reason")
 
 // WatchWaits adds what the process waits for to the metrics.
 func (m *Metrics) WatchWaits(current func() []backfill.Wait, now func() time.Time) {

@@ -35,7 +35,11 @@ func NewMetrics(stores *Stores, cfg config.Config, build manifest.Build, leases 
 		},
 		Accounts: func(ctx context.Context) ([]metrics.AccountCount, error) {
 			all, err := budget.List(ctx, stores.Redis)
-			return countAccounts(all), err
+			if err != nil {
+				return nil, err
+			}
+			shown, err := stores.Ledger.Waits(ctx)
+			return countAccounts(all, shown, now()), err
 		},
 		SweptAt: stores.sweptAt,
 	})
@@ -43,19 +47,19 @@ func NewMetrics(stores *Stores, cfg config.Config, build manifest.Build, leases 
 }
 
 // countAccounts counts each source's accounts by state.
-func countAccounts(all []budget.Status) []metrics.AccountCount {
+func countAccounts(all []budget.Status, shown []backfill.Wait, now time.Time) []metrics.AccountCount {
 	type key struct{ source, state string }
 	counts := make(map[key]int)
 	for _, s := range all {
-		for _, state := range []string{"ready", "paused", "parked"} {
+		for _, state := range []string{"ready", "paused", "parked", "waiting"} {
 			counts[key{s.Source, state}] += 0 // a state without accounts is shown as 0, not left out
 		}
 		state := "ready"
-		switch {
-		case !s.ParkedUntil.IsZero():
-			state = "parked"
-		case !s.PausedUntil.IsZero():
-			state = "paused"
+		if waits := AccountWaits(s, shown, now); len(waits) > 0 {
+			switch state = "waiting"; waits[0].Reason {
+			case backfill.WaitParked, backfill.WaitPaused:
+				state = string(waits[0].Reason)
+			}
 		}
 		counts[key{s.Source, state}]++
 	}

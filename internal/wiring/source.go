@@ -101,6 +101,23 @@ func (s *Sources) Source(name string, m *manifest.Manifest) (backfill.Source, er
 	return source.For(m), nil
 }
 
+// Probe asks a source the cheapest question that it always answers when it works.
+func (s *Sources) Probe(ctx context.Context, name string) error {
+	opener, ok := openers[name]
+	if !ok {
+		return unknownSource(name)
+	}
+	source, err := opener(s)
+	if err != nil {
+		return err
+	}
+	return source.Probe(ctx)
+}
+
+func unknownSource(name string) error {
+	return fmt.Errorf("unknown source %q (known: %s)", name, strings.Join(SourceNames(), ", "))
+}
+
 func (s *Sources) opened(name string) (*breaker.Breaker, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +126,7 @@ func (s *Sources) opened(name string) (*breaker.Breaker, error) {
 	}
 	opener, ok := openers[name]
 	if !ok {
-		return nil, fmt.Errorf("unknown source %q (known: %s)", name, strings.Join(SourceNames(), ", "))
+		return nil, unknownSource(name)
 	}
 	source, err := opener(s)
 	if err != nil {

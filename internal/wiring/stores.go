@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,7 +32,10 @@ type Stores struct {
 	// Deployment keeps this process to the deployment that the other three are of; nil unless all of them are open.
 	Deployment *backfill.DeploymentGuard
 
-	view fleetView
+	view    fleetView
+	watches atomic.Pointer[[]*storeWatch]
+	// redisAddress names Redis without its password.
+	redisAddress string
 }
 
 // openTimeout bounds how long a program waits for Redis and ClickHouse to answer at its start.
@@ -45,7 +49,7 @@ func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*S
 		return nil, err
 	}
 	if s.History, err = OpenHistory(ctx, cfg, logger); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(s.asWorkersSeeIt(ctx, err), s.Close())
 	}
 	if _, err := s.History.Migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate ClickHouse: %w", err), s.Close())
@@ -100,25 +104,44 @@ func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	logging.Disable() // the client writes to stderr by itself; all that it says comes back as an error, too
 	settings := RedisOf(cfg)
 	client := settings.NewClient()
-	s := &Stores{Redis: client, Queue: tasks.NewQueue(settings), Ledger: ledger.New(client)}
+	s := &Stores{Redis: client, Queue: tasks.NewQueue(settings), Ledger: ledger.New(client), redisAddress: cfg.Redis.String()}
+	asked := time.Now() //nolint:forbidigo // from when on an outage is known: for people, and compared with nothing
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	if err := client.Ping(ctx).Err(); err != nil {
-		if refusesOtherMachines(ctx, cfg.Redis.String()) {
-			return nil, errors.Join(fmt.Errorf("redis at %s is in protected mode and refuses other machines: give it a password (requirepass) and put it into REDIS_URL, or bind it to this machine", cfg.Redis), s.Close())
-		}
-		return nil, errors.Join(fmt.Errorf("redis at %s does not answer (%w): start it, or set REDIS_URL to where it runs; quantbot --local needs no server", cfg.Redis, err), s.Close())
+	if err := s.pingRedis(ctx); err != nil {
+		return nil, errors.Join(backfill.Outage(backfill.LedgerName, asked, err), s.Close())
 	}
 	return s, nil
 }
 
+// pingRedis asks Redis for nothing. Its error is one sentence that says what to do.
+func (s *Stores) pingRedis(ctx context.Context) error {
+	err := s.Redis.Ping(ctx).Err()
+	if err == nil {
+		return nil
+	}
+	reason := ledger.Reason(err)
+	if refusesOtherMachines(ctx, s.redisAddress) {
+		reason = backfill.WaitRights
+		err = fmt.Errorf("redis at %s is in protected mode and refuses other machines: give it a password (requirepass) and put it into REDIS_URL, or bind it to this machine", s.redisAddress)
+	} else {
+		err = fmt.Errorf("redis at %s does not answer (%w): start it, or set REDIS_URL to where it runs; quantbot --local needs no server", s.redisAddress, err)
+	}
+	return &backfill.ClassError{Class: backfill.ClassStore, Reason: reason, Err: err}
+}
+
 // OpenHistory connects to ClickHouse alone.
 func OpenHistory(ctx context.Context, cfg config.Config, logger *slog.Logger) (*clickhouse.DB, error) {
-	return clickhouse.Open(ctx, clickhouse.Config{
+	asked := time.Now() //nolint:forbidigo // from when on an outage is known: for people, and compared with nothing
+	db, err := clickhouse.Open(ctx, clickhouse.Config{
 		Host: cfg.ClickHouse.Host, Port: cfg.ClickHouse.Port, Database: cfg.ClickHouse.Database,
 		User: cfg.ClickHouse.User, Password: clickhouse.Secret(cfg.ClickHouse.Password), DSN: clickhouse.Secret(cfg.ClickHouse.DSN),
 		RollbackWindow: cfg.RollbackWindow, Secrets: secretsOf(cfg),
 	}, logger)
+	if backfill.ClassOf(err) == backfill.ClassStore {
+		return nil, backfill.Outage(backfill.StoreName, asked, err)
+	}
+	return db, err
 }
 
 // Close closes what is open.

@@ -80,9 +80,9 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	stores.History.OnInsert(m.Inserting)
 	gate := storeGate(ctx, stores, logger, cfg.Now)
 	waits := &backfill.Waits{
-		Ledger: stores.Ledger, Store: gate.Waiting, Source: sources.Waiting, Worker: name, Logger: logger, Now: cfg.Now,
+		Ledger: stores.Ledger, Store: stores.storeWaiting(gate), Source: sources.Waiting, Worker: name, Logger: logger, Now: cfg.Now,
 	}
-	m.WatchWaits(waits.Current, cfg.Now)
+	m.WatchWaits(func() []backfill.Wait { return withOutages(waits.Current(), stores.Outages(backfill.SilentAfter)) }, cfg.Now)
 	seen := observed{metrics: m, traced: cfg.Config.Traces, now: cfg.Now}
 	handler := &tasks.Handler{
 		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: fillHistory{stores.History, writer}, Queue: stores.Queue, Logger: logger,
@@ -118,6 +118,7 @@ type background struct {
 
 // start begins all of it; stop must be called, ends it and waits.
 func (b background) start(ctx context.Context) (stop func()) {
+	stopWatching := b.stores.Watch(context.WithoutCancel(ctx), b.cfg.Now)
 	reconciler := b.stores.Reconciler(b.name, b.logger, b.clock.Now)
 	reconciler.Ledger = countedRepairs{b.stores.Ledger, b.metrics}
 	var running sync.WaitGroup
@@ -140,7 +141,18 @@ func (b background) start(ctx context.Context) (stop func()) {
 	return func() {
 		stopLeases()
 		stopReconciling()
+		stopWatching()
 		running.Wait()
+	}
+}
+
+// storeWaiting is what the store keeps chunks waiting with; while no chunk tells, what asking it tells.
+func (s *Stores) storeWaiting(gate *backfill.StoreGate) func() (backfill.Wait, bool) {
+	return func() (backfill.Wait, bool) {
+		if wait, ok := gate.Waiting(); ok {
+			return wait, true
+		}
+		return s.outageOf(backfill.StoreName)
 	}
 }
 

@@ -48,7 +48,8 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 		_ = queues.Close() // the other error says more
 		return nil, nil, err
 	}
-	return d, queues.Close, nil
+	stop := stores.Watch(context.Background(), o.Now)
+	return d, func() error { stop(); return queues.Close() }, nil
 }
 
 // live is what the dashboard reads from Redis.
@@ -73,7 +74,15 @@ func (l live) ActiveRuns(ctx context.Context) ([]uuid.UUID, error) {
 	return l.stores.Ledger.ActiveRuns(ctx)
 }
 
-func (l live) Waits(ctx context.Context) ([]backfill.Wait, error) { return l.stores.Ledger.Waits(ctx) }
+func (l live) Waits(ctx context.Context) []backfill.Wait {
+	waits, err := within(ctx, func() ([]backfill.Wait, error) { return l.stores.FleetWaits(ctx, l.now()), nil })
+	if err != nil {
+		return l.stores.Outages(time.Second)
+	}
+	return waits
+}
+
+func (l live) Outages(silence time.Duration) []backfill.Wait { return l.stores.Outages(silence) }
 
 func (l live) Ping(ctx context.Context) error { return l.stores.Redis.Ping(ctx).Err() }
 
@@ -86,8 +95,8 @@ func (l live) Reconciler(ctx context.Context) (map[backfill.RepairAction]int64, 
 	return done, holder, err
 }
 
-func (l live) Workers(context.Context) ([]dashboard.Worker, error) {
-	processes, err := l.stores.Queue.WorkerProcesses()
+func (l live) Workers(ctx context.Context) ([]dashboard.Worker, error) {
+	processes, err := within(ctx, l.stores.Queue.WorkerProcesses)
 	workers := make([]dashboard.Worker, len(processes))
 	for i, p := range processes {
 		workers[i] = dashboard.Worker{
@@ -102,8 +111,28 @@ func (l live) Workers(context.Context) ([]dashboard.Worker, error) {
 	return workers, err
 }
 
-func (l live) QueueDepths(context.Context) ([]dashboard.QueueDepth, error) {
-	depths, err := l.stores.Queue.QueueDepths()
+// within gives up a question that heeds no context when ctx ends; it comes to its end by the client's own timeouts.
+func within[T any](ctx context.Context, ask func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := ask()
+		answers <- answer{value, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+func (l live) QueueDepths(ctx context.Context) ([]dashboard.QueueDepth, error) {
+	depths, err := within(ctx, l.stores.Queue.QueueDepths)
 	queues := make([]dashboard.QueueDepth, len(depths))
 	for i, q := range depths {
 		queues[i] = dashboard.QueueDepth(q)
@@ -113,11 +142,15 @@ func (l live) QueueDepths(context.Context) ([]dashboard.QueueDepth, error) {
 
 func (l live) Budgets(ctx context.Context) ([]dashboard.Budget, error) {
 	all, err := budget.List(ctx, l.stores.Redis)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := l.stores.Ledger.Waits(ctx)
 	budgets := make([]dashboard.Budget, len(all))
 	for i, b := range all {
 		budgets[i] = dashboard.Budget{
 			Source: b.Source, Account: b.ID, PerSecond: b.PerSecond, Configured: b.Configured, Workers: b.Workers,
-			PausedUntil: b.PausedUntil, ParkedUntil: b.ParkedUntil,
+			PausedUntil: b.PausedUntil, ParkedUntil: b.ParkedUntil, WaitingFor: backfill.Sentences(wiring.AccountWaits(b, shown, l.now())),
 		}
 	}
 	return budgets, err
