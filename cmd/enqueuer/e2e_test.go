@@ -43,6 +43,8 @@ type bench struct {
 	env    *localtest.Env
 	market *simmarket.Server
 	vars   map[string]string
+	// present has a proxy in front of ClickHouse show another certificate.
+	present func()
 	// skew is how far the clock is off of the host that the commands run on.
 	skew time.Duration
 }

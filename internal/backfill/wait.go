@@ -122,6 +122,9 @@ func Outage(on string, since time.Time, err error) error {
 // OutageWait is the wait for a store that gave this error; that nothing came back needs no more words.
 func OutageWait(on string, since time.Time, err error) Wait {
 	w := Wait{On: on, Reason: ReasonOf(err), Since: since}
+	if errors.Is(err, context.DeadlineExceeded) {
+		w.Reason = WaitNoAnswer
+	}
 	if w.Reason != WaitNoAnswer {
 		w.Detail = WaitDetail(err)
 	}

@@ -68,7 +68,5 @@ func away(outages []backfill.Wait) error {
 	for i, w := range outages {
 		texts[i] = w.Short()
 	}
-	return &httpError{http.StatusServiceUnavailable, capital(strings.Join(texts, ", and ")) + ". Try again in a moment."}
+	return &httpError{http.StatusServiceUnavailable, strings.Join(texts, ", and ") + ". Try again in a moment."}
 }
-
-func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }

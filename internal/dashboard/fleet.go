@@ -99,12 +99,14 @@ type fleetData struct {
 	Busy    int          `json:"busy"`
 	Queues  []QueueDepth `json:"queues"`
 	Budgets []Budget     `json:"budgets"`
-	// Waits are what workers wait for, the longest first.
-	Waits   []backfill.Wait `json:"waits"`
-	Repairs []repair        `json:"reconciler_actions"`
-	Holder  string          `json:"reconciler"`
-	Runs    []activeRun     `json:"active_runs"`
-	Stuck   int             `json:"stuck_runs"`
+	// Waits are what workers wait for, the longest first, and WaitingFor the same in words.
+	Waits      []backfill.Wait `json:"waits"`
+	WaitingFor []string        `json:"waiting_for"`
+
+	Repairs []repair    `json:"reconciler_actions"`
+	Holder  string      `json:"reconciler"`
+	Runs    []activeRun `json:"active_runs"`
+	Stuck   int         `json:"stuck_runs"`
 
 	Actions []clickhouse.OperatorAction `json:"actions"`
 	// Missing names what could not be read; the rest stands.
@@ -158,7 +160,7 @@ func (d *Dashboard) fleetPage() page {
 func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), fleetAnswerWithin)
 	defer cancel()
-	data := fleetData{}
+	data, asked := fleetData{}, d.cfg.Now()
 	var work []clickhouse.RecentWork
 	var problems [7]error
 	group := errgroup.Group{}
@@ -180,6 +182,9 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 			data.Missing = append(data.Missing, what)
 		}
 	}
+	data.addOutage(backfill.LedgerName, asked, problems[:4])
+	data.addOutage(backfill.StoreName, asked, problems[5:])
+	data.WaitingFor = backfill.Sentences(data.Waits)
 	data.addWork(work)
 	for _, w := range data.Workers {
 		data.Slots += w.Concurrency
@@ -192,6 +197,21 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 		}
 	}
 	return content{Title: "Fleet", Data: data}, nil
+}
+
+// addOutage says that a store gave errors instead of its parts of the page, unless that is said already. Who works is not known
+// without Redis.
+func (f *fleetData) addOutage(store string, asked time.Time, problems []error) {
+	failed := slices.IndexFunc(problems, func(err error) bool { return err != nil })
+	if failed < 0 {
+		return
+	}
+	if store == backfill.LedgerName {
+		f.Waits = slices.DeleteFunc(f.Waits, func(w backfill.Wait) bool { return w.Reason == backfill.WaitNoWorker })
+	}
+	if !slices.ContainsFunc(f.Waits, func(w backfill.Wait) bool { return w.On == store }) {
+		f.Waits = append(f.Waits, backfill.OutageWait(store, asked, problems[failed]))
+	}
 }
 
 // addWork tells workers and sources what they have done lately.
