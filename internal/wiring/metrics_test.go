@@ -176,7 +176,7 @@ func TestAMetricsAddressThatIsTaken(t *testing.T) {
 	defer listener.Close()
 	err = wiring.RunWorker(t.Context(), wiring.WorkerConfig{MetricsAddr: listener.Addr().String(), Now: time.Now})
 	require.ErrorContains(t, err, "--metrics-addr")
-	require.ErrorContains(t, err, "address already in use")
+	require.ErrorContains(t, err, "another program listens there")
 }
 
 func freeAddress(t *testing.T) string {
