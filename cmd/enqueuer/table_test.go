@@ -68,6 +68,7 @@ func TestWrappedLinesFit(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "one two\n  three\n  four", wrapped("one two three four", 8, "  "))
 	require.Equal(t, "one two three four", wrapped("one two three four", 0, "  "))
+	require.Equal(t, "xxxxxxxx\n  xx", wrapped("xxxxxxxxxx", 8, "  "))
 	rapid.Check(t, func(t *rapid.T) {
 		line := rapid.StringMatching(`[a-zé ]{0,200}`).Draw(t, "line")
 		width := rapid.IntRange(20, 100).Draw(t, "width")
