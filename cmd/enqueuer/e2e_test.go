@@ -398,7 +398,7 @@ func TestServersThatAreAwayAreNamed(t *testing.T) {
 	b.vars["REDIS_URL"] = "redis://user:hunter2@127.0.0.1:1/0"
 	r := b.run(t, args...)
 	require.Equal(t, exitFailed, r.code)
-	require.Regexp(t, `^quantbot: redis at 127\.0\.0\.1:1 does not answer .* set REDIS_URL .*\n$`, r.stderr, "one clear sentence, and no password")
+	require.Regexp(t, `^quantbot: redis cannot be reached since \S+: redis at 127\.0\.0\.1:1 does not answer .* set REDIS_URL .*\n$`, r.stderr, "one clear sentence, and no password")
 	b.vars["REDIS_URL"], b.vars["CLICKHOUSE_PORT"] = redis, "1"
 	r = b.run(t, args...)
 	require.Equal(t, exitFailed, r.code)

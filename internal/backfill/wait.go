@@ -111,12 +111,14 @@ func (e *OutageError) Error() string { return e.Wait.String() }
 // Unwrap returns what the store, or the way to it, said.
 func (e *OutageError) Unwrap() error { return e.Err }
 
-// Outage says an error of a store as a wait that began then. A cancelled question is none.
+// Outage says an error of a store as a wait that began then, with what to do where the error knows. A cancelled question is none.
 func Outage(on string, since time.Time, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &OutageError{Wait: OutageWait(on, since, err), Err: err}
+	w := OutageWait(on, since, err)
+	w.Detail = WaitDetail(err)
+	return &OutageError{Wait: w, Err: err}
 }
 
 // OutageWait is the wait for a store that gave this error; that nothing came back needs no more words.
