@@ -39,7 +39,9 @@ func TestRunningRunsHaveTheirLiveCounts(t *testing.T) {
 	var listed []map[string]any
 	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "runs-list", "--format", "json").stdout), &listed))
 	require.EqualValues(t, b.number(t, stored), listed[0]["candles_inserted"])
-	plain := func(path string) string { return regexp.MustCompile(`[ ,\x{2009}\x{202f}\x{00a0}]`).ReplaceAllString(get(page+path), "") }
+	plain := func(path string) string {
+		return regexp.MustCompile(`[ ,\x{2009}\x{202f}\x{00a0}]`).ReplaceAllString(get(page+path), "")
+	}
 	require.Contains(t, plain("/runs/"+id+"/cancel"), count+"candles")
 	require.Contains(t, plain("/api/runs/"+id), `"candles_inserted":`+count)
 	require.Contains(t, plain("/api/runs"), `"candles_inserted":`+count)

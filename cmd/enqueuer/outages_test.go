@@ -281,7 +281,7 @@ func TestTenOutagesAreSaidTheSameEverywhere(t *testing.T) {
 				return id != ""
 			}, seenWithin, 50*time.Millisecond)
 			watching := b.follow(t, "ohlcv", "runs-watch", id)
-			require.Eventually(t, func() bool { return waiting.contains("run "+id) }, seenWithin, 50*time.Millisecond)
+			require.Eventually(t, func() bool { return waiting.contains("run " + id) }, seenWithin, 50*time.Millisecond)
 			if o.after {
 				o.begin(t, b, proxies)
 			}
