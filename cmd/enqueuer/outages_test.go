@@ -282,7 +282,8 @@ func TestTenOutagesAreSaidTheSameEverywhere(t *testing.T) {
 			}, seenWithin, 50*time.Millisecond)
 			watching := b.follow(t, "ohlcv", "runs-watch", id)
 			require.Eventually(t, func() bool { return waiting.contains("run " + id) }, seenWithin, 50*time.Millisecond)
-			if o.after {
+			if o.after { // once both watch: what cannot be started has nothing to wait for
+				require.Eventually(t, func() bool { return watching.String() != "" && waiting.contains("chunks") }, seenWithin, 50*time.Millisecond)
 				o.begin(t, b, proxies)
 			}
 			b.requireSaidEverywhere(t, o, id, page, waiting, watching)

@@ -13,5 +13,5 @@ func Space(dir string) (free, whole uint64, err error) {
 		return 0, 0, fmt.Errorf("look how much room %s has: %w", dir, err)
 	}
 	block := uint64(stat.Bsize)
-	return uint64(stat.Bavail) * block, stat.Blocks * block, nil
+	return stat.Bavail * block, stat.Blocks * block, nil
 }
