@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/publicjson"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/worklist"
 )
 
 func (b *bench) gaps(t *testing.T, more ...string) (gaps []gap) {
@@ -177,6 +179,42 @@ func (b *bench) checkNothingIsBoughtUnasked(t *testing.T, token candle.Token) {
 	require.Equal(t, exitUsage, b.runWithInput(t, token.Address, "ohlcv", "gaps", "--fetch", "--tokens", "-").code)
 	require.Equal(t, before, b.asked())
 	require.Equal(t, runs, b.number(t, "SELECT count() FROM "+b.table("ohlcv_ingestion_runs")))
+}
+
+// The calls of a file narrow gaps to their tokens; the advice after a rollback holds at any interval and validation.
+func TestGapsOfAWorklistAndOfARun(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.worker(t)
+	tokens := tradingTokens(t, 2)
+	file := filepath.Join(t.TempDir(), "calls.duckdb")
+	call := worklist.Call{Token: tokens[1], AtMS: 1_000 * unix(t, "2025-03-01T12:00:00Z")}
+	require.NoError(t, worklist.WriteSample(t.Context(), file, []worklist.Call{call}))
+	input := []string{
+		"ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02", "--interval", "1h", "--validation", "strict", "--wait",
+		"--format", "json",
+	}
+	undone := fmt.Sprint(row(t, b.ok(t, input...).stdout)["run_id"])
+	b.ok(t, "ohlcv", "runs-rollback", undone, "--yes")
+	strict := []string{"--interval", "1h", "--validation", "strict"}
+	require.Len(t, b.gaps(t, strict...), 2)
+	require.Len(t, b.gaps(t, "--run", undone), 2)
+	for _, more := range [][]string{nil, {"--from", "2025-03-01", "--to", "2025-03-02"}} {
+		only := b.gaps(t, append(append([]string{"--duckdb", file}, strict...), more...)...)
+		require.Len(t, only, 1)
+		require.Equal(t, tokens[1], only[0].Token)
+	}
+	require.Empty(t, b.gaps(t, append([]string{"--duckdb", file, "--from", "2025-02-01", "--to", "2025-02-02"}, strict...)...), "no call in these days")
+	b.fetchesAll(t, 2, "--run", undone)
+	require.Empty(t, b.gaps(t, strict...))
+	for flag, want := range map[string]string{"--interval": "leave the flag out", "--validation": "leave the flag out"} {
+		r := b.run(t, "ohlcv", "gaps", "--run", undone, flag, map[string]string{"--interval": "1m", "--validation": "lenient"}[flag])
+		require.Equal(t, exitUsage, r.code)
+		require.Contains(t, r.stderr, want)
+	}
+	for _, wrong := range [][]string{{"--yes"}, {"--dry-run"}, {"--max-calls", "2"}, {"--fetch", "--max-calls", "-1"}, {"--duckdb", file, "--tokens", file}, {"--calls-query", "SELECT 1"}, {"--run", "nonsense"}} {
+		require.Equal(t, exitUsage, b.run(t, append([]string{"ohlcv", "gaps"}, wrong...)...).code, wrong)
+	}
 }
 
 // A pipe that stays open answers nothing: it is not waited for.

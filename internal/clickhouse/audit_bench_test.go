@@ -168,12 +168,7 @@ func BenchmarkCoverage(b *testing.B) {
 	db, _ := openMigrated(b)
 	run := newRun(0)
 	tokens := auditVersions(b) / 10
-	require.NoError(b, db.Started(b.Context(), run))
-	require.NoError(b, db.exec(b.Context(), streamTimeout, `INSERT INTO ohlcv_ingestion_tasks
-		(run_id, attempt, chunk_id, chain, token_address, interval_seconds, range_from, range_to, status, source, candles_fetched, ended_at)
-		SELECT {run:UUID}, 1, toString(number), 'solana', 'token' || leftPad(toString(intDiv(number, 10)), 38, '0'), 60,
-			toDateTime(1200000 * (number % 10), 'UTC'), toDateTime(1200000 * (number % 10 + 1), 'UTC'), 'success', 'birdeye', 20000, now64(3)
-		FROM numbers({n:UInt64})`, named("run", run.ID()), named("n", 10*tokens)))
+	fillOutcomes(b, db, run, tokens)
 	wanted := make([]candle.TokenRanges, tokens)
 	for i := range wanted {
 		address := fmt.Sprintf("token%038d", i)
@@ -188,6 +183,38 @@ func BenchmarkCoverage(b *testing.B) {
 		require.Equal(b, []candle.Range{{From: 12_000_000, To: 12_600_000}}, missing[0].Ranges)
 	}
 	b.ReportMetric(float64(tokens)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// BenchmarkTokenHistories judges tokens of ten chunks each without a candle, as gaps does; QUANTBOT_BENCH_VERSIONS / 10 tokens.
+func BenchmarkTokenHistories(b *testing.B) {
+	db, _ := openMigrated(b)
+	n := auditVersions(b) / 10
+	fillOutcomes(b, db, newRun(0), n)
+	tokens := make([]candle.Token, n)
+	for i := range tokens {
+		tokens[i] = candle.Token{Chain: candle.Solana, Address: fmt.Sprintf("token%038d", i)}
+	}
+	q := CoverageQuery{
+		Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}, Tokens: tokens,
+	}
+	for b.Loop() {
+		require.NoError(b, db.TokenHistories(b.Context(), q, func(h backfill.TokenHistory) error {
+			require.Len(b, h.Judge(q.Range, backfill.Moment{Now: time.Now()}), 2)
+			return nil
+		}))
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// fillOutcomes writes the answers of a run for tokens, ten chunks each.
+func fillOutcomes(b *testing.B, db *DB, run backfill.Run, tokens int) {
+	b.Helper()
+	require.NoError(b, db.Started(b.Context(), run))
+	require.NoError(b, db.exec(b.Context(), streamTimeout, `INSERT INTO ohlcv_ingestion_tasks
+		(run_id, attempt, chunk_id, chain, token_address, interval_seconds, range_from, range_to, status, source, candles_fetched, ended_at)
+		SELECT {run:UUID}, 1, toString(number), 'solana', 'token' || leftPad(toString(intDiv(number, 10)), 38, '0'), 60,
+			toDateTime(1200000 * (number % 10), 'UTC'), toDateTime(1200000 * (number % 10 + 1), 'UTC'), 'success', 'birdeye', 20000, now64(3)
+		FROM numbers({n:UInt64})`, named("run", run.ID()), named("n", 10*tokens)))
 }
 
 // BenchmarkResample makes hours of everything.

@@ -206,15 +206,16 @@ func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(ba
 	if err != nil {
 		return err
 	}
+	hidden := false
 	err = db.asked(ctx, q, func(a backfill.Asked) {
 		if h := known[a.Token]; h != nil {
 			h.Asked = append(h.Asked, a)
+			hidden = hidden || a.HiddenBy != uuid.Nil
 		}
 	})
-	if err != nil {
-		return err
+	if err == nil && hidden {
+		err = db.nameHidden(ctx, q, known)
 	}
-	hiddenBy, err := db.hiddenBy(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -227,21 +228,15 @@ func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(ba
 		return err
 	}
 	for _, token := range q.Tokens {
-		h := known[token]
-		for i := range h.Asked {
-			if by, hidden := hiddenBy[h.Asked[i].HiddenBy]; hidden {
-				h.Asked[i].HiddenBy = by
-			}
-		}
-		if err := yield(*h); err != nil {
+		if err := yield(*known[token]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// hiddenBy are the runs whose candles are hidden, with those whose rollback hides them.
-func (db *DB) hiddenBy(ctx context.Context, q CoverageQuery) (map[uuid.UUID]uuid.UUID, error) {
+// nameHidden replaces the runs that are hidden by those whose rollback hides them.
+func (db *DB) nameHidden(ctx context.Context, q CoverageQuery, known map[candle.Token]*backfill.TokenHistory) error {
 	hiddenBy := make(map[uuid.UUID]uuid.UUID)
 	err := db.rows(ctx, queryTimeout, hiddenBySQL, q.params(), func(rows chdriver.Rows) error {
 		var run, by uuid.UUID
@@ -249,7 +244,14 @@ func (db *DB) hiddenBy(ctx context.Context, q CoverageQuery) (map[uuid.UUID]uuid
 		hiddenBy[run] = by
 		return err
 	})
-	return hiddenBy, db.storeError("read which runs are hidden", err)
+	for _, h := range known {
+		for i := range h.Asked {
+			if by, hidden := hiddenBy[h.Asked[i].HiddenBy]; hidden {
+				h.Asked[i].HiddenBy = by
+			}
+		}
+	}
+	return db.storeError("read which runs are hidden", err)
 }
 
 // have yields the stretches of the query's tokens in which no candle is missing. Other tokens may come, too.

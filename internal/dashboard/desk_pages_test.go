@@ -3,6 +3,7 @@ package dashboard_test
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
 	"quantbot/internal/publicjson"
 )
 
@@ -108,6 +110,34 @@ func TestCoveragePage(t *testing.T) {
 	one := readJSON[coverageAnswer](t, w, "/api/coverage?token="+strings.ToLower(d.tokens[3].Address[5:20]))
 	require.Len(t, one.Tokens, 1)
 	require.Equal(t, d.tokens[3], one.Tokens[0].Token)
+}
+
+// The pages show what a rollback hides and what was cancelled, as coverage and gaps do.
+func TestCoveragePagesShowWhatIsHidden(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	d := fillDesk(t, w)
+	stopped := d.run(-time.Hour)
+	chunk := backfill.NewChunk(d.tokens[3], candle.Interval1m, d.day(deskDays-1))
+	require.NoError(t, w.History.RecordOutcomes(t.Context(), stopped, []backfill.Outcome{{
+		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Status: backfill.OutcomeCancelled, Source: "birdeye", StartedAt: d.now, EndedAt: d.now,
+	}}))
+	d.finish(t, w, stopped, backfill.StatusCancelled, backfill.Stats{}, 0)
+	require.NoError(t, w.History.RollBack(t.Context(), d.first.ID(), clickhouse.Request{By: "ana@desk"}, false))
+
+	c := readJSON[coverageAnswer](t, w, "/api/coverage")
+	require.Equal(t, slices.Repeat([]backfill.Verdict{backfill.RolledBack}, deskDays), c.most(t, d.tokens[7]))
+	require.Equal(t, backfill.CancelledChunk, c.most(t, d.tokens[3])[deskDays-1])
+	for _, row := range c.Tokens {
+		if row.Token == d.tokens[7] {
+			require.EqualValues(t, deskDays*1440, row.Total.Due)
+		}
+	}
+	page := w.get(t, "/coverage").body
+	for _, text := range []string{`class="cell v-rolled-back"`, `class="cell v-cancelled"`, "1\u202f440 rolled back; 1\u202f440 would be fetched now", "answered by runs alone that are rolled back"} {
+		require.Contains(t, page, text)
+	}
+	require.Contains(t, w.get(t, tokenPath(d.tokens[7])).body, `class="strip v-rolled-back"`)
 }
 
 func TestCoverageIsBounded(t *testing.T) {

@@ -4,8 +4,9 @@
 --
 -- outcome: 0 failed, 1 cancelled, 2 answered, 3 answered by a run whose candles are hidden. It is rolled back, or versions of it are
 -- gone for the sake of one that is (hidden_by.sql has which). Such an answer does not count: it only says what was asked for.
--- A chunk that is only planned has no outcome; where its attempt has ended, it shares the end (a run whose planner died, or that was
--- cancelled while it was planned). Those of attempts that go on are left out: nothing is known yet.
+-- A chunk that is only planned has no outcome; where its run has failed or was cancelled, it shares that (its planner died, or it was
+-- cancelled while it was planned; a retry plans only what has such an outcome already). Those of other runs are left out: nothing is
+-- known yet.
 -- A source's silence means something where it has itself given a candle of the token at any time (confirmed). An answer with
 -- corrupt candles proves nothing any more once the quarantine, which says where they were, has expired (0005: 90 days).
 -- A success covers up to where it was answered; of rows from before that was recorded, nothing that was still to come at their
@@ -42,9 +43,10 @@ SELECT
     range_to,
     run_id,
     multiIf(
+        {answers:Bool}, 2,
         status = 'success', if(run_id IN (SELECT run_id FROM hidden), 3, 2),
         status = 'cancelled', 1,
-        status = 'planned' AND (run_id, attempt) IN (SELECT run_id, attempt FROM ohlcv_run_lifecycle WHERE phase = 'ended' AND status = 'cancelled'), 1,
+        status = 'planned' AND run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE phase = 'ended' AND status = 'cancelled'), 1,
         0) AS outcome,
     (chain, token_address, source) IN
     (
@@ -57,7 +59,8 @@ SELECT
     AND NOT
     (
         moment < now() - INTERVAL 89 DAY
-        AND candles_rejected > if(run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE validation = 'strict'), zero_volume_count, 0)
+        AND candles_rejected >
+            if(if({any:Bool}, run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE validation = 'strict'), {validation:String} = 'strict'), zero_volume_count, 0)
     ) AS confirmed,
     source IN {filtering:Array(String)}
     AND run_id NOT IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE outliers != '') AS defaulted,
@@ -70,14 +73,13 @@ WHERE interval_seconds = {interval:UInt32}
   AND (NOT {answers:Bool} OR status = 'success' AND range_from < covered_to AND run_id NOT IN (SELECT run_id FROM hidden))
   AND
   (
-      status != 'planned'
-      OR (run_id, attempt) IN (SELECT run_id, attempt FROM ohlcv_run_lifecycle WHERE phase = 'ended' AND status IN ('failed', 'cancelled'))
-  )
-  AND
-  (
-      {any:Bool}
-      OR source IN {sources:Array(String)}
-      OR status = 'planned' AND run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE source IN {sources:Array(String)})
+      status != 'planned' AND ({any:Bool} OR source IN {sources:Array(String)})
+      OR NOT {answers:Bool} AND status = 'planned' AND run_id IN
+      (
+          SELECT run_id
+          FROM ohlcv_run_lifecycle
+          WHERE phase = 'ended' AND status IN ('failed', 'cancelled') AND ({any:Bool} OR source IN {sources:Array(String)})
+      )
   )
   AND
   (
