@@ -43,7 +43,7 @@ setup/tests: ## Also fetch what only tests need: Chromium and Prometheus
 .PHONY: test
 # Many tests wait for programs and engines, not for a processor: twice as many at a time as Go would run.
 test: setup/tests ## Run all tests; RACE=1: with the race detector
-	go test $(if $(RACE),-race) -parallel $$((2 * $$(getconf _NPROCESSORS_ONLN))) ./...
+	go test -timeout 30m $(if $(RACE),-race) -parallel $$((2 * $$(getconf _NPROCESSORS_ONLN))) ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s; 10000x counts runs)

@@ -76,7 +76,7 @@ func (l leftOut) String() string {
 	if l.Candles == 1 {
 		are = "is"
 	}
-	return fmt.Sprintf("%s of %s %s being fetched by run %s and", counted(l.Candles, "candle"), counted(l.Tokens, "token"), are, l.RunID)
+	return fmt.Sprintf("%s of %s %s being fetched by run %s", counted(l.Candles, "candle"), counted(l.Tokens, "token"), are, l.RunID)
 }
 
 // typedRequest is a request with its times as typed.

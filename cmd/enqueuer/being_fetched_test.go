@@ -86,8 +86,8 @@ func TestWhatALiveRunFetchesIsBoughtOnce(t *testing.T) {
 	dry := row(t, b.ok(t, append([]string{"ingestion", "ohlcv", "--dry-run", "--format", "json"}, days...)...).stdout)
 	require.Equal(t, []any{map[string]any{"run_id": first, "candles": 1440.0, "tokens": 1.0}}, dry["being_fetched"])
 	require.EqualValues(t, 3*1440, dry["candles"])
-	said := fmt.Sprintf("1440 candles of 1 token are being fetched by run %s and", first)
-	require.Contains(t, b.ok(t, append([]string{"ingestion", "ohlcv", "--dry-run"}, days...)...).stdout, said+" would be left out\n")
+	said := fmt.Sprintf("1440 candles of 1 token are being fetched by run %s", first)
+	require.Contains(t, b.ok(t, append([]string{"ingestion", "ohlcv", "--dry-run"}, days...)...).stdout, said+", and would be left out\n")
 	for _, off := range []string{"--force", "--no-resume"} {
 		whole := row(t, b.ok(t, append([]string{"ingestion", "ohlcv", "--dry-run", "--format", "json", off}, days...)...).stdout)
 		require.EqualValues(t, 4*1440, whole["candles"], off)

@@ -196,6 +196,6 @@ func (a *app) printEstimate(w io.Writer, e estimate) {
 	fmt.Fprintf(w, "  time     %s at %g calls a second\n", max(duration, time.Second), e.CallsPerSecond)
 	fmt.Fprintf(w, "  covered  %s by earlier runs, which saves %s and %s\n", counted(e.CoveredCandles, "candle"), counted(e.SavedAPICalls, "call"), counted(e.SavedCredits, "credit"))
 	for _, left := range e.LeftOut {
-		fmt.Fprintf(w, "  waiting  %s would be left out\n", left)
+		fmt.Fprintf(w, "  waiting  %s, and would be left out\n", left)
 	}
 }
