@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -54,16 +55,20 @@ func writeEscaped(b *strings.Builder, c rune) {
 	}
 }
 
-// PrintableWriter passes on what is written to it as Printable has it. A character may come in two writes.
+// PrintableWriter passes on what is written to it as Printable has it. A character may come in two writes. It is safe for concurrent
+// use: each write is whole on w, loggers and messages share one.
 func PrintableWriter(w io.Writer) io.Writer { return &printableWriter{to: w} }
 
 type printableWriter struct {
+	mu   sync.Mutex
 	to   io.Writer
 	rest []byte // the beginning of a character whose end has not come yet
 }
 
 // Write implements io.Writer.
 func (w *printableWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	text := append(w.rest, p...)
 	whole := len(text)
 	for start := max(0, len(text)-utf8.UTFMax+1); start < len(text); start++ {

@@ -3,7 +3,9 @@ package candle
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -56,4 +58,21 @@ func FuzzPrintableWriter(f *testing.F) {
 		require.True(t, utf8.Valid(b.Bytes()))
 		require.False(t, strings.ContainsFunc(strings.ReplaceAll(b.String(), "\ufffd", ""), obeyed))
 	})
+}
+
+// Loggers and messages of one process write at once.
+func TestAPrintableWriterKeepsLinesWhole(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	w := PrintableWriter(&out)
+	var writing sync.WaitGroup
+	for range 8 {
+		writing.Go(func() {
+			for range 200 {
+				_, _ = io.WriteString(w, "été\u202e\n") // a strings.Builder has no error
+			}
+		})
+	}
+	writing.Wait()
+	require.Equal(t, strings.Repeat("été\\u202e\n", 1_600), out.String())
 }
