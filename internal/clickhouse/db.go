@@ -101,7 +101,8 @@ func (db *DB) exec(ctx context.Context, timeout time.Duration, query string, par
 	return db.conn.Exec(ctx, query, params...)
 }
 
-// rows runs a query and calls each for every row; scan fills the destination that the caller chose.
+// rows runs a query and calls each for every row; scan fills the destination that the caller chose. An error of each ends the query on the
+// server, too.
 func (db *DB) rows(ctx context.Context, timeout time.Duration, query string, params []any, each func(chdriver.Rows) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -112,6 +113,7 @@ func (db *DB) rows(ctx context.Context, timeout time.Duration, query string, par
 	defer rows.Close()
 	for rows.Next() {
 		if err := each(rows); err != nil {
+			cancel() // or Close reads all that is left
 			return err
 		}
 	}

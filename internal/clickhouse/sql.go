@@ -46,6 +46,7 @@ func (db *DB) SQL(ctx context.Context, statement string, write bool, r ResultRea
 	defer rows.Close()
 	readErr, err := readResult(rows, r)
 	if readErr != nil {
+		cancel() // or Close reads all that is left
 		return readErr
 	}
 	return db.statementError(err, write)

@@ -1,11 +1,13 @@
 package clickhouse
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"testing"
 	"time"
 
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/stretchr/testify/require"
 )
 
@@ -82,5 +84,22 @@ func TestSQLSaysWhatIsWrong(t *testing.T) {
 		Columns: func([]ResultColumn) error { return nil }, Row: func([]any) error { return enough },
 	})
 	require.Equal(t, enough, err)
+	require.NoError(t, db.Ping(t.Context()))
+}
+
+// Whoever has enough of a result does not wait for the rest of it, which may be endless.
+func TestAResultThatIsLeftEndsItsQuery(t *testing.T) {
+	t.Parallel()
+	db, _ := openMigrated(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	enough := errors.New("enough")
+	const endless = "SELECT number FROM system.numbers"
+	err := db.SQL(ctx, endless, false, ResultReader{Columns: func([]ResultColumn) error { return nil }, Row: func([]any) error { return enough }})
+	require.Equal(t, enough, err)
+	require.NoError(t, ctx.Err())
+	err = db.rows(ctx, streamTimeout, endless, nil, func(chdriver.Rows) error { return enough })
+	require.Equal(t, enough, err)
+	require.NoError(t, ctx.Err())
 	require.NoError(t, db.Ping(t.Context()))
 }
