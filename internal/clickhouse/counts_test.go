@@ -6,8 +6,24 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/manifest"
 )
+
+// The ledger counts the deduplicated candles of a running run in one. How they split is said where it follows, and else that it is not known.
+func TestLiveCountsDoNotSplitWhatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	none := int64(0)
+	for mode, want := range map[manifest.DedupMode][2]*int64{manifest.DedupNone: {&none, new(int64(3))}, manifest.DedupPostBatch: {&none, new(int64(3))}, manifest.DedupInline: {nil, nil}} {
+		row := RunRow{DedupMode: string(mode), CandlesShadowed: &none, CandlesSkipped: &none}
+		row.TakeLive(backfill.LedgerState{Progress: backfill.Progress{Fetched: 10, Inserted: 6, Rejected: 1}})
+		require.EqualValues(t, 3, row.CandlesDeduplicated)
+		require.Equal(t, want, [2]*int64{row.CandlesShadowed, row.CandlesSkipped}, mode)
+		row.TakeLive(backfill.LedgerState{Progress: backfill.Progress{Fetched: 10, Inserted: 10}})
+		require.Equal(t, [2]*int64{&none, &none}, [2]*int64{row.CandlesShadowed, row.CandlesSkipped}, mode)
+	}
+}
 
 // What older programs write, before the migration or beside it, says nothing of shadowed and skipped candles. Only what follows
 // from the rest is filled in.

@@ -90,6 +90,11 @@ func (r *RunRow) TakeLive(s backfill.LedgerState) {
 	r.CandlesFetched, r.CandlesInserted, r.CandlesRejected = p.Fetched, p.Inserted, p.Rejected
 	r.CandlesDeduplicated = p.Fetched - p.Inserted - p.Rejected // holds for every outcome, so for their sum
 	r.ErrorsCount, r.CancelledChunks = p.Failed, p.Cancelled
+	stats := r.Stats()
+	if stats.Shadowed, stats.Skipped = 0, 0; r.DedupMode != string(manifest.DedupInline) {
+		stats.Skipped = stats.Deduplicated // before the run's end nothing else is
+	}
+	r.CandlesShadowed, r.CandlesSkipped = Split(stats)
 }
 
 // Record turns the row back into what the heart works with.
