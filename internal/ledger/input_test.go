@@ -233,4 +233,16 @@ func TestTheSameRequestAsTypedIsRefusedWhileItsRunLives(t *testing.T) {
 	require.Zero(t, client.Exists(t.Context(), inputKey(first), "quantbot:input:typed").Val(), "the end of a run frees both")
 	_, err = l.Open(t.Context(), second, false)
 	require.NoError(t, err)
+
+	first.Attempt = 2
+	_, err = l.Open(t.Context(), first, false)
+	require.NoError(t, err, "yesterday's times are not those of today's run")
+	first, _ = newRun(1)
+	_, err = l.Open(t.Context(), typed(first), false)
+	requireDuplicateOf(t, err, second)
+
+	taken, err := l.TakeOver(t.Context(), second.ID())
+	require.NoError(t, err)
+	require.NoError(t, l.Abandon(t.Context(), second.ID(), taken, resultOf(second)), "its enqueuer was killed while it planned")
+	require.Zero(t, client.Exists(t.Context(), inputKey(second), "quantbot:input:typed").Val(), "that frees both, too")
 }
