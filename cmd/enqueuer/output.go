@@ -40,8 +40,12 @@ func (a *app) parseOutput(o outputFlags) (export.Target, error) {
 }
 
 func (a *app) parseTarget(out, format string) (export.Target, error) {
-	if info, err := os.Stat(out); err == nil && info.IsDir() {
+	info, err := os.Stat(out)
+	switch {
+	case err == nil && info.IsDir():
 		return export.Target{}, fmt.Errorf("--out %s is a directory: name a file", out)
+	case err == nil && !info.Mode().IsRegular(): // a file would take the place of a device or a pipe
+		return export.Target{}, fmt.Errorf("--out %s is no file: name one, or - for standard output", out)
 	}
 	target, err := export.ParseTarget(out, format)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,7 +105,11 @@ func splitStatements(script string) (found []string) {
 	var lines []string
 	end := func() {
 		statement := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(strings.Join(lines, "\n")), ";"))
-		if lines = nil; statement != "" {
+		comment := !slices.ContainsFunc(strings.Split(statement, "\n"), func(line string) bool {
+			line = strings.TrimSpace(line)
+			return line != "" && !strings.HasPrefix(line, "--")
+		})
+		if lines = nil; !comment {
 			found = append(found, statement)
 		}
 	}

@@ -22,6 +22,7 @@ func TestStatementsEndWhereALineDoes(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{"SELECT ';'", "SELECT\n 2", "SELECT 3"}, splitStatements("SELECT ';' ;\r\n\nSELECT\n 2;\n;\nSELECT 3\n"))
 	require.Empty(t, splitStatements(" ;\n"))
+	require.Equal(t, []string{"-- of today\nSELECT 1"}, splitStatements("-- of today\nSELECT 1;\n-- the end\n\n  -- of it;\n"))
 }
 
 func TestSQLReadsAndWritesOnlyWhenToldTo(t *testing.T) {
@@ -73,7 +74,7 @@ func TestSQLWritesFilesThatAreWhole(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
 	b.ok(t, "sql", "SELECT 1 AS a", "--out", path, "--yes")
-	for _, args := range [][]string{{"--out", filepath.Dir(path)}, {"--out", "x.txt"}, {"--out", "x.csv", "--format", "table"}, {"--format", "xml"}} {
+	for _, args := range [][]string{{"--out", filepath.Dir(path)}, {"--out", "x.txt"}, {"--out", "x.csv", "--format", "table"}, {"--format", "xml"}, {"--out", os.DevNull, "--format", "csv", "--yes"}} {
 		require.Equal(t, exitUsage, b.run(t, append([]string{"sql", "SELECT 1"}, args...)...).code, args)
 	}
 }

@@ -105,6 +105,26 @@ func modeOf(t *testing.T, path string) os.FileMode {
 	return info.Mode()
 }
 
+func TestALinkStaysOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	real, link := filepath.Join(dir, "real.csv"), filepath.Join(dir, "link.csv")
+	require.NoError(t, os.WriteFile(real, []byte("what was there"), 0o600))
+	require.NoError(t, os.Symlink("real.csv", link))
+	f, err := Create(Target{Path: link, Format: CSV}, nil)
+	require.NoError(t, err)
+	_, err = f.Write([]byte("a\n"))
+	require.NoError(t, err)
+	_, err = f.Commit()
+	require.NoError(t, err)
+	pointsTo, err := os.Readlink(link)
+	require.NoError(t, err)
+	require.Equal(t, "real.csv", pointsTo)
+	stored, err := os.ReadFile(real)
+	require.NoError(t, err)
+	require.Equal(t, "a\n", string(stored))
+}
+
 func TestAnAbortedFileLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

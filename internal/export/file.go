@@ -34,7 +34,10 @@ func Create(t Target, stdout io.Writer) (*File, error) {
 	f := &File{path: t.Path, digest: sha256.New()}
 	out := stdout
 	if t.Path != Standard {
-		temporary := filepath.Join(filepath.Dir(t.Path), "."+filepath.Base(t.Path)+"."+uuid.NewString()[:8]+".part")
+		if linked, err := filepath.EvalSymlinks(t.Path); err == nil {
+			f.path = linked // a link stays one
+		}
+		temporary := filepath.Join(filepath.Dir(f.path), "."+filepath.Base(f.path)+"."+uuid.NewString()[:8]+".part")
 		file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // the umask decides
 		if err != nil {
 			return nil, fmt.Errorf("write %s: %w", t.Path, reason(err))
