@@ -39,17 +39,14 @@ func inputsOf(m *manifest.Manifest) []string {
 }
 
 // claimInputs reserves the run's inputs and returns those that are claimed. It returns a *backfill.DuplicateInputError when
-// another run holds one of them; with force the other keeps it. That a later attempt was typed like a run of today says
-// nothing: it asks for the times of its first one.
-func (l *Ledger) claimInputs(ctx context.Context, run backfill.Run, c claim, force bool) (claimed []string, err error) {
-	m := &run.Manifest
+// another run holds one of them; with force the other keeps it.
+func (l *Ledger) claimInputs(ctx context.Context, m *manifest.Manifest, c claim, force bool) (claimed []string, err error) {
 	for _, hash := range inputsOf(m) {
 		err := l.claimInput(ctx, hash, c)
-		asTyped := hash == m.TypedHash && run.Attempt > 1
 		switch {
 		case err == nil:
 			claimed = append(claimed, hash)
-		case !force && !asTyped || !isDuplicate(err):
+		case !force || !isDuplicate(err):
 			return nil, errors.Join(err, l.releaseInputs(ctx, claimed, c))
 		}
 	}

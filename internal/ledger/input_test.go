@@ -236,10 +236,7 @@ func TestTheSameRequestAsTypedIsRefusedWhileItsRunLives(t *testing.T) {
 
 	first.Attempt = 2
 	_, err = l.Open(t.Context(), first, false)
-	require.NoError(t, err, "yesterday's times are not those of today's run")
-	first, _ = newRun(1)
-	_, err = l.Open(t.Context(), typed(first), false)
-	requireDuplicateOf(t, err, second)
+	requireDuplicateOf(t, err, second) // a retry would buy what both ask for twice
 
 	taken, err := l.TakeOver(t.Context(), second.ID())
 	require.NoError(t, err)

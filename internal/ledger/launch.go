@@ -19,7 +19,7 @@ import (
 // A process that dies inside leaves at most a run in PhasePlanning without a heartbeat, which the reconciler ends.
 func (l *Ledger) Open(ctx context.Context, run backfill.Run, force bool) (epoch int64, err error) {
 	c := claim{runID: run.ID(), opener: uuid.NewString()}
-	claimed, err := l.claimInputs(ctx, run, c, force)
+	claimed, err := l.claimInputs(ctx, &run.Manifest, c, force)
 	if err != nil {
 		return 0, err
 	}

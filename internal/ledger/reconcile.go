@@ -46,7 +46,7 @@ func (l *Ledger) TakeOver(ctx context.Context, runID uuid.UUID) (epoch int64, er
 // have. It answers ErrFinished if the run is there. Its inputs are taken again unless another run has them by now.
 func (l *Ledger) Rebuild(ctx context.Context, run backfill.Run) (epoch int64, err error) {
 	c := claim{runID: run.ID(), opener: uuid.NewString()}
-	claimed, err := l.claimInputs(ctx, run, c, true)
+	claimed, err := l.claimInputs(ctx, &run.Manifest, c, true)
 	if err != nil {
 		return 0, err
 	}
