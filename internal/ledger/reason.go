@@ -33,10 +33,11 @@ func Reason(err error) backfill.WaitReason {
 		return backfill.WaitCertificate
 	}
 	op, isOp := errors.AsType[*net.OpError](err)
+	timeout, isNet := errors.AsType[net.Error](err) // not every time-out of the client is an OpError
 	switch {
 	case isOp && op.Op == "dial" && !op.Timeout():
 		return backfill.WaitUnreachable
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redis.ErrPoolTimeout), isOp && op.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redis.ErrPoolTimeout), isNet && timeout.Timeout():
 		return backfill.WaitNoAnswer
 	case isOp, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return backfill.WaitUnreachable
