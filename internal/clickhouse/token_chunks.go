@@ -30,8 +30,8 @@ type TokenChunk struct {
 	Inserted     int64        `json:"candles_inserted"`
 	Rejected     int64        `json:"candles_rejected"`
 	Deduplicated int64        `json:"candles_deduplicated"`
-	Shadowed     *int64       `json:"shadowed"` // nil = not recorded, as with Skipped
-	Skipped      *int64       `json:"skipped"`
+	Shadowed     *int64       `json:"candles_shadowed"` // nil = not recorded, as with Skipped
+	Skipped      *int64       `json:"candles_skipped"`
 	Error        string       `json:"error,omitempty"`
 	EndedAt      *time.Time   `json:"ended_at"` // nil while planned
 	// RolledBack: the run is; what it brought is not served.

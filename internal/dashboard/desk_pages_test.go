@@ -162,16 +162,18 @@ type tokenAnswer struct {
 	Bounded  string           `json:"bounded"`
 	Coverage []backfill.Tally `json:"coverage"`
 	Candles  []struct {
-		OpenTime int64   `json:"open_time"`
-		Close    float64 `json:"close"`
-		Candles  int64   `json:"candles"`
-		Revised  int64   `json:"revised"`
+		Timestamp time.Time `json:"timestamp"`
+		Close     float64   `json:"close"`
+		Candles   int64     `json:"candles"`
+		Revised   int64     `json:"revised"`
 	} `json:"candles"`
 	Chunks []struct {
-		RunID string `json:"run_id"`
+		RunID    string `json:"run_id"`
+		Shadowed *int64 `json:"candles_shadowed"`
 	} `json:"chunks"`
 	Candle *struct {
-		Versions []struct {
+		Timestamp time.Time `json:"timestamp"`
+		Versions  []struct {
 			RunID  string `json:"run_id"`
 			Served bool   `json:"served"`
 			Why    string `json:"why"`
@@ -194,9 +196,11 @@ func TestTokenPage(t *testing.T) {
 	whole := readJSON[tokenAnswer](t, w, "/api"+path+day)
 	require.EqualValues(t, 300, whole.Bucket, "a day of minutes does not fit a screen")
 	require.Equal(t, d.day(2), whole.Range)
+	require.Equal(t, d.day(2).From, candle.Interval1d.Truncate(whole.Candles[0].Timestamp.Unix()), "a time as every place writes it")
 	require.Len(t, whole.Candles, 288-23, "five-minute buckets but for two hours, one minute less at either end")
 	require.Len(t, whole.Coverage, 288)
 	require.Equal(t, backfill.ConfirmedEmpty, whole.Coverage[130].Most())
+	require.NotNil(t, whole.Chunks[0].Shadowed, "counts are called as the columns are")
 	revised := int64(0)
 	for _, c := range whole.Candles {
 		revised += c.Revised
@@ -256,6 +260,7 @@ func TestTokensWithoutCandles(t *testing.T) {
 	require.Equal(t, 404, unknown.StatusCode)
 	require.Contains(t, unknown.body, "No run has asked for base:0x0000000000000000000000000000000000000001 yet.")
 	corrupt := readJSON[tokenAnswer](t, w, "/api"+tokenPath(d.tokens[6])+"?at="+candle.FormatTime(d.corrupt))
+	require.Equal(t, d.corrupt, corrupt.Candle.Timestamp.Unix(), "a time as every place writes it")
 	require.Empty(t, corrupt.Candle.Versions)
 	require.Len(t, corrupt.Candle.Rejections, 2)
 	odd, broken := corrupt.Candle.Rejections[0], corrupt.Candle.Rejections[1]

@@ -60,13 +60,14 @@ type tokenData struct {
 
 // chartCandle is a bucket of the chart that holds a candle.
 type chartCandle struct {
-	OpenTime  int64   `json:"open_time"`
-	Open      float64 `json:"open"`
-	High      float64 `json:"high"`
-	Low       float64 `json:"low"`
-	Close     float64 `json:"close"`
-	Volume    float64 `json:"volume"`
-	VolumeUSD float64 `json:"volume_usd"`
+	OpenTime  int64     `json:"-"`
+	Timestamp time.Time `json:"timestamp"` // OpenTime, for programs
+	Open      float64   `json:"open"`
+	High      float64   `json:"high"`
+	Low       float64   `json:"low"`
+	Close     float64   `json:"close"`
+	Volume    float64   `json:"volume"`
+	VolumeUSD float64   `json:"volume_usd"`
 	// Candles are served in the bucket, Revised of them have several versions; Quality is their lowest score.
 	Candles int64 `json:"candles"`
 	Revised int64 `json:"revised"`
@@ -199,7 +200,7 @@ func (d *Dashboard) fillToken(ctx context.Context, t *tokenData) error {
 	}
 	for _, c := range candles {
 		t.Candles = append(t.Candles, chartCandle{
-			OpenTime: c.OpenTime, Open: c.Open, High: c.High, Low: c.Low, Close: c.Close, Volume: c.Volume, VolumeUSD: c.VolumeUSD,
+			OpenTime: c.OpenTime, Timestamp: time.Unix(c.OpenTime, 0).UTC(), Open: c.Open, High: c.High, Low: c.Low, Close: c.Close, Volume: c.Volume, VolumeUSD: c.VolumeUSD,
 			Candles: c.Candles, Revised: c.Revised, Quality: c.Quality, Href: t.candleHref(c.OpenTime),
 		})
 	}

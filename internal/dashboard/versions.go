@@ -15,7 +15,8 @@ import (
 
 // candleVersions is everything that runs brought for one candle.
 type candleVersions struct {
-	OpenTime   int64           `json:"open_time"`
+	OpenTime   int64           `json:"-"`
+	Timestamp  time.Time       `json:"timestamp"` // OpenTime, for programs
 	Versions   []shownVersion  `json:"versions"`
 	Rejections []shownRejected `json:"rejections"`
 }
@@ -70,7 +71,7 @@ func (v rejectedValue) MarshalJSON() ([]byte, error) {
 func (v rejectedValue) String() string { return formatPrice(float64(v)) }
 
 func (d *Dashboard) versionsOf(ctx context.Context, token candle.Token, interval candle.Interval, open int64) (*candleVersions, error) {
-	shown := &candleVersions{OpenTime: open, Versions: []shownVersion{}, Rejections: []shownRejected{}}
+	shown := &candleVersions{OpenTime: open, Timestamp: time.Unix(open, 0).UTC(), Versions: []shownVersion{}, Rejections: []shownRejected{}}
 	versions, err := d.cfg.History.Versions(ctx, token, interval, open)
 	if err != nil {
 		return nil, err
