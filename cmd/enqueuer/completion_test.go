@@ -136,6 +136,7 @@ func TestBashCompletesWithoutItsPackage(t *testing.T) {
 func TestCommandsThatDoNotExistAreGuessed(t *testing.T) {
 	t.Parallel()
 	for args, meant := range map[string]string{
+		"ohlcv runs-watch":   ": wants 1 argument, but got 0",
 		"runs-list":          "; did you mean quantbot ohlcv runs-list?",
 		"ohlcv runs-lst":     "; did you mean quantbot ohlcv runs-list?",
 		"ohlcv sql":          "; did you mean quantbot sql?",

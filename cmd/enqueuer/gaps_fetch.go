@@ -47,7 +47,7 @@ func (a *app) fetchGaps(cmd *cobra.Command, o gapOptions) error {
 	case len(in.request.Wanted) == 0:
 		fmt.Fprintln(a.stderr, "no gaps, nothing to fetch")
 		if o.format == "json" {
-			return a.printJSON(nil) // no run
+			return a.printJSON([]gap{}) // no run
 		}
 		return nil
 	case o.dryRun:

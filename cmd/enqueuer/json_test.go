@@ -74,6 +74,7 @@ func TestJSONIsAsItIsDescribed(t *testing.T) {
 		{"ohlcv coverage", nil, 0},
 		{"ohlcv gaps", nil, 0},
 		{"ohlcv gaps", []string{"--fetch", "--dry-run"}, 0},
+		{"ohlcv gaps", []string{"--fetch", "--dry-run", "--run", runs.whole}, 0}, // none
 		{"ohlcv query", selection, 0},
 		{"ohlcv query", append([]string{"--resample", "1h"}, selection...), 0},
 		{"ohlcv sources", nil, 0},

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,11 +58,24 @@ func unknownCommand(err error) (typed string, ok bool) {
 func suggest(root *cobra.Command, err error) string {
 	typed, ok := unknownCommand(err)
 	if !ok {
-		return err.Error()
+		return countedArguments(err.Error())
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n") // cobra's own suggestions know the commands of one level
 	if meant := suggestions(root, typed); len(meant) > 0 {
 		text += fmt.Sprintf("; did you mean %s?", strings.Join(meant, " or "))
 	}
 	return text
+}
+
+// argumentCount is what cobra says of too many or too few arguments.
+var argumentCount = regexp.MustCompile(`^accepts (\d+) arg\(s\), received (\d+)$`)
+
+// countedArguments says it in words.
+func countedArguments(text string) string {
+	numbers := argumentCount.FindStringSubmatch(text)
+	if numbers == nil {
+		return text
+	}
+	wanted, _ := strconv.Atoi(numbers[1]) // digits, as the expression says
+	return fmt.Sprintf("wants %s, but got %s", counted(wanted, "argument"), numbers[2])
 }
