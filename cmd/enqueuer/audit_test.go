@@ -139,6 +139,31 @@ func TestDedupModesCountWhatIsThereAlready(t *testing.T) {
 	require.Contains(t, refused.stderr, "2025-03")
 }
 
+// A dry run of a rollback that would be refused is refused: it shows what a sweep has removed, and does nothing.
+func TestADryRunOfAnImpossibleUndoIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	day := []string{"--tokens", writeTokens(t, simmarket.Tokens(2)), "--from", "2025-03-01", "--to", "2025-03-02"}
+	b.backfill(t, 1, day...)
+	b.backfill(t, 1, day...)
+	b.ok(t, "ohlcv", "dedup-sweep", "--older-than", "0", "--yes")
+	served, winner := b.hash(t), b.winner(t)
+	versions := b.number(t, "SELECT count() FROM "+b.table("ohlcv_candle_versions")+" FINAL")
+	require.Positive(t, versions)
+
+	refused := b.run(t, "ohlcv", "runs-rollback", winner, "--dry-run")
+	require.Equal(t, exitRefused, refused.code, refused.stderr)
+	require.Contains(t, refused.stdout, "Would roll back run "+winner+" (completed):\n")
+	require.Contains(t, refused.stdout, fmt.Sprintf("  %d versions of 2025-03 that the undo would need, removed by a sweep\n", versions))
+	require.Contains(t, refused.stderr, "2025-03")
+	inJSON := b.run(t, "ohlcv", "runs-rollback", winner, "--dry-run", "--format", "json")
+	require.Equal(t, exitRefused, inJSON.code, inJSON.stderr)
+	require.Equal(t, []any{map[string]any{"month": 202503.0, "versions": float64(versions)}}, row(t, inJSON.stdout)["versions_removed"])
+	b.ok(t, "ohlcv", "runs-rollback", winner, "--dry-run", "--force")
+	require.Equal(t, served, b.hash(t))
+	require.Zero(t, b.number(t, "SELECT count() FROM "+b.table("ohlcv_run_visibility")))
+}
+
 func (b *bench) latest(t *testing.T) string {
 	t.Helper()
 	return strings.TrimSpace(b.env.ClickHouse(t, "SELECT run_id FROM "+b.table("ohlcv_ingestion_runs")+" ORDER BY started_at DESC LIMIT 1"))
