@@ -41,6 +41,9 @@ func (o *coverageOptions) register(cmd *cobra.Command) {
 	f.StringVar(&o.format, "format", "table", "table or json")
 }
 
+// mostTokens is the most that can be looked at in one command.
+const mostTokens = 1_000_000
+
 // judgedToken is what is known of a token.
 type judgedToken struct {
 	Token  candle.Token      `json:"token"`
@@ -178,14 +181,16 @@ func (o *coverageOptions) parse(now time.Time) (q coverageQuestion, err error) {
 		if err != nil {
 			return q, err
 		}
-		q.Tokens = append(q.Tokens, token)
+		if !slices.Contains(q.Tokens, token) {
+			q.Tokens = append(q.Tokens, token)
+		}
 	}
 	for _, name := range o.sources {
 		if !slices.Contains(wiring.SourceNames(), name) {
 			return q, fmt.Errorf("--source %q is none of %s", name, strings.Join(wiring.SourceNames(), ", "))
 		}
 	}
-	return q, errors.Join(checkLimit(o.limit, 1_000_000), checkFormat(o.format))
+	return q, errors.Join(checkLimit(o.limit, mostTokens), checkFormat(o.format))
 }
 
 func (a *app) coverageCommand() *cobra.Command {

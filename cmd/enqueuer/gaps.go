@@ -14,6 +14,7 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/worklist"
 )
 
 // gap is a stretch that a run would ask for.
@@ -40,11 +41,12 @@ type gapOptions struct {
 func (o *gapOptions) register(cmd *cobra.Command) {
 	o.coverageOptions.register(cmd)
 	f := cmd.Flags()
+	f.Lookup("limit").Usage += "; with --fetch all, unless it is given"
 	f.StringVar(&o.run, "run", "", "only what this run asked for: its `RUN-ID`; interval, sources, validation and outliers are the run's")
 	f.StringVar(&o.tokenFile, "tokens", "", "only the tokens of this `FILE`: one a line, or CSV with a header; - for standard input")
 	f.StringVar(&o.duckdb, "duckdb", "", "only the tokens of the calls in this DuckDB `FILE`; with --from and --to of the calls in between")
 	f.StringVar(&o.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
-	f.StringVar(&o.side, "side", "buy", "which calls, where the table tells; empty for all")
+	f.StringVar(&o.side, "side", worklist.SideBuy, "which calls of the known tables: buy, sell, or empty for all")
 	f.StringVar(&o.evm, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
 	f.BoolVar(&o.fetch, "fetch", false, "start a run that fetches them, after a question")
 	f.BoolVar(&o.dryRun, "dry-run", false, "with --fetch: say what the run would take, and do nothing")
@@ -61,7 +63,7 @@ func (o *gapOptions) check(cmd *cobra.Command) error {
 			return fmt.Errorf("--%s needs --fetch", name)
 		}
 	}
-	for _, name := range []string{"interval", "validation", "outliers"} {
+	for _, name := range []string{"interval", "source", "validation", "outliers"} {
 		if o.run != "" && cmd.Flags().Changed(name) {
 			return fmt.Errorf("--run has the --%s of the run: leave the flag out", name)
 		}
@@ -82,7 +84,7 @@ func (o *gapOptions) check(cmd *cobra.Command) error {
 	case o.tokenFile == "-" && o.fetch && !o.yes && !o.dryRun:
 		return errors.New("--tokens - takes the standard input, which leaves none for the answer: give --yes, or --dry-run")
 	}
-	return nil
+	return checkSide(o.side, o.duckdb, o.callsQuery)
 }
 
 func (a *app) gapsCommand() *cobra.Command {
@@ -101,6 +103,9 @@ run. It first says what that takes, then asks; without a terminal it wants --yes
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd); err != nil {
 				return err
+			}
+			if o.fetch && !cmd.Flags().Changed("limit") {
+				o.limit = mostTokens // what is not shown is fetched, too
 			}
 			if _, err := o.parse(a.now()); err != nil {
 				return err

@@ -207,13 +207,30 @@ func TestGapsOfAWorklistAndOfARun(t *testing.T) {
 	require.Empty(t, b.gaps(t, append([]string{"--duckdb", file, "--from", "2025-02-01", "--to", "2025-02-02"}, strict...)...), "no call in these days")
 	b.fetchesAll(t, 2, "--run", undone)
 	require.Empty(t, b.gaps(t, strict...))
-	for flag, want := range map[string]string{"--interval": "leave the flag out", "--validation": "leave the flag out"} {
-		r := b.run(t, "ohlcv", "gaps", "--run", undone, flag, map[string]string{"--interval": "1m", "--validation": "lenient"}[flag])
+	for flag, value := range map[string]string{"--interval": "1m", "--validation": "lenient", "--source": "geckoterminal", "--outliers": "filter"} {
+		r := b.run(t, "ohlcv", "gaps", "--run", undone, flag, value)
 		require.Equal(t, exitUsage, r.code)
-		require.Contains(t, r.stderr, want)
+		require.Contains(t, r.stderr, "--run has the "+flag+" of the run: leave the flag out")
 	}
-	for _, wrong := range [][]string{{"--yes"}, {"--dry-run"}, {"--max-calls", "2"}, {"--fetch", "--max-calls", "-1"}, {"--duckdb", file, "--tokens", file}, {"--calls-query", "SELECT 1"}, {"--run", "nonsense"}} {
+	for _, wrong := range [][]string{{"--yes"}, {"--dry-run"}, {"--max-calls", "2"}, {"--fetch", "--max-calls", "-1"}, {"--duckdb", file, "--tokens", file}, {"--calls-query", "SELECT 1"}, {"--run", "nonsense"}, {"--duckdb", file, "--side", "bye"}, {"--side", "sell"}} {
 		require.Equal(t, exitUsage, b.run(t, append([]string{"ohlcv", "gaps"}, wrong...)...).code, wrong)
+	}
+}
+
+// A listing is for a screen; what is fetched is not cut to it.
+func TestGapsOfManyTokensAreAllFetched(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, simmarket.Tokens(1_001)), "--from", "2025-03-01", "--to", "2025-03-02", "--interval", "1d")
+	b.ok(t, "ohlcv", "runs-cancel", b.latest(t))
+	shown := b.ok(t, "ohlcv", "gaps", "--interval", "1d", "--format", "json")
+	require.Contains(t, shown.stderr, "showing 1000 of 1001 tokens (--limit)")
+	for limit, want := range map[string]int{"": 1_001, "10": 10} {
+		fetch := []string{"ohlcv", "gaps", "--interval", "1d", "--fetch", "--dry-run", "--format", "json"}
+		if limit != "" {
+			fetch = append(fetch, "--limit", limit)
+		}
+		require.EqualValues(t, want, row(t, b.ok(t, fetch...).stdout)["tokens"])
 	}
 }
 

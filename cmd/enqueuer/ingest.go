@@ -157,13 +157,13 @@ func (a *app) parseIngests(o ingestOptions) (ins []ingestion, err error) {
 	if len(o.intervals) == 0 {
 		return nil, errors.New("--interval is empty: name one, such as 1m")
 	}
-	for i, interval := range o.intervals {
-		if slices.Contains(o.intervals[:i], interval) {
-			return nil, fmt.Errorf("--interval %s is given twice", interval)
-		}
-		in, err := a.parseIngest(o, interval)
+	for _, interval := range o.intervals {
+		in, err := a.parseIngest(o, strings.TrimSpace(interval))
 		if err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(ins, func(other ingestion) bool { return other.request.Interval == in.request.Interval }) {
+			return nil, fmt.Errorf("--interval %s is given twice", in.request.Interval)
 		}
 		ins = append(ins, in)
 	}
@@ -233,10 +233,6 @@ func (in *ingestion) check() error {
 		return errors.New("--window calls needs calls: --duckdb FILE")
 	case o.callsQuery != "" && o.duckdb == "":
 		return errors.New("--calls-query needs --duckdb FILE")
-	case o.side != worklist.SideBuy && o.side != worklist.SideSell && o.side != "":
-		return fmt.Errorf("--side %q is none of buy, sell and nothing, which is all", o.side)
-	case o.side != worklist.SideBuy && (o.duckdb == "" || o.callsQuery != ""):
-		return errors.New("--side chooses calls of the tables that --duckdb FILE has; with --calls-query put it into the SQL")
 	case o.preWindow < 0 || o.postWindow < 0 || o.preWindow+o.postWindow == 0:
 		return errors.New("--pre-window and --post-window must not be negative, nor both 0")
 	case o.preWindow > maxWindow || o.postWindow > maxWindow:
@@ -249,6 +245,9 @@ func (in *ingestion) check() error {
 		return fmt.Errorf("--fallback %s is the source itself", o.source)
 	case in.request.SourceTier > candle.MaxTier:
 		return fmt.Errorf("--source-tier %d is above %d", o.sourceTier, candle.MaxTier)
+	}
+	if err := checkSide(o.side, o.duckdb, o.callsQuery); err != nil {
+		return err
 	}
 	return checkFormat(o.format)
 }

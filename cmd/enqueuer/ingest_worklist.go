@@ -38,6 +38,17 @@ func (a *app) readWorklist(ctx context.Context, in ingestion) (worklist.List, er
 	return list, nil
 }
 
+// checkSide refuses a --side that is none, or that could choose nothing.
+func checkSide(side, duckdb, callsQuery string) error {
+	switch {
+	case side != worklist.SideBuy && side != worklist.SideSell && side != "":
+		return fmt.Errorf("--side %q is none of buy, sell and nothing, which is all", side)
+	case side != worklist.SideBuy && (duckdb == "" || callsQuery != ""):
+		return errors.New("--side chooses calls of the tables that --duckdb FILE has; with --calls-query put it into the SQL")
+	}
+	return nil
+}
+
 func (a *app) readTokens(ctx context.Context, in ingestion) (list worklist.List, err error) {
 	if path := in.options.tokensFile; path != "-" {
 		list, err = worklist.ReadTokenFile(ctx, path, in.chain)

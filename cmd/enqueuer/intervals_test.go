@@ -15,7 +15,7 @@ func TestSeveralIntervalsAreARunEach(t *testing.T) {
 	t.Parallel()
 	b := setup(t, simmarket.Options{})
 	command := func(more ...string) []string {
-		return append([]string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-03", "--interval", "1m,1h", "--interval", "1d", "--tokens", "-"}, more...)
+		return append([]string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-03", "--interval", "1m, 1h", "--interval", "1d", "--tokens", "-"}, more...)
 	}
 	tokens := simmarket.Tokens(2)
 	list := tokens[0].Address + "\n" + tokens[1].Address + "\n" // a pipe, that can be read once
@@ -45,7 +45,7 @@ func TestSeveralIntervalsAreARunEach(t *testing.T) {
 		require.Positive(t, b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")+" WHERE interval_seconds = "+seconds), seconds)
 	}
 	require.EqualValues(t, 3, b.number(t, "SELECT uniqExact(interval) FROM "+b.table("ohlcv_ingestion_runs")))
-	for _, wrong := range []string{"1m,1m", "2m", ""} {
+	for _, wrong := range []string{"1m, 1m", "2m", ""} {
 		require.Equal(t, exitUsage, b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-03", "--token", tokens[0].Address, "--interval", wrong).code, wrong)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -70,7 +71,9 @@ func (o *selectionFlags) parse(now time.Time) (s clickhouse.Selection, length ca
 		if err != nil {
 			return s, 0, fmt.Errorf("--token: %w", err)
 		}
-		s.Tokens = append(s.Tokens, token)
+		if !slices.Contains(s.Tokens, token) {
+			s.Tokens = append(s.Tokens, token)
+		}
 	}
 	if s.Interval, err = candle.ParseInterval(o.interval); err != nil {
 		return s, 0, fmt.Errorf("--interval: %w", err)
