@@ -85,7 +85,7 @@ the same command is refused, also when its times are relative. --dry-run says wh
 and time. Those are upper bounds, exact where no range is longer than one page of the source. More than 5,000,000 chunks are
 refused: cut the run by interval, range or tokens.
 
-Several intervals are a run each; --max-calls and --max-credits then hold for all of them together, and with --format json each run
+Several intervals are a run each; --max-calls and --max-credits then hold for the plans of all of them together, and with --format json each run
 is a document of its own.`,
 		Example: `  quantbot ingestion ohlcv --from 2024-01-01 --to 2024-02-01 --duckdb data/calls.duckdb --wait
   quantbot ingestion ohlcv --from -7d --to now --tokens tokens.txt --interval 5m,1h --label study=wicks
