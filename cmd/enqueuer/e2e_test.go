@@ -373,7 +373,7 @@ func TestBadInputGetsOneClearSentence(t *testing.T) {
 		"export to what":     {[]string{"ohlcv", "export", "--from", "2024-01-01", "--to", "2024-01-02", "--out", "x.xlsx"}, "does not say what to write"},
 		"misspelt command":   {[]string{"ohlcv", "runs-lists"}, `unknown command "runs-lists" for "quantbot ohlcv"`},
 		"unknown status":     {[]string{"ohlcv", "runs-list", "--status", "great"}, "--status"},
-		"details without id": {[]string{"ohlcv", "runs-details"}, "accepts 1 arg"},
+		"details without id": {[]string{"ohlcv", "runs-details"}, "wants 1 argument, but got 0"},
 		"window too long":    {ingest("--duckdb", empty, "--pre-window", "9223372036854775807"), "at most 5256000 minutes"},
 		"too many candles":   {[]string{"ohlcv", "query", "--token", token, "--from", "-1d", "--to", "now", "--limit", "1000001"}, "between 1 and 1000000"},
 		"too many tokens":    {[]string{"ohlcv", "gaps", "--limit", "1000001"}, "between 1 and 1000000"},

@@ -108,8 +108,8 @@ func modeOf(t *testing.T, path string) os.FileMode {
 func TestALinkStaysOne(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	real, link := filepath.Join(dir, "real.csv"), filepath.Join(dir, "link.csv")
-	require.NoError(t, os.WriteFile(real, []byte("what was there"), 0o600))
+	target, link := filepath.Join(dir, "real.csv"), filepath.Join(dir, "link.csv")
+	require.NoError(t, os.WriteFile(target, []byte("what was there"), 0o600))
 	require.NoError(t, os.Symlink("real.csv", link))
 	f, err := Create(Target{Path: link, Format: CSV}, nil)
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func TestALinkStaysOne(t *testing.T) {
 	pointsTo, err := os.Readlink(link)
 	require.NoError(t, err)
 	require.Equal(t, "real.csv", pointsTo)
-	stored, err := os.ReadFile(real)
+	stored, err := os.ReadFile(target)
 	require.NoError(t, err)
 	require.Equal(t, "a\n", string(stored))
 }
