@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -16,6 +17,10 @@ const (
 	// silentFor is how long a store says nothing before visitors are told so; other places, which make nobody wait, say it later.
 	silentFor = 2 * time.Second
 	lookEvery = 250 * time.Millisecond
+	// sameSilence is for how long the watch must hear nothing, too, of a store that a visitor's question was given up on.
+	sameSilence = 500 * time.Millisecond
+	// namedWithin is when the watch knows at the latest which store it is: it asks every two seconds, the rest is for a busy machine.
+	namedWithin = backfill.WaitEvery + silentFor + lookEvery
 )
 
 // attended is what a question of a visitor came to.
@@ -43,23 +48,39 @@ func attend[T any](d *Dashboard, r *http.Request, ask func(*http.Request) (T, er
 	defer began.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	impatient := false
+	unnamed := time.NewTimer(namedWithin)
+	defer unnamed.Stop()
+	var none T
+	var silence error // of a store that was given up on before the watch could name it
+	impatient, due, enough := false, false, silentFor
 	for {
 		select {
 		case a := <-answers:
 			if a.panic != nil {
 				panic(a.panic)
 			}
-			return a.value, a.err
+			if !isSilence(a.err) {
+				return a.value, a.err
+			}
+			silence, impatient, enough = a.err, true, sameSilence
 		case <-began.C:
 			impatient = true
+		case <-unnamed.C:
+			due = true
 		case <-look.C:
 		}
-		if outages := d.cfg.Live.Outages(silentFor); impatient && len(outages) > 0 {
-			var none T
+		if outages := d.cfg.Live.Outages(enough); impatient && len(outages) > 0 {
 			return none, away(outages)
 		}
+		if silence != nil && due {
+			return none, silence
+		}
 	}
+}
+
+// isSilence tells whether a store was given up on because it returned nothing in time.
+func isSilence(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || backfill.ReasonOf(err) == backfill.WaitNoAnswer
 }
 
 // away says to a visitor which stores do not answer, and since when; what they said, and where they are, is for the log.
