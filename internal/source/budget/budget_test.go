@@ -2,6 +2,7 @@ package budget
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -62,25 +63,57 @@ func ask(t testing.TB, n int, went func(i int), members ...*Budget) time.Duratio
 	return time.Since(began)
 }
 
+// givenUp notes which reserved moments were given up: Redis may have let go of one by then, so that it does not say so itself.
+type givenUp struct {
+	mu      sync.Mutex
+	serials map[string]bool
+}
+
+func (g *givenUp) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (g *givenUp) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (g *givenUp) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		reply, ok := cmd.(*redis.Cmd)
+		if !ok || len(cmd.Args()) != 7 || cmd.Args()[1] != moveScript.Hash() {
+			return err
+		}
+		if values, failed := reply.Slice(); failed == nil && values[0] != goes {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.serials[fmt.Sprint(cmd.Args()[5])] = true
+		}
+		return err
+	}
+}
+
 // moments lets members ask until n requests have gone, and returns the moments that Redis has of them, in order: when a
 // goroutine of a busy machine wakes up says nothing about the budget. reserved is how many were reserved in all, with those
 // that were given up.
-func moments(t testing.TB, c redis.UniversalClient, n int, members ...*Budget) (all []time.Duration, reserved int) {
+func moments(t testing.TB, c *redis.Client, n int, members ...*Budget) (all []time.Duration, reserved int) {
 	t.Helper()
 	kept := make(map[string]time.Duration)
+	lost := &givenUp{serials: make(map[string]bool)}
+	c.AddHook(lost)
+	require.NoError(t, moveScript.Load(t.Context(), c).Err()) // so that it is called by its hash from the first time on
 	look := func(i int) {
 		if i%20 > 0 { // Redis keeps more than a hundred
 			return
 		}
 		latest, err := c.ZRangeWithScores(t.Context(), account.keys()[2], 0, -1).Result()
 		require.NoError(t, err)
-		maps.DeleteFunc(kept, func(_ string, at time.Duration) bool { return at >= micros(latest[0].Score) }) // one may have been given up
+		maps.DeleteFunc(kept, func(_ string, at time.Duration) bool { return at >= micros(latest[0].Score) }) // one may go later now
 		for _, moment := range latest {
 			kept[moment.Member.(string)] = micros(moment.Score)
 		}
 	}
 	ask(t, n, look, members...)
 	look(0)
+	maps.DeleteFunc(kept, func(serial string, _ time.Duration) bool { return lost.serials[serial] })
 	reserved, err := c.HGet(t.Context(), account.keys()[0], "serial").Int()
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(kept), n)
