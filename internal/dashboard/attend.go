@@ -17,10 +17,10 @@ const (
 	// silentFor is how long a store says nothing before visitors are told so; other places, which make nobody wait, say it later.
 	silentFor = 2 * time.Second
 	lookEvery = 250 * time.Millisecond
-	// sameSilence is for how long the watch must hear nothing, too, of a store that a visitor's question was given up on.
+	// sameSilence is for how long the watch must hear nothing, too, of a store that a page was given up on.
 	sameSilence = 500 * time.Millisecond
-	// namedWithin is when the watch knows at the latest which store it is: it asks every two seconds, the rest is for a busy machine.
-	namedWithin = backfill.WaitEvery + silentFor + lookEvery
+	// namedWithin is when the watch, which asks every two seconds, knows at the latest which store that is.
+	namedWithin = backfill.WaitEvery + sameSilence + lookEvery
 )
 
 // attended is what a question of a visitor came to.
@@ -48,39 +48,45 @@ func attend[T any](d *Dashboard, r *http.Request, ask func(*http.Request) (T, er
 	defer began.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	unnamed := time.NewTimer(namedWithin)
-	defer unnamed.Stop()
-	var none T
-	var silence error // of a store that was given up on before the watch could name it
-	impatient, due, enough := false, false, silentFor
+	impatient := false
 	for {
 		select {
 		case a := <-answers:
 			if a.panic != nil {
 				panic(a.panic)
 			}
-			if !isSilence(a.err) {
-				return a.value, a.err
-			}
-			silence, impatient, enough = a.err, true, sameSilence
+			return a.value, a.err
 		case <-began.C:
 			impatient = true
-		case <-unnamed.C:
-			due = true
 		case <-look.C:
 		}
-		if outages := d.cfg.Live.Outages(enough); impatient && len(outages) > 0 {
+		if outages := d.cfg.Live.Outages(silentFor); impatient && len(outages) > 0 {
+			var none T
 			return none, away(outages)
-		}
-		if silence != nil && due {
-			return none, silence
 		}
 	}
 }
 
-// isSilence tells whether a store was given up on because it returned nothing in time.
-func isSilence(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || backfill.ReasonOf(err) == backfill.WaitNoAnswer
+// outagesBehind returns the stores whose outage an error comes from, as far as the watch knows. A client may have given a silent
+// store up before the watch knows of the silence, so that is waited for.
+func (d *Dashboard) outagesBehind(ctx context.Context, err error) []backfill.Wait {
+	outages := d.cfg.Live.Outages(silentFor)
+	if !errors.Is(err, context.DeadlineExceeded) && backfill.ReasonOf(err) != backfill.WaitNoAnswer {
+		return outages
+	}
+	ctx, cancel := context.WithTimeout(ctx, namedWithin)
+	defer cancel()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for len(outages) == 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+			outages = d.cfg.Live.Outages(sameSilence)
+		}
+	}
+	return outages
 }
 
 // away says to a visitor which stores do not answer, and since when; what they said, and where they are, is for the log.

@@ -57,8 +57,10 @@ func (d *Dashboard) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // the visitor has left
 	}
 	status, message, known := forVisitors(err)
-	if outages := d.cfg.Live.Outages(silentFor); status == http.StatusServiceUnavailable && !known && len(outages) > 0 {
-		message = away(outages).Error()
+	if status == http.StatusServiceUnavailable && !known {
+		if outages := d.outagesBehind(r.Context(), err); len(outages) > 0 {
+			message = away(outages).Error()
+		}
 	}
 	if !known {
 		d.cfg.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "err", err)

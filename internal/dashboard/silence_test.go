@@ -3,9 +3,6 @@ package dashboard
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,35 +26,37 @@ func (l watchedLive) Outages(silence time.Duration) []backfill.Wait {
 	return []backfill.Wait{{On: backfill.LedgerName, Reason: backfill.WaitNoAnswer, Since: l.since}}
 }
 
-// A client gives a silent store up before the watch has named it: the visitor waits for the name, but not for ever, and other
-// errors do not wait.
+// A client gives a silent store up before the watch knows of the silence: the visitor waits for the name, but not for ever, and
+// with other errors not at all.
 func TestASilenceWaitsForItsName(t *testing.T) {
 	t.Parallel()
-	silence := fmt.Errorf("run script state: %w", &backfill.ClassError{Class: backfill.ClassStore, Reason: backfill.WaitNoAnswer, Err: errors.New("i/o timeout")})
-	for name, tc := range map[string]struct {
-		err    error
-		since  time.Duration
-		within time.Duration
-		says   string
+	class := func(reason backfill.WaitReason) error {
+		return &backfill.ClassError{Class: backfill.ClassStore, Reason: reason, Err: errors.New("i/o timeout")}
+	}
+	for name, test := range map[string]struct {
+		err           error
+		since, takes  time.Duration
+		named, leaves bool
 	}{
-		"named later":       {silence, 2 * time.Second, 2*time.Second + sameSilence, "no answer from redis since "},
-		"deadline":          {context.DeadlineExceeded, 2 * time.Second, 2*time.Second + sameSilence, "no answer from redis since "},
-		"never named":       {silence, time.Hour, namedWithin, "i/o timeout"},
-		"known to visitors": {notFound("There is no such token."), time.Hour, time.Second, "There is no such token."},
-		"refused":           {&backfill.ClassError{Class: backfill.ClassStore, Reason: backfill.WaitDisk, Err: errors.New("no space")}, time.Hour, time.Second, "no space"},
+		"named later": {err: class(backfill.WaitNoAnswer), since: 2 * time.Second, takes: 2*time.Second + sameSilence, named: true},
+		"deadline":    {err: context.DeadlineExceeded, since: 2 * time.Second, takes: 2*time.Second + sameSilence, named: true},
+		"named now":   {err: class(backfill.WaitNoAnswer), since: -silentFor, named: true},
+		"never named": {err: class(backfill.WaitNoAnswer), since: time.Hour, takes: namedWithin},
+		"left":        {err: class(backfill.WaitNoAnswer), since: time.Hour, takes: time.Second, leaves: true},
+		"a refusal":   {err: class(backfill.WaitDisk), since: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
+				ctx, leave := context.WithCancel(t.Context())
+				defer leave()
+				if test.leaves {
+					time.AfterFunc(time.Second, leave)
+				}
 				began := time.Now()
-				d := &Dashboard{cfg: Config{Live: watchedLive{since: began.Add(tc.since)}}}
-				defer d.working.Wait()
-				_, err := attend(d, httptest.NewRequest(http.MethodGet, "/", nil), func(*http.Request) (int, error) {
-					time.Sleep(time.Second) // of the bubble's clock
-					return 0, tc.err
-				})
-				require.ErrorContains(t, err, tc.says)
-				require.LessOrEqual(t, time.Since(began), tc.within)
+				d := &Dashboard{cfg: Config{Live: watchedLive{since: began.Add(test.since)}}}
+				require.Equal(t, test.named, len(d.outagesBehind(ctx, test.err)) > 0)
+				require.Equal(t, test.takes, time.Since(began), "of the bubble's clock")
 			})
 		})
 	}
