@@ -62,8 +62,14 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	began := a.now()
+	var unread time.Time // since when the ledger cannot be read
 	for {
 		state, err := a.stateOf(ctx, stores, runID)
+		if err == nil {
+			unread = time.Time{}
+		} else if unread.IsZero() {
+			unread = a.now()
+		}
 		switch {
 		case errors.Is(err, backfill.ErrUnknownRun):
 			record, err := stores.History.Run(ctx, runID)
@@ -73,8 +79,10 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 			if record.Status != backfill.StatusRunning {
 				return record, nil
 			}
+		case err != nil && ctx.Err() == nil && backfill.ClassOf(err) != backfill.ClassStore:
+			return backfill.RunRecord{}, fmt.Errorf("read run %s: %w", runID, err) // waiting does not help
 		case err != nil && ctx.Err() == nil:
-			a.mentionOutages(stores, show)
+			a.mentionOutages(stores, show, unread, err)
 		case err == nil && state.Result != nil:
 			show.update(state)
 			return *state.Result, nil
@@ -101,13 +109,18 @@ func (a *app) stateOf(ctx context.Context, stores *wiring.Stores, runID uuid.UUI
 	return stores.Ledger.State(ctx, runID)
 }
 
-// mentionOutages says which stores do not answer while the ledger cannot be read.
-func (a *app) mentionOutages(stores *wiring.Stores, show *progress) {
+// mentionOutages says which stores do not answer while the ledger cannot be read; where the watch on them finds nothing wrong, what
+// the ledger says.
+func (a *app) mentionOutages(stores *wiring.Stores, show *progress, unread time.Time, err error) {
 	if a.now().Sub(show.lookedForWaits) < waitsEvery {
 		return
 	}
 	show.lookedForWaits = a.now()
-	if outages := stores.Outages(backfill.SilentAfter); len(outages) > 0 {
+	outages := stores.Outages(backfill.SilentAfter)
+	if len(outages) == 0 && a.now().Sub(unread) >= backfill.SilentAfter {
+		outages = []backfill.Wait{backfill.OutageWait(backfill.LedgerName, unread, err)}
+	}
+	if len(outages) > 0 {
 		show.mentionWaits(outages)
 	}
 }

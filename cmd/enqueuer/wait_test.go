@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,8 +12,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/simmarket"
 )
 
@@ -73,6 +76,46 @@ func TestAnInterruptedWaitSaysHowToGoOn(t *testing.T) {
 	watched := b.run(t, "ohlcv", "runs-watch", id)
 	require.Equal(t, exitRunFailed, watched.code)
 	require.Equal(t, "quantbot: run "+id+" cancelled\n", watched.stderr)
+}
+
+// Redis is there, but what it has of the run cannot be read: that is said, or ends the waiting where it will not get better.
+func TestAWaitForWhatCannotBeReadSaysSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address)
+	id := b.latest(t)
+	options, err := redis.ParseURL(b.env.RedisURL)
+	require.NoError(t, err)
+	client := redis.NewClient(options)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	meta := "quantbot:{" + id + "}:meta"
+	run, err := client.HGetAll(t.Context(), meta).Result()
+	require.NoError(t, err)
+
+	require.NoError(t, client.HSet(t.Context(), meta, "run", "torn").Err())
+	torn := b.run(t, "ohlcv", "runs-watch", id)
+	require.Equal(t, exitFailed, torn.code)
+	require.Contains(t, torn.stderr, "read run "+id+": decode run "+id)
+
+	require.NoError(t, client.Del(t.Context(), meta).Err())
+	require.NoError(t, client.Set(t.Context(), meta, "another kind", 0).Err())
+	var stderr sharedText
+	var later atomic.Int64
+	a := &app{
+		stdin: strings.NewReader(""), stdout: io.Discard, stderr: &stderr,
+		now:    func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
+		getenv: func(name string) string { return b.vars[name] },
+	}
+	ended := make(chan int, 1)
+	go func() { ended <- a.run(t.Context(), []string{"ohlcv", "runs-watch", id}) }()
+	require.Eventually(t, func() bool {
+		later.Add(int64(backfill.SilentAfter)) // again and again, because the waiting may begin after the first
+		return stderr.contains("waiting: redis takes nothing since ") && stderr.contains("WRONGTYPE")
+	}, 2*time.Minute, watchEvery)
+	require.NoError(t, client.Del(t.Context(), meta).Err())
+	require.NoError(t, client.HSet(t.Context(), meta, run).Err())
+	b.ok(t, "ohlcv", "runs-cancel", id)
+	require.Equal(t, exitRunFailed, <-ended)
 }
 
 func TestAnInterruptedLocalRunNamesItsDirectory(t *testing.T) {
