@@ -1,0 +1,30 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/simmarket"
+)
+
+func TestMigrateSaysWhatItApplied(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	out := b.ok(t, "migrate", "--status").stdout
+	require.Regexp(t, `(?m)^0001_\S+ +missing$`, out)
+	require.NotContains(t, out, "applied")
+	require.Contains(t, b.ok(t, "migrate", "--status").stdout, "missing", "looking changes nothing")
+	require.Contains(t, b.ok(t, "migrate").stdout, "applied 0001_candle_versions.sql\n")
+	require.Equal(t, "Nothing to do: the tables are up to date.\n", b.ok(t, "migrate").stdout)
+	require.NotContains(t, b.ok(t, "migrate", "--status").stdout, "missing")
+}
+
+// Queues are there once somebody has used them: those of other priorities may never have been.
+func TestUnparkingTakesUpWhatWaitsInTheQueuesThatThereAre(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	require.Contains(t, b.ok(t, "ohlcv", "sources-unpark", "birdeye").stderr, "unparked 0 accounts")
+	b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", "So11111111111111111111111111111111111111112", "--priority", "low")
+	require.Contains(t, b.ok(t, "ohlcv", "sources-unpark", "birdeye").stderr, "0 waiting chunks")
+}

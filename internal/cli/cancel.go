@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+	"quantbot/internal/wiring"
+)
+
+func (a *app) runsCancelCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "runs-cancel RUN-ID",
+		Short: "End a running run: chunks that have not ended become cancelled",
+		Long: `End a running run. Chunks that have not ended become cancelled, what workers are fetching is not stored, and the run
+ends as cancelled; what was stored stays. No worker needs to be there. The same input can be run again at once.`,
+		Example: "  quantbot ohlcv runs-cancel 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
+				runID, err := resolveRun(cmd.Context(), stores.History, args[0])
+				if err != nil {
+					return err
+				}
+				return a.cancel(cmd.Context(), stores, runID, format)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+// withStores runs f with everything open.
+func (a *app) withStores(ctx context.Context, f func(config.Config, *wiring.Stores) error) (err error) {
+	a.begin()
+	cfg, release, err := a.configure(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	clock := stores.Clock(a.now)
+	clock.Told(ctx)
+	a.now = clock.Now // what is written is dated by the stores' clock
+	return f(cfg, stores)
+}
+
+func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, format string) error {
+	err := a.operator(stores, "runs-cancel").Cancel(ctx, runID)
+	switch {
+	case errors.Is(err, backfill.ErrUnknownRun), errors.Is(err, backfill.ErrFinished):
+		return &exitError{exitRefused, fmt.Errorf("run %s is not running: see %s ohlcv runs-details %s", runID, programName(), runID)}
+	case err != nil:
+		return err
+	}
+	// Redis may skip chunks that moved while they were being ended: workers end those within seconds.
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	record, err := a.watch(manifest.NewContext(ctx, manifest.Manifest{RunID: runID}), stores, runID)
+	if err != nil {
+		return fmt.Errorf("run %s is marked as cancelled, but has not ended yet: %w", runID, err)
+	}
+	return a.printEnd(ctx, stores, record, format)
+}

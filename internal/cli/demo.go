@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/local"
+	"quantbot/internal/simmarket"
+	"quantbot/internal/worklist"
+)
+
+const (
+	demoTokens  = 50
+	demoWorkers = 2
+	demoRPS     = 200
+)
+
+func (a *app) demoCommand() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show a whole backfill on this machine: engines, market, two workers, 50 tokens",
+		Long: `Start Redis, ClickHouse and a simulated market on this machine, make a sample DuckDB file with calls of 50 tokens, start
+two worker processes and the dashboard, backfill the candles around the calls, and show what became of it. Everything is
+stopped at the end; the data stays in --dir.`,
+		Example: `  quantbot demo
+  quantbot --local=.quantbot/demo dashboard    # to look at it afterwards`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.begin()
+			return a.demo(cmd.Context(), dir)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", filepath.Join(".quantbot", "demo"), "where the data is kept")
+	return cmd
+}
+
+func (a *app) demo(ctx context.Context, dir string) (err error) {
+	a.step("Starting Redis and ClickHouse in %s", dir)
+	engines, err := a.startEngines(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer a.stopEngines(ctx, engines)
+	fmt.Fprintln(a.stdout, engines.Describe())
+
+	a.step("Starting a simulated market that speaks Birdeye's API")
+	server := simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), Latency: 20 * time.Millisecond, Now: a.now})
+	market, err := simmarket.Listen(ctx, "127.0.0.1:0", server)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, market.Close(closeCtx))
+	}()
+	fmt.Fprintln(a.stdout, market.URL())
+
+	vars := engines.Vars()
+	vars["BIRDEYE_BASE_URL"], vars["BIRDEYE_API_KEY"], vars["BIRDEYE_RPS"] = market.URL(), localKey, strconv.Itoa(demoRPS)
+	a.step("Starting %d workers, each a process of its own", demoWorkers)
+	stop, err := a.startWorkers(ctx, vars, filepath.Join(dir, "worker.log"))
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	a.step("Serving the dashboard while the demo runs")
+	vars[dashboardToken] = a.getenv(dashboardToken)
+	stopDashboard, err := a.devDashboard(ctx, vars, "it is there while the demo runs")
+	if err != nil {
+		return err
+	}
+	defer stopDashboard()
+
+	outer := a.getenv
+	defer func() { a.getenv = outer }()
+	a.getenv = func(name string) string { return vars[name] }
+	return a.demoRun(ctx, dir)
+}
+
+// demoRun does what a user would do, command by command.
+func (a *app) demoRun(ctx context.Context, dir string) error {
+	calls := demoCalls(a.now())
+	file := filepath.Join(dir, "calls-"+strconv.FormatInt(a.now().Unix(), 10)+".duckdb")
+	a.step("Making a sample call list: %d calls of %d tokens in %s", len(calls), demoTokens, file)
+	if err := worklist.WriteSample(ctx, file, calls); err != nil {
+		return err
+	}
+	defer os.Remove(file)
+	token := calls[0].Token.Address
+	for _, args := range [][]string{
+		{"ingestion", "ohlcv", "--from", "-5d", "--to", "now", "--duckdb", file, "--wait"},
+		{"ohlcv", "runs-list", "--limit", "3"},
+	} {
+		if err := a.demoCommandLine(ctx, args); err != nil {
+			return err
+		}
+	}
+	runID, err := a.newestRun(ctx)
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"ohlcv", "runs-details", runID},
+		{"ohlcv", "query", "--token", token, "--from", "-5d", "--to", "now", "--limit", "5"},
+	} {
+		if err := a.demoCommandLine(ctx, args); err != nil {
+			return err
+		}
+	}
+	a.step("What to try next")
+	a.printFields([]field{
+		{programName() + " dev", "the same engines, market and a worker, until Ctrl-C"},
+		{programName() + " --local=" + dir + " dashboard", "the runs of this demo in a browser"},
+		{programName() + " --local=" + dir + " ohlcv runs-list", "the runs of this demo again"},
+		{programName() + " ingestion ohlcv --help", "real work: set BIRDEYE_API_KEY and use --local, or your own servers"},
+	})
+	return nil
+}
+
+// demoCalls are two calls per token within the last days, always the same relative to now.
+func demoCalls(now time.Time) []worklist.Call {
+	calls := make([]worklist.Call, 0, 2*demoTokens)
+	for i, token := range simmarket.Tokens(demoTokens) {
+		first := now.Add(-4*24*time.Hour + time.Duration(i)*37*time.Minute)
+		calls = append(calls, worklist.Call{Token: token, AtMS: first.UnixMilli()},
+			worklist.Call{Token: token, AtMS: first.Add(9 * time.Hour).UnixMilli()})
+	}
+	return calls
+}
+
+func (a *app) step(format string, args ...any) {
+	fmt.Fprintf(a.stdout, "\n== "+format+"\n", args...)
+}
+
+// demoCommandLine runs one command as if it had been typed.
+func (a *app) demoCommandLine(ctx context.Context, args []string) error {
+	fmt.Fprintf(a.stdout, "\n$ %s", programName())
+	for _, arg := range args {
+		fmt.Fprint(a.stdout, " ", arg)
+	}
+	fmt.Fprintln(a.stdout)
+	root := a.rootCommand()
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+func (a *app) newestRun(ctx context.Context) (runID string, err error) {
+	err = a.withHistory(ctx, func(_ config.Config, history *clickhouse.DB) error {
+		rows, err := history.Runs(ctx, clickhouse.RunFilter{Limit: 1})
+		if err == nil && len(rows) == 0 {
+			err = errors.New("the run is not in the history")
+		}
+		if err == nil {
+			runID = rows[0].RunID.String()
+		}
+		return err
+	})
+	return runID, err
+}
+
+// startWorkers starts worker processes; stop ends them and waits.
+func (a *app) startWorkers(ctx context.Context, vars map[string]string, logPath string) (stop func(), err error) {
+	program, args, err := workerProgram()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the workers' log: %w", err)
+	}
+	defer log.Close()
+	var workers []*exec.Cmd
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stopAll := func() {
+		cancel()
+		for _, w := range workers {
+			_ = w.Wait() // a worker that was told to stop; its log says how it went
+		}
+	}
+	for range demoWorkers {
+		w := exec.CommandContext(ctx, program, args...)
+		w.Cancel = func() error { return w.Process.Signal(syscall.SIGTERM) }
+		w.WaitDelay = 10 * time.Second
+		w.Env = local.Environment() // keys and webhooks of the owner are for real runs
+		for name, value := range vars {
+			w.Env = append(w.Env, name+"="+value)
+		}
+		w.Stdout, w.Stderr = log, log
+		if err := w.Start(); err != nil {
+			stopAll()
+			return nil, fmt.Errorf("start a worker: %w", err)
+		}
+		workers = append(workers, w)
+		fmt.Fprintf(a.stdout, "worker %d (log: %s)\n", w.Process.Pid, logPath)
+	}
+	return stopAll, nil
+}
+
+// workerProgram is the worker beside this program, else this program in that role.
+func workerProgram() (path string, args []string, err error) {
+	self, err := executable()
+	if err != nil {
+		return "", nil, err
+	}
+	beside := filepath.Join(filepath.Dir(self), "worker")
+	if _, err := os.Stat(beside); err == nil {
+		return beside, nil, nil
+	}
+	return self, []string{"worker"}, nil
+}

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+)
+
+// runDiff is what runs-diff shows.
+type runDiff struct {
+	A       uuid.UUID               `json:"a"`
+	B       uuid.UUID               `json:"b"`
+	Tokens  []clickhouse.TokenDiff  `json:"tokens"`
+	Largest []clickhouse.CandleDiff `json:"largest_differences"`
+}
+
+func (a *app) runsDiffCommand() *cobra.Command {
+	var limit int
+	var format string
+	cmd := &cobra.Command{
+		Use:   "runs-diff RUN-A RUN-B",
+		Short: "Compare what two runs stored: shows when a source restated history",
+		Long: `Compare what two runs of one interval stored for the same candles: candles only in one of them, the same in both, and different ones with
+the largest differences, per token. It compares what was stored, also of runs that are rolled back.`,
+		Example: "  quantbot ohlcv runs-diff 0192f0c1 0192f0d7 --limit 10",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkLimit(limit, 100_000); err != nil {
+				return err
+			}
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+				d, err := readDiff(cmd.Context(), history, args, limit)
+				if err != nil {
+					return err
+				}
+				return a.printDiff(d, format)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 20, "at most so many tokens and candles")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+func readDiff(ctx context.Context, history *clickhouse.DB, args []string, limit int) (d runDiff, err error) {
+	var intervals [2]string
+	for i, id := range []*uuid.UUID{&d.A, &d.B} {
+		if *id, err = resolveRun(ctx, history, args[i]); err != nil {
+			return d, err
+		}
+		run, err := history.RunDetails(ctx, *id)
+		if err != nil {
+			return d, err
+		}
+		intervals[i] = run.Interval
+	}
+	if intervals[0] != intervals[1] {
+		return d, usageError("the runs have no candle in common: %s has %s candles, %s has %s candles", args[0], intervals[0], args[1], intervals[1])
+	}
+	d.Tokens, d.Largest, err = history.DiffRuns(ctx, d.A, d.B, limit)
+	return d, err
+}
+
+func (a *app) printDiff(d runDiff, format string) error {
+	if format == "json" {
+		return a.printJSON(d)
+	}
+	if len(d.Tokens) == 0 {
+		fmt.Fprintln(a.stdout, "The runs have no candles.")
+		return nil
+	}
+	tokens := a.newTable("token", "only in A", "only in B", "same", "different")
+	for _, t := range d.Tokens {
+		tokens.AppendRow(table.Row{t.Chain + ":" + t.Address, t.OnlyA, t.OnlyB, t.Same, t.Different})
+	}
+	tokens.Render()
+	if len(d.Largest) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.stdout, "\nLargest differences")
+	candles := a.newTable("token", "time (UTC)", "close A", "close B", "change", "volume A", "volume B")
+	for _, c := range d.Largest {
+		candles.AppendRow(table.Row{c.Chain + ":" + c.Address, formatTime(c.Timestamp), c.CloseA, c.CloseB,
+			fmt.Sprintf("%.3g%%", 100*c.CloseChange), c.VolumeA, c.VolumeB})
+	}
+	candles.Render()
+	return nil
+}

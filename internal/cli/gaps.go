@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+	"quantbot/internal/worklist"
+)
+
+// gap is a stretch that a run would ask for.
+type gap struct {
+	Token   candle.Token     `json:"token"`
+	Range   candle.Range     `json:"range"`
+	Candles int64            `json:"candles"`
+	Verdict backfill.Verdict `json:"verdict"`
+	// Why is the verdict in words.
+	Why string `json:"why"`
+	// RolledBack are the runs whose rollbacks hide what was answered.
+	RolledBack []uuid.UUID `json:"rolled_back_run_ids"`
+}
+
+// gapOptions choose gaps, and how to fetch them.
+type gapOptions struct {
+	coverageOptions
+	run                                      string
+	duckdb, callsQuery, side, evm, tokenFile string
+	fetch, wait, dryRun, yes                 bool
+	maxCalls, maxCredits                     int64
+}
+
+func (o *gapOptions) register(cmd *cobra.Command) {
+	o.coverageOptions.register(cmd)
+	f := cmd.Flags()
+	f.Lookup("limit").Usage += "; with --fetch all, unless it is given"
+	f.StringVar(&o.run, "run", "", "only what this run asked for: its `RUN-ID`; interval, sources, validation and outliers are the run's")
+	f.StringVar(&o.tokenFile, "tokens", "", "only the tokens of this `FILE`: one a line, or CSV with a header; - for standard input")
+	f.StringVar(&o.duckdb, "duckdb", "", "only the tokens of the calls in this DuckDB `FILE`; with --from and --to of the calls in between")
+	f.StringVar(&o.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
+	f.StringVar(&o.side, "side", worklist.SideBuy, "which calls of the known tables: buy, sell, or empty for all")
+	f.StringVar(&o.evm, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
+	f.BoolVar(&o.fetch, "fetch", false, "start a run that fetches them, after a question")
+	f.BoolVar(&o.dryRun, "dry-run", false, "with --fetch: say what the run would take, and do nothing")
+	f.BoolVar(&o.yes, "yes", false, "with --fetch: do not ask")
+	f.BoolVar(&o.wait, "wait", false, "with --fetch: wait for the end and show progress")
+	f.Int64Var(&o.maxCalls, "max-calls", 0, "with --fetch: refuse a plan that may take more API calls; 0 = any number")
+	f.Int64Var(&o.maxCredits, "max-credits", 0, "with --fetch: refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
+}
+
+// check refuses what does not go together.
+func (o *gapOptions) check(cmd *cobra.Command) error {
+	for _, name := range []string{"wait", "dry-run", "yes", "max-calls", "max-credits"} {
+		if !o.fetch && cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s needs --fetch", name)
+		}
+	}
+	for _, name := range []string{"interval", "source", "validation", "outliers"} {
+		if o.run != "" && cmd.Flags().Changed(name) {
+			return fmt.Errorf("--run has the --%s of the run: leave the flag out", name)
+		}
+	}
+	lists := 0
+	for _, given := range []bool{o.duckdb != "", o.tokenFile != "", len(o.tokens) > 0} {
+		if given {
+			lists++
+		}
+	}
+	switch {
+	case lists > 1:
+		return errors.New("name one worklist only: --duckdb, --tokens or --token")
+	case o.callsQuery != "" && o.duckdb == "":
+		return errors.New("--calls-query needs --duckdb FILE")
+	case o.maxCalls < 0 || o.maxCredits < 0:
+		return errors.New("--max-calls and --max-credits must not be negative")
+	case o.tokenFile == "-" && o.fetch && !o.yes && !o.dryRun:
+		return errors.New("--tokens - takes the standard input, which leaves none for the answer: give --yes, or --dry-run")
+	}
+	return checkSide(o.side, o.duckdb, o.callsQuery)
+}
+
+func (a *app) gapsCommand() *cobra.Command {
+	var o gapOptions
+	cmd := &cobra.Command{
+		Use:   "gaps",
+		Short: "List the ranges that are missing and would be asked for now, or fetch them",
+		Long: `List the ranges of each token that runs asked for and no answer covers: rolled back, failed, cancelled, or due to be asked again (see
+coverage). What lies between the ranges that runs asked for is no gap, unless --from and --to say that it is wanted: then what was
+never asked for inside them is one, too.
+
+With --fetch, a run fetches exactly them from the first --source, with the others as its fallbacks; with --run, from those of the
+run. It first says what that takes, then asks; without a terminal it wants --yes.`,
+		Example: "  quantbot ohlcv gaps\n  quantbot ohlcv gaps --fetch --dry-run\n  quantbot ohlcv gaps --fetch --wait --max-credits 10000\n  quantbot ohlcv gaps --run 0192f0c1 --fetch --yes",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			if o.fetch && !cmd.Flags().Changed("limit") {
+				o.limit = mostTokens // what is not shown is fetched, too
+			}
+			if _, err := o.parse(a.now()); err != nil {
+				return err
+			}
+			if o.fetch {
+				return a.fetchGaps(cmd, o)
+			}
+			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
+				found, err := a.findGaps(cmd.Context(), cfg, history, &o)
+				if err != nil {
+					return err
+				}
+				if o.format == "json" {
+					return a.printJSON(found.gaps)
+				}
+				a.printGaps(found.gaps)
+				return nil
+			})
+		},
+	}
+	o.register(cmd)
+	return cmd
+}
+
+// foundGaps are gaps with the question that found them, and what to ask for to fill them.
+type foundGaps struct {
+	question coverageQuestion
+	gaps     []gap
+	refetch  []candle.TokenRanges
+}
+
+// findGaps looks for what the options choose; with --run they take what the run says.
+func (a *app) findGaps(ctx context.Context, cfg config.Config, history *clickhouse.DB, o *gapOptions) (found foundGaps, err error) {
+	found.gaps = []gap{}
+	if found.question, err = a.askGaps(ctx, cfg, history, o); err != nil {
+		return found, err
+	}
+	err = a.judge(ctx, cfg, history, found.question, func(t judgedToken) error {
+		found.refetch = append(found.refetch, candle.TokenRanges{Token: t.Token, Ranges: backfill.Refetch(t.Judged)})
+		for _, j := range t.Judged {
+			if j.Due && j.Verdict != backfill.Have {
+				found.gaps = append(found.gaps, gap{t.Token, j.Range, j.Candles, j.Verdict, why(j), j.RolledBack})
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// askGaps understands the options.
+func (a *app) askGaps(ctx context.Context, cfg config.Config, history *clickhouse.DB, o *gapOptions) (q coverageQuestion, err error) {
+	var run clickhouse.RunRow
+	if o.run != "" {
+		if run, err = a.runOfGaps(ctx, history, o); err != nil {
+			return q, err
+		}
+	}
+	tokens, listed, err := a.gapTokens(ctx, o)
+	if err != nil {
+		return q, err
+	}
+	q, err = a.askCoverage(ctx, cfg, history, o.coverageOptions, run.RunID)
+	q.NoPublishedFiles = run.NoPublishedFiles
+	switch {
+	case !listed:
+	case q.fixed && o.run == "":
+		q.Tokens = tokens
+	default: // what nobody asked for is none of this question's
+		q.Tokens = inBoth(tokens, q.Tokens)
+	}
+	return q, err
+}
+
+// runOfGaps reads the run that was named, and takes over what it says.
+func (a *app) runOfGaps(ctx context.Context, history *clickhouse.DB, o *gapOptions) (clickhouse.RunRow, error) {
+	runID, err := resolveRun(ctx, history, o.run)
+	if err != nil {
+		return clickhouse.RunRow{}, err
+	}
+	run, err := history.RunDetails(ctx, runID)
+	if err != nil {
+		return run, err
+	}
+	o.interval, o.validation, o.outliers = run.Interval, run.Validation, run.Outliers
+	if o.outliers == "" {
+		o.outliers = string(manifest.OutliersKeep)
+	}
+	if len(o.sources) == 0 {
+		o.sources = append([]string{run.Source}, run.Fallbacks...)
+	}
+	return run, nil
+}
+
+// why is the verdict in words, with the runs that are rolled back.
+func why(j backfill.Judged) string {
+	words := verdictWords(j.Verdict)
+	if len(j.RolledBack) == 0 {
+		return words
+	}
+	const shown = 3
+	var runs []string
+	for _, run := range j.RolledBack[:min(len(j.RolledBack), shown)] {
+		runs = append(runs, run.String())
+	}
+	more := ""
+	if n := len(j.RolledBack) - shown; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("%s (run %s%s)", words, strings.Join(runs, ", "), more)
+}
+
+func (a *app) printGaps(gaps []gap) {
+	if len(gaps) == 0 {
+		fmt.Fprintln(a.stdout, "No gaps.")
+		return
+	}
+	t := a.newTable("token", "from (UTC)", "to", "candles", "why")
+	for _, g := range gaps {
+		t.AppendRow([]any{g.Token, candle.FormatTime(g.Range.From), candle.FormatTime(g.Range.To), g.Candles, g.Why})
+	}
+	t.Render()
+}

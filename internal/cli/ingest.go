@@ -1,0 +1,327 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/candle"
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+	"quantbot/internal/wiring"
+	"quantbot/internal/worklist"
+)
+
+// ingestOptions are the flags of ingestion ohlcv as they were typed.
+type ingestOptions struct {
+	from, to       string
+	duckdb         string
+	callsQuery     string
+	tokensFile     string
+	tokens         []string
+	chain          string
+	evmChain       string
+	intervals      []string
+	source         string
+	fallbacks      []string
+	window         string
+	preWindow      int
+	postWindow     int
+	side           string
+	dedupMode      string
+	validation     string
+	sourceTier     uint8
+	haltRate       float64
+	maxCalls       int64
+	maxCredits     int64
+	priority       string
+	outliers       string
+	labels         []string
+	noResume       bool
+	noFiles        bool
+	dryRun         bool
+	force          bool
+	strictWorklist bool
+	wait           bool
+	format         string
+}
+
+// defaultHaltRate is the default of --halt-rejection-rate.
+const defaultHaltRate = 0.5
+
+// maxWindow is the most minutes before or after a call.
+const maxWindow = 10 * 365 * 24 * 60
+
+func (a *app) ingestionCommand() *cobra.Command {
+	cmd := groupCommand("ingestion", "Fetch and store market data", "quantbot ingestion ohlcv --help")
+	cmd.AddCommand(a.ingestOHLCVCommand())
+	return cmd
+}
+
+func (a *app) ingestOHLCVCommand() *cobra.Command {
+	var o ingestOptions
+	cmd := &cobra.Command{
+		Use:   "ohlcv",
+		Short: "Backfill candles of the tokens in a worklist",
+		Long: `Backfill candles: read the worklist, plan, enqueue one task per chunk, and leave the fetching to the workers.
+
+The worklist is a DuckDB file with calls (--duckdb), a list of tokens (--tokens), or single tokens (--token). A list is one
+token a line, or a table with a header, separated by comma, semicolon, tab or |, in UTF-8 or UTF-16. With calls,
+the candles around each call are fetched (--pre-window and --post-window minutes), and --from and --to choose the calls by
+their time; with --window range, and for lists of tokens, the whole of --from to --to is fetched for each token.
+
+Times are 2024-01-01, 2024-01-01T10:00, RFC 3339, or relative to now (-7d); without a zone they are UTC. The range is
+half-open: --to itself is outside. Candles that have not closed yet are left out.
+
+What earlier runs have fetched from the source is not fetched again, unless they were rolled back; --no-resume fetches it all
+the same. What a run that is going on has yet to fetch is left to it; --force fetches it, too. While the run of a command lives,
+the same command is refused, also when its times are relative. --dry-run says what the run would take: chunks, API calls, credits
+and time. Those are upper bounds, exact where no range is longer than one page of the source. More than 5,000,000 chunks are
+refused: cut the run by interval, range or tokens.
+
+Several intervals are a run each; --max-calls and --max-credits then hold for the plans of all of them together, and with --format json each run
+is a document of its own.`,
+		Example: `  quantbot ingestion ohlcv --from 2024-01-01 --to 2024-02-01 --duckdb data/calls.duckdb --wait
+  quantbot ingestion ohlcv --from -7d --to now --tokens tokens.txt --interval 5m,1h --label study=wicks
+  quantbot ingestion ohlcv --from 2024-01-01 --to 2025-01-01 --tokens tokens.txt --dry-run
+  quantbot ingestion ohlcv --from -30d --to now --tokens tokens.txt --fallback geckoterminal --max-credits 500000
+  quantbot ingestion ohlcv --from -365d --to now --source binance --token BTCUSDT --interval 1h
+  cut -d, -f1 calls.csv | quantbot ingestion ohlcv --from -1d --to now --tokens -
+  quantbot --local ingestion ohlcv --from -1d --to now --token So11111111111111111111111111111111111111112`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.ingest(cmd.Context(), cmd, o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.from, "from", "", "begin of the range (required)")
+	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
+	f.StringVar(&o.duckdb, "duckdb", "", "DuckDB `FILE` with calls (default $DUCKDB_PATH)")
+	f.StringVar(&o.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
+	f.StringVar(&o.tokensFile, "tokens", "", "`FILE` with one token a line, or CSV with a header ("+worklist.TokenColumns()+", the first of these; chain); - for standard input")
+	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated")
+	f.StringVar(&o.chain, "chain", "", chainHelp)
+	f.StringVar(&o.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
+	f.StringSliceVar(&o.intervals, "interval", []string{"1m"}, "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d; several (1m,1h) make a run each")
+	f.StringVar(&o.source, "source", "birdeye", "market-data service: "+strings.Join(wiring.SourceNames(), ", "))
+	f.StringArrayVar(&o.fallbacks, "fallback", nil, "`SOURCE` to ask where the source has nothing; may be repeated")
+	f.StringVar(&o.window, "window", "", "calls (around each call) or range (default: calls with --duckdb)")
+	f.IntVar(&o.preWindow, "pre-window", 260, "`minutes` before each call")
+	f.IntVar(&o.postWindow, "post-window", 1440, "`minutes` after each call")
+	f.StringVar(&o.side, "side", worklist.SideBuy, "which calls of the known tables: buy, sell, or empty for all")
+	f.StringVar(&o.dedupMode, "dedup-mode", string(manifest.DedupNone), "none, inline (skip what settled runs serve as well) or post-batch (count it at the end)")
+	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict (rejects candles without volume)")
+	f.Uint8Var(&o.sourceTier, "source-tier", uint8(candle.TierBackfillAPI), "how far the candles are trusted, 0 to 5")
+	f.Float64Var(&o.haltRate, "halt-rejection-rate", defaultHaltRate, "halt when more than this share of the candles is rejected, from 1000 candles on; 0 = never")
+	f.Int64Var(&o.maxCalls, "max-calls", 0, "refuse a plan that may take more API calls; 0 = any number")
+	f.Int64Var(&o.maxCredits, "max-credits", 0, "refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
+	f.StringVar(&o.priority, "priority", string(manifest.PriorityNormal), "low, normal or high: whose chunks workers take when several runs wait")
+	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep, or filter: have the source leave unlikely prices out, such as long wicks ("+strings.Join(wiring.OutlierSources(), ", ")+")")
+	f.StringArrayVar(&o.labels, "label", nil, "`NAME=VALUE` to find the run by (runs-list --label); may be repeated")
+	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched or are fetching")
+	f.BoolVar(&o.noFiles, "no-published-files", false, "ask the API alone, not for files that a source publishes beside it (binance)")
+	f.BoolVar(&o.dryRun, "dry-run", false, "say what the run would take, and do nothing")
+	f.BoolVar(&o.force, "force", false, "run even if the same input is running, and fetch what other runs are fetching")
+	f.BoolVar(&o.strictWorklist, "strict-worklist", false, "refuse a worklist with rows that cannot be used")
+	f.BoolVar(&o.wait, "wait", false, "wait for the end, also of runs that something was left to, and show progress (always with --local)")
+	f.StringVar(&o.format, "format", "table", "table or json")
+	return cmd
+}
+
+// ingestion is an ingestOptions that was understood.
+type ingestion struct {
+	options  ingestOptions
+	rng      candle.Range
+	chain    candle.Chain
+	evmChain candle.Chain
+	request  backfill.Request // Wanted comes from the worklist
+	priority manifest.Priority
+	outliers manifest.Outliers
+	labels   map[string]string
+	// settleDelay is the longest of the source and its fallbacks: what has not settled for one of them is not planned.
+	settleDelay time.Duration
+	calls       bool // windows around calls, else the whole range
+}
+
+// sources are the source and its fallbacks.
+func (in *ingestion) sources() []string {
+	return append([]string{in.request.Source}, in.request.Fallbacks...)
+}
+
+// parseIngests understands the flags, once for each interval.
+func (a *app) parseIngests(o ingestOptions) (ins []ingestion, err error) {
+	if len(o.intervals) == 0 {
+		return nil, errors.New("--interval is empty: name one, such as 1m")
+	}
+	for _, interval := range o.intervals {
+		in, err := a.parseIngest(o, strings.TrimSpace(interval))
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(ins, func(other ingestion) bool { return other.request.Interval == in.request.Interval }) {
+			return nil, fmt.Errorf("--interval %s is given twice", in.request.Interval)
+		}
+		ins = append(ins, in)
+	}
+	return ins, nil
+}
+
+func (a *app) parseIngest(o ingestOptions, interval string) (in ingestion, err error) {
+	in.options = o
+	if in.rng, err = parseRange(o.from, o.to, a.now()); err != nil {
+		return in, err
+	}
+	if in.chain, err = parseChain(o.chain, o.source); err != nil {
+		return in, err
+	}
+	if o.evmChain != "" {
+		if in.evmChain, err = candle.ParseChain(o.evmChain); err != nil {
+			return in, fmt.Errorf("--evm-chain: %w", err)
+		}
+	}
+	if in.request.Interval, err = candle.ParseInterval(interval); err != nil {
+		return in, fmt.Errorf("--interval: %w", err)
+	}
+	if in.request.Validation, err = candle.ParseValidation(o.validation); err != nil {
+		return in, fmt.Errorf("--validation: %w", err)
+	}
+	if in.request.DedupMode, err = manifest.ParseDedupMode(o.dedupMode); err != nil {
+		return in, fmt.Errorf("--dedup-mode: %w", err)
+	}
+	if in.priority, err = manifest.ParsePriority(o.priority); err != nil {
+		return in, fmt.Errorf("--priority: %w", err)
+	}
+	if in.outliers, err = manifest.ParseOutliers(o.outliers); err != nil {
+		return in, fmt.Errorf("--outliers: %w", err)
+	}
+	if in.labels, err = parseLabels(o.labels); err != nil {
+		return in, err
+	}
+	in.request.Outliers = requested(in.outliers)
+	in.request.Source, in.request.Fallbacks, in.request.NoPublishedFiles = o.source, o.fallbacks, o.noFiles
+	in.request.SourceTier = candle.SourceTier(o.sourceTier)
+	return in, in.check()
+}
+
+func (in *ingestion) check() error {
+	o := &in.options
+	sources := 0
+	for _, given := range []bool{o.duckdb != "", o.tokensFile != "", len(o.tokens) > 0} {
+		if given {
+			sources++
+		}
+	}
+	if o.window == "" {
+		o.window = "range"
+		if o.duckdb != "" {
+			o.window = "calls"
+		}
+	}
+	in.calls = o.window == "calls"
+	switch {
+	case sources == 0:
+		return errors.New("name a worklist: --duckdb FILE, --tokens FILE or --token ADDRESS")
+	case sources > 1:
+		return errors.New("name one worklist only: --duckdb, --tokens or --token")
+	case o.window != "calls" && o.window != "range":
+		return fmt.Errorf("--window %q is neither calls nor range", o.window)
+	case in.calls && o.duckdb == "":
+		return errors.New("--window calls needs calls: --duckdb FILE")
+	case o.callsQuery != "" && o.duckdb == "":
+		return errors.New("--calls-query needs --duckdb FILE")
+	case o.preWindow < 0 || o.postWindow < 0 || o.preWindow+o.postWindow == 0:
+		return errors.New("--pre-window and --post-window must not be negative, nor both 0")
+	case o.preWindow > maxWindow || o.postWindow > maxWindow:
+		return fmt.Errorf("--pre-window and --post-window must be at most %d minutes, which are ten years", maxWindow)
+	case !(o.haltRate >= 0 && o.haltRate <= 1):
+		return fmt.Errorf("--halt-rejection-rate must be between 0 and 1, not %g", o.haltRate)
+	case o.maxCalls < 0 || o.maxCredits < 0:
+		return errors.New("--max-calls and --max-credits must not be negative")
+	case slices.Contains(o.fallbacks, o.source):
+		return fmt.Errorf("--fallback %s is the source itself", o.source)
+	case in.request.SourceTier > candle.MaxTier:
+		return fmt.Errorf("--source-tier %d is above %d", o.sourceTier, candle.MaxTier)
+	}
+	if err := checkSide(o.side, o.duckdb, o.callsQuery); err != nil {
+		return err
+	}
+	return checkFormat(o.format)
+}
+
+// ingest reads the worklist, plans, launches and, when asked to, waits.
+func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) error {
+	if o.duckdb == "" && o.tokensFile == "" && len(o.tokens) == 0 {
+		o.duckdb = a.getenv("DUCKDB_PATH")
+	}
+	if _, err := a.parseIngests(o); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	a.begin()
+	a.goByStores(ctx, o.from, o.to)
+	ins, err := a.parseIngests(o) // relative times by the stores' clock
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	wanted := make([]wantedRun, len(ins))
+	for i := range ins {
+		source, err := a.openSources(&ins[i])
+		if err != nil {
+			return &exitError{exitUsage, err}
+		}
+		wanted[i].source = source
+	}
+	list, err := a.readWorklist(ctx, ins[0]) // it may be a pipe
+	if errors.Is(err, worklist.ErrInput) {
+		return &exitError{exitUsage, err}
+	}
+	if err != nil {
+		return err
+	}
+	for i := range wanted {
+		if wanted[i].ingestion, err = a.want(ins[i], list, wanted[i].source, i == 0); err != nil {
+			return err
+		}
+	}
+	if o.dryRun {
+		return a.dryRun(ctx, wanted)
+	}
+	return a.launch(ctx, cmd, wanted...)
+}
+
+// openSources checks the names of the source and its fallbacks. It needs no key and no server: planning asks only for the
+// source's rules.
+func (a *app) openSources(in *ingestion) (backfill.Source, error) {
+	cfg, err := config.Load(a.getenv)
+	if err != nil {
+		return nil, err
+	}
+	sources := wiring.Sources{Config: cfg, Version: manifest.CurrentBuild().Version, Concurrency: 1, Logger: a.logger(), Now: a.now}
+	for _, name := range in.request.Fallbacks {
+		if _, err := sources.Source(name, in.parameters()); err != nil {
+			return nil, fmt.Errorf("--fallback: %w", err)
+		}
+	}
+	filters := func(name string) bool { return slices.Contains(wiring.OutlierSources(), name) }
+	if in.outliers == manifest.OutliersFilter && !slices.ContainsFunc(in.request.Sources(), filters) {
+		return nil, fmt.Errorf("--outliers filter: %s cannot be asked for that (%s can)", in.request.Source, strings.Join(wiring.OutlierSources(), ", "))
+	}
+	in.settleDelay = wiring.SettleDelay(cfg, in.request.Sources())
+	return sources.Source(in.request.Source, in.parameters())
+}
+
+// parameters are those of the run's manifest that its sources heed, before there is a manifest.
+func (in ingestion) parameters() *manifest.Manifest {
+	return &manifest.Manifest{Outliers: in.outliers, NoPublishedFiles: in.request.NoPublishedFiles}
+}
+
+// requested is how a request says it, see backfill.Request.
+func requested(o manifest.Outliers) manifest.Outliers {
+	if o == manifest.OutliersKeep {
+		return ""
+	}
+	return o
+}

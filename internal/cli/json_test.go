@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/simmarket"
+)
+
+// jsonSchema is what docs/json.md promises.
+const jsonSchema = "../../docs/json.schema.json"
+
+// jsonRuns are the runs that the documents are about.
+type jsonRuns struct{ whole, failed, undone string }
+
+// jsonWorld has a run of each kind, so that no list of a document is empty everywhere.
+func jsonWorld(t *testing.T) (*bench, jsonRuns) {
+	t.Helper()
+	b := setup(t, simmarket.Options{})
+	tokens := simmarket.Tokens(3)
+	id := func(r result) string { return fmt.Sprint(row(t, r.stdout)["run_id"]) }
+	day := func(token string, more ...string) []string {
+		return append([]string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", token, "--wait", "--format", "json"}, more...)
+	}
+	b.worker(t)
+	whole := id(b.ok(t, day(tokens[0].Address, "--label", "study=json")...))
+	b.ok(t, day(tokens[0].Address, "--no-resume", "--dedup-mode", "post-batch")...)
+	undone := id(b.ok(t, day(tokens[1].Address)...))
+	b.ok(t, "ohlcv", "runs-rollback", undone, "--yes", "--reason", "a test")
+	b.market.SetFaults([]simmarket.Fault{{Kind: "401"}})
+	failed := b.run(t, day(tokens[2].Address)...)
+	require.Equal(t, exitRunFailed, failed.code, failed.stderr)
+	b.market.SetFaults(nil)
+	return b, jsonRuns{whole, id(failed), undone}
+}
+
+// Every command that has JSON writes what docs/json.schema.json says, and nothing else. A new command or field fails until it is described.
+func TestJSONIsAsItIsDescribed(t *testing.T) {
+	t.Parallel()
+	b, runs := jsonWorld(t)
+	token := simmarket.Tokens(1)[0].Address
+	selection := []string{"--token", token, "--from", "2025-03-01", "--to", "2025-03-02"}
+	seconds := append([]string{"--source", "birdeye"}, selection...)
+	invocations := []struct {
+		command string
+		args    []string
+		code    int
+	}{
+		{"ingestion ohlcv", append([]string{"--dry-run"}, selection...), 0},
+		{"ingestion ohlcv", append([]string{"--no-resume", "--wait"}, selection...), 0},
+		{"ingestion ohlcv", append([]string{"--no-resume", "--interval", "5m"}, seconds...), 0},
+		{"ohlcv runs-list", nil, 0},
+		{"ohlcv runs-details", []string{runs.whole, "--tasks"}, 0},
+		{"ohlcv runs-details", []string{runs.failed, "--tasks"}, 0},
+		{"ohlcv runs-details", []string{runs.undone, "--failed"}, 0},
+		{"ohlcv runs-watch", []string{runs.whole}, 0},
+		{"ohlcv runs-retry", []string{runs.failed, "--wait"}, 0},
+		{"ohlcv runs-restore", []string{runs.undone}, 0},
+		{"ohlcv runs-rollback", []string{runs.undone, "--dry-run"}, 0},
+		{"ohlcv runs-rollback", []string{runs.undone, "--yes"}, 0},
+		{"ohlcv runs-diff", []string{runs.whole, runs.undone}, 0},
+		{"ohlcv validate-duplicates", []string{"--min-error-rate", "0.01"}, -1},
+		{"ohlcv dedup-sweep", []string{"--yes", "--older-than", "0"}, 0},
+		{"ohlcv coverage", nil, 0},
+		{"ohlcv gaps", nil, 0},
+		{"ohlcv gaps", []string{"--fetch", "--dry-run"}, 0},
+		{"ohlcv gaps", []string{"--fetch", "--dry-run", "--run", runs.whole}, 0}, // none
+		{"ohlcv query", selection, 0},
+		{"ohlcv query", append([]string{"--resample", "1h"}, selection...), 0},
+		{"ohlcv sources", nil, 0},
+		{"doctor", nil, 0},
+		{"migrate", nil, 0},
+		{"version", nil, 0},
+	}
+	compiler := jsonschema.NewCompiler()
+	schema, err := compiler.Compile(jsonSchema)
+	require.NoError(t, err)
+	checked := make(map[string]bool)
+	check := func(command string, document string) {
+		t.Helper()
+		if dir := os.Getenv("QUANTBOT_JSON_SAMPLES"); dir != "" {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d-%s.json", len(checked), strings.ReplaceAll(command, " ", "-"))), []byte(document), 0o600))
+		}
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(document))
+		require.NoError(t, err, command)
+		require.NoError(t, schema.Validate(map[string]any{command: value}), command)
+		checked[command] = true
+	}
+	for _, i := range invocations {
+		r := b.run(t, append(append(strings.Fields(i.command), i.args...), "--format", "json")...)
+		if i.code >= 0 {
+			require.Equal(t, i.code, r.code, "%s: %s", i.command, r.stderr)
+		}
+		check(i.command, r.stdout)
+	}
+	b.market.SetFaults([]simmarket.Fault{{Kind: "slow", Delay: 1 << 40}})
+	running := fmt.Sprint(row(t, b.ok(t, append([]string{"ingestion", "ohlcv", "--no-resume", "--interval", "15m", "--format", "json"}, selection...)...).stdout)["run_id"])
+	check("ohlcv runs-list", b.ok(t, "ohlcv", "runs-list", "--status", "running", "--format", "json").stdout)
+	check("ohlcv runs-resume", b.ok(t, "ohlcv", "runs-resume", running, "--format", "json").stdout)
+	check("ohlcv runs-cancel", b.ok(t, "ohlcv", "runs-cancel", running, "--format", "json").stdout)
+	out := filepath.Join(t.TempDir(), "x.parquet")
+	check("ohlcv export", b.ok(t, append([]string{"ohlcv", "export", "--out", out, "--summary", "json"}, selection...)...).stdout)
+	manifest, err := os.ReadFile(out + ".manifest.json")
+	require.NoError(t, err)
+	check("ohlcv export", string(manifest))
+
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	defer hook.Close()
+	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = hook.URL
+	check("alert-test", b.ok(t, "alert-test", "--format", "json").stdout)
+
+	var commands func(*cobra.Command)
+	commands = func(cmd *cobra.Command) {
+		path := strings.TrimPrefix(cmd.CommandPath(), programName()+" ")
+		flag := cmd.Flags().Lookup("format")
+		if flag != nil && strings.Contains(flag.Usage, "json") && path != "sql" { // sql has the columns of its statement
+
+			require.True(t, checked[path], "%s has JSON that is not checked", path)
+		}
+		for _, sub := range cmd.Commands() {
+			commands(sub)
+		}
+	}
+	commands((&app{getenv: func(string) string { return "" }}).rootCommand())
+}
+
+// The schema says of each list that it is one and of each document which fields it has: what it leaves open could be anything.
+func TestTheSchemaLeavesNothingOpen(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(jsonSchema)
+	require.NoError(t, err)
+	var schema any
+	require.NoError(t, json.Unmarshal(text, &schema))
+	var look func(path string, v any)
+	look = func(path string, v any) {
+		object, ok := v.(map[string]any)
+		if !ok {
+			return
+		}
+		if object["type"] == "object" {
+			_, closed := object["additionalProperties"]
+			require.True(t, closed || object["unevaluatedProperties"] == false, path)
+		}
+		if object["type"] == "array" {
+			require.Contains(t, object, "items", path)
+		}
+		for name, sub := range object {
+			look(path+"/"+name, sub)
+		}
+	}
+	look("", schema)
+}

@@ -1,0 +1,296 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/manifest"
+	"quantbot/internal/source/birdeye"
+	"quantbot/internal/wiring"
+)
+
+// wantedRun is a run that was asked for.
+type wantedRun struct {
+	ingestion
+	source backfill.Source
+}
+
+// launch opens the stores, starts the runs and, when asked to, waits for their ends. With --local it also runs a worker. Their options
+// are the same, and caps hold for all of them together.
+func (a *app) launch(ctx context.Context, cmd *cobra.Command, wanted ...wantedRun) (err error) {
+	cfg, release, err := a.configure(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	options := wanted[0].options
+	if options.source == birdeye.Name && len(cfg.Birdeye.Keys) == 0 && a.localDir != "" {
+		return usageError("BIRDEYE_API_KEY is not set; for the simulated market any value will do")
+	}
+	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, stores.History, wanted[0].sources()...)); err != nil {
+		return err
+	}
+	sizes, err := a.planAll(ctx, stores, wanted)
+	if err != nil {
+		return err
+	}
+	runs := make([]backfill.Run, len(wanted))
+	for i, w := range wanted {
+		if runs[i], err = a.launchOne(ctx, cmd, cfg, stores, w, sizes[i]); err != nil && i > 0 {
+			return fmt.Errorf("%w (started before: %s)", err, runList(runs[:i]))
+		} else if err != nil {
+			return err
+		}
+	}
+	if a.localDir != "" {
+		defer a.localWorker(ctx, cfg)()
+	} else if !options.wait {
+		chunks := 0
+		for _, run := range runs {
+			chunks += run.PlannedChunks
+			err = errors.Join(err, a.printLaunched(run, options.format))
+		}
+		a.mentionNoWorker(stores, chunks)
+		return err
+	}
+	return a.waitForAll(ctx, stores, wanted, runs, sizes)
+}
+
+func runList(runs []backfill.Run) string {
+	var ids []string
+	for _, run := range runs {
+		ids = append(ids, run.ID().String())
+	}
+	return strings.Join(ids, ", ")
+}
+
+// planAll plans before anything is started, and refuses what is above the caps.
+func (a *app) planAll(ctx context.Context, stores *wiring.Stores, wanted []wantedRun) ([]planned, error) {
+	clock := stores.Clock(a.now)
+	now, err := clock.Ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.now = clock.Now // the run's start decides which run is the newer one
+	sizes := make([]planned, len(wanted))
+	var cost backfill.Cost
+	for i, w := range wanted {
+		if sizes[i], err = a.plan(ctx, stores.History, stores.Ledger.State, w.ingestion, w.source, now); err != nil {
+			return nil, err
+		}
+		cost = backfill.Cost{Calls: cost.Calls + sizes[i].Cost.Calls, Credits: cost.Credits + sizes[i].Cost.Credits}
+	}
+	return sizes, affordable(cost, wanted[0].options)
+}
+
+// launchOne starts a run that was planned.
+func (a *app) launchOne(ctx context.Context, cmd *cobra.Command, cfg config.Config, stores *wiring.Stores, w wantedRun, size planned) (run backfill.Run, err error) {
+	plan, err := size.build(ctx)
+	if err != nil {
+		return run, err
+	}
+	if run, err = a.newRun(cmd, w.ingestion, plan); err != nil {
+		return run, err
+	}
+	run.Manifest.DeploymentID = stores.Deployment.ID()
+	_, err = stores.UseServices(ctx, cfg, run.Manifest.StartedBy, w.sources()...)
+	if err := a.refuseStranger(ctx, err); err != nil {
+		return run, err
+	}
+	run.Manifest.Services = wiring.Services(cfg, w.sources()...)
+	ctx = manifest.NewContext(ctx, run.Manifest)
+	a.announceTwin(ctx, stores.History, run)
+	if err := stores.History.Relied(ctx, run.ID(), size.Relied); err != nil {
+		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)
+	}
+	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan, w.options.force) })
+	if err != nil {
+		return run, err
+	}
+	a.announce(run, size)
+	return run, nil
+}
+
+// waitForAll waits for each run and for the runs that something was left to. The first error is its own; an interrupt ends it.
+func (a *app) waitForAll(ctx context.Context, stores *wiring.Stores, wanted []wantedRun, runs []backfill.Run, sizes []planned) (err error) {
+	records := make([]backfill.RunRecord, len(runs))
+	for i, run := range runs {
+		var waited error
+		records[i], waited = a.wait(ctx, stores, run, wanted[i].options.format)
+		if waited == nil {
+			waited = a.waitForOthers(ctx, stores, wanted[i].ingestion, run, sizes[i].LeftOut)
+		}
+		if err = cmp.Or(err, waited); ctx.Err() != nil {
+			return err
+		}
+	}
+	if len(runs) > 1 && wanted[0].options.format != "json" {
+		a.printSummary(records)
+	}
+	return err
+}
+
+// printSummary shows several runs beside one another.
+func (a *app) printSummary(records []backfill.RunRecord) {
+	t := a.newTable("interval", "run id", "status", "chunks", "failed", "fetched", "inserted", "api calls", "credits")
+	for _, r := range records {
+		t.AppendRow(table.Row{
+			r.Manifest.Interval, r.ID(), r.Status, r.PlannedChunks, r.FailedChunks, r.Stats.Fetched, r.Stats.Inserted, r.Stats.APICalls, r.Stats.Credits,
+		})
+	}
+	t.Render()
+}
+
+// refuseStranger returns the error that says that a source was asked at another service. Any other trouble with what the
+// database keeps of services is no reason to stop (R7).
+func (a *app) refuseStranger(ctx context.Context, err error) error {
+	if _, stranger := errors.AsType[*backfill.StrangerError](err); stranger {
+		return err
+	}
+	if err != nil {
+		a.logger().WarnContext(ctx, "not compared at which services the sources are asked", "err", err)
+	}
+	return nil
+}
+
+// announceTwin names the latest run of the same input, which is worth knowing and no reason to refuse.
+func (a *app) announceTwin(ctx context.Context, history *clickhouse.DB, run backfill.Run) {
+	twins, err := history.Runs(ctx, clickhouse.RunFilter{InputHash: run.Manifest.InputHash, Limit: 1})
+	switch {
+	case err != nil:
+		a.logger().WarnContext(ctx, "not looked up whether the same input ran before", "run_id", run.ID(), "err", err)
+	case len(twins) > 0:
+		fmt.Fprintf(a.stderr, "the same input ran before: run %s of %s, %s\n", twins[0].RunID, formatTime(twins[0].StartedAt), twins[0].Status)
+	}
+}
+
+func (a *app) announce(run backfill.Run, plan planned) {
+	if plan.Covered > 0 {
+		fmt.Fprintf(a.stderr, "covered by earlier runs and not fetched again: %s of %s (--no-resume fetches them)\n", counted(plan.Covered, "candle"), run.Manifest.Interval)
+	}
+	for _, left := range leftOuts(plan.LeftOut) {
+		fmt.Fprintf(a.stderr, "%s: left out (--force fetches them, too)\n", left)
+	}
+	if plan.Chunks == 0 {
+		why := ""
+		if run.Manifest.Range.From >= a.now().Unix() {
+			why = ": the range has not begun"
+		}
+		fmt.Fprintf(a.stderr, "run %s: nothing to fetch%s\n", run.ID(), why)
+		return
+	}
+	fmt.Fprintf(a.stderr, "run %s: %s of %s, up to %s of %s, at most %s\n", run.ID(), counted(plan.Chunks, "chunk"),
+		counted(plan.Tokens, "token"), counted(plan.Candles, "candle"), run.Manifest.Interval, counted(plan.Cost.Calls, "API call"))
+}
+
+// newRun makes the manifest.
+func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (backfill.Run, error) {
+	hash, err := manifest.InputHash(in.request)
+	if err != nil {
+		return backfill.Run{}, err
+	}
+	typed, err := in.typedHash()
+	if err != nil {
+		return backfill.Run{}, err
+	}
+	if len(plan.Chunks) == 0 {
+		plan.Range = in.rng
+	}
+	m, err := manifest.New(manifest.Manifest{
+		CLIArgs: effectiveFlags(cmd, in), EnvInfo: manifest.Environment(a.getenv), InputHash: hash, TypedHash: typed,
+		Source: in.request.Source, Fallbacks: in.request.Fallbacks, Interval: in.request.Interval, Range: plan.Range,
+		Validation: in.request.Validation, DedupMode: in.request.DedupMode, SourceTier: in.request.SourceTier,
+		HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits, Priority: in.priority, Outliers: in.outliers,
+		NoPublishedFiles: in.request.NoPublishedFiles, Labels: in.labels,
+	}, manifest.CurrentBuild(), a.now())
+	if err != nil {
+		return backfill.Run{}, err
+	}
+	return backfill.Run{Manifest: m, Attempt: 1, PlannedChunks: len(plan.Chunks)}, nil
+}
+
+// inputIsFree frees the input of a run whose enqueuer died while planning. Trouble with that leaves the refusal as it is.
+func (a *app) inputIsFree(ctx context.Context, stores *wiring.Stores, holder string) bool {
+	runID, err := uuid.Parse(holder)
+	if err != nil {
+		return false
+	}
+	free, err := stores.Reconciler("enqueuer", a.logger(), a.now).FreeInput(ctx, runID, func(text string) { fmt.Fprintln(a.stderr, text) })
+	if err != nil && ctx.Err() == nil {
+		a.logger().WarnContext(ctx, "could not look whether the enqueuer of the run with the same input lives", "run_id", runID, "err", err)
+	}
+	return free
+}
+
+func (a *app) start(ctx context.Context, stores *wiring.Stores, run backfill.Run, plan backfill.Plan, force bool) error {
+	launcher := stores.Launcher(a.logger(), a.now)
+	err := launcher.Launch(ctx, run, plan.Chunks, force)
+	if twin, ok := errors.AsType[*backfill.DuplicateInputError](err); ok && a.inputIsFree(ctx, stores, twin.RunID) {
+		err = launcher.Launch(ctx, run, plan.Chunks, force)
+	}
+	if duplicate, ok := errors.AsType[*backfill.DuplicateInputError](err); ok {
+		return &exitError{exitRefused, duplicate}
+	}
+	if errors.Is(err, backfill.ErrStale) {
+		// This process stood still for so long that others went on with the run, or somebody cancelled it.
+		fmt.Fprintf(a.stderr, "run %s was taken over by another process, which goes on with it\n", run.ID())
+		return nil
+	}
+	if err != nil && ctx.Err() != nil {
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted while starting run %s; if its plan is stored, a worker goes on with it: see %s ohlcv runs-details %s", run.ID(), programName(), run.ID())}
+	}
+	return err
+}
+
+// localWorker runs a worker beside the command; the returned function stops it.
+func (a *app) localWorker(ctx context.Context, cfg config.Config) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var working sync.WaitGroup
+	working.Go(func() {
+		err := wiring.RunWorker(ctx, wiring.WorkerConfig{
+			Config: cfg, Build: manifest.CurrentBuild(), Concurrency: wiring.DefaultConcurrency,
+			ShutdownTimeout: 5 * time.Second, Logger: a.logger(), Now: a.now,
+		})
+		if err != nil {
+			a.logger().ErrorContext(ctx, "local worker failed", "err", err)
+		}
+	})
+	return func() { cancel(); working.Wait() }
+}
+
+// mentionNoWorker says that nobody takes the chunks up. It is only a note: a queue that cannot be asked is none.
+func (a *app) mentionNoWorker(stores *wiring.Stores, chunks int) {
+	if workers, err := stores.Queue.Workers(); err == nil && workers == 0 && chunks > 0 {
+		fmt.Fprintln(a.stderr, backfill.Wait{Reason: backfill.WaitNoWorker})
+	}
+}
+
+func (a *app) printLaunched(run backfill.Run, format string) error {
+	if format == "json" {
+		return a.printJSON(rowOf(backfill.RunRecord{Run: run, Status: backfill.StatusRunning}))
+	}
+	if run.PlannedChunks == 0 {
+		fmt.Fprintf(a.stdout, "Run %s has nothing to do; a worker ends it.\n", run.ID())
+		return nil
+	}
+	fmt.Fprintf(a.stdout, "Started run %s: waiting for workers: %s.\n", run.ID(), counted(run.PlannedChunks, "chunk"))
+	fmt.Fprintf(a.stdout, "Watch it:  %s ohlcv runs-watch %s\n", programName(), run.ID())
+	return nil
+}

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/simmarket"
+)
+
+func TestAnAddressThatCannotBeServedIsSaidInWords(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	b := setup(t, simmarket.Options{})
+	for _, args := range [][]string{{"simmarket", "--listen", taken.Addr().String()}, {"dashboard", "--listen", taken.Addr().String()}, {"worker", "--metrics-addr", taken.Addr().String()}} {
+		r := b.run(t, args...)
+		require.Equal(t, exitFailed, r.code, args)
+		require.Contains(t, r.stderr, args[1]+" "+args[2]+": another program listens there: choose another port, or 0 for a free one")
+	}
+	require.Contains(t, b.run(t, "simmarket", "--listen", "192.0.2.1:0").stderr, "this machine does not have the address")
+}
+
+// silent takes connections and says nothing.
+func silent(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, listener.Close()) })
+	return listener.Addr().String()
+}
+
+func TestASilentServerIsSaidInWords(t *testing.T) {
+	t.Parallel()
+	host, port, err := net.SplitHostPort(silent(t))
+	require.NoError(t, err)
+	b := setup(t, simmarket.Options{})
+	b.vars["CLICKHOUSE_HOST"], b.vars["CLICKHOUSE_PORT"] = host, port
+	r := b.run(t, "ohlcv", "runs-list")
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.stderr, "took the connection and did not answer as ClickHouse")
+}

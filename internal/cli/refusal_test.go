@@ -1,0 +1,375 @@
+package cli
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/candle"
+	"quantbot/internal/config"
+	"quantbot/internal/simmarket"
+	"quantbot/internal/wiring"
+	"quantbot/internal/wiring/board"
+)
+
+// seenWithin is how soon everybody who looks must be told why a run waits.
+const seenWithin = time.Minute
+
+// places are where people look for what a run waits for.
+type places struct {
+	*bench
+	metrics, page string
+	waiting       *sharedText // what --wait says
+	code          chan int
+	runID         string
+}
+
+// dsn is the worker's own way to the test's database.
+func (b *bench) dsn(host string, port int, settings string) string {
+	dsn := url.URL{
+		Scheme: "clickhouse", User: url.UserPassword(b.vars["CLICKHOUSE_USER"], b.vars["CLICKHOUSE_PASSWORD"]),
+		Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: b.env.Database, RawQuery: settings,
+	}
+	return dsn.String()
+}
+
+// watched starts a worker with variables of its own, and a dashboard.
+func (b *bench) watched(t *testing.T, vars map[string]string) *places {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	own := *b
+	own.vars = maps.Clone(b.vars)
+	maps.Copy(own.vars, vars)
+	cfg, err := config.Load(func(name string) string { return b.vars[name] })
+	require.NoError(t, err)
+	stores, err := wiring.OpenStores(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	d, release, err := board.New(cfg, stores, board.Options{Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	require.NoError(t, err)
+	server := httptest.NewServer(d)
+	t.Cleanup(func() {
+		server.Close()
+		d.Close()
+		require.NoError(t, release())
+		require.NoError(t, stores.Close())
+	})
+	worker := own.worker(t, "--metrics-addr", address)
+	t.Cleanup(func() { _ = worker.Process.Kill() }) // in order, it would wait for the store for as long as it may
+	return &places{bench: b, metrics: "http://" + address + "/metrics", page: server.URL}
+}
+
+// start launches a run of some tokens and waits for it.
+func (p *places) start(t *testing.T, tokens int) {
+	t.Helper()
+	p.waiting, p.code = &sharedText{}, make(chan int, 1)
+	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: p.waiting, now: time.Now, getenv: func(name string) string { return p.vars[name] }}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	t.Cleanup(func() { stop(); <-ended })
+	list := writeTokens(t, simmarket.Tokens(tokens))
+	go func() {
+		defer close(ended)
+		p.code <- a.run(ctx, []string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", list, "--wait"})
+	}()
+	running := func() bool {
+		id := p.env.ClickHouse(t, "SELECT run_id FROM "+p.table("ohlcv_ingestion_runs")+" WHERE status = 'running'")
+		p.runID = strings.TrimSpace(id)
+		return p.runID != ""
+	}
+	require.Eventually(t, running, seenWithin, 50*time.Millisecond)
+}
+
+// requireSaid looks everywhere until each place has named the reason.
+func (p *places) requireSaid(t *testing.T, on, reason, says string) {
+	t.Helper()
+	began := time.Now()
+	silent := map[string]func() bool{
+		"--wait":       func() bool { return p.waiting.contains("waiting: ") && p.waiting.contains(says) },
+		"runs-details": func() bool { return strings.Contains(p.ok(t, "ohlcv", "runs-details", p.runID).stdout, says) },
+		"the page":     func() bool { return strings.Contains(get(p.page+"/runs/"+p.runID), says) },
+		"the metric": func() bool {
+			for line := range strings.Lines(get(p.metrics)) {
+				if value, ok := strings.CutPrefix(line, fmt.Sprintf("quantbot_waiting_seconds{on=%q,reason=%q} ", on, reason)); ok {
+					return strings.TrimSpace(value) != "0"
+				}
+			}
+			return false
+		},
+	}
+	said := func() bool {
+		maps.DeleteFunc(silent, func(_ string, look func() bool) bool { return look() })
+		return len(silent) == 0
+	}
+	if !assert.Eventually(t, said, seenWithin, 200*time.Millisecond) {
+		t.Fatalf("not said by %v", slices.Collect(maps.Keys(silent)))
+	}
+	t.Log("said everywhere after", time.Since(began).Round(100*time.Millisecond))
+	doctor := p.run(t, "doctor")
+	require.Contains(t, doctor.stdout, says)
+	require.Equal(t, exitFailed, doctor.code)
+}
+
+func get(address string) string {
+	response, err := http.Get(address)
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return ""
+	}
+	return string(body)
+}
+
+// A store that refuses is named within a minute wherever somebody looks, nothing more is bought meanwhile, and what was
+// fetched is stored once it takes candles again.
+func TestARefusalIsSeenEverywhere(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(t *testing.T, b *bench) (vars map[string]string, begin, end func()){
+		"rights": func(_ *testing.T, b *bench) (map[string]string, func(), func()) {
+			return map[string]string{"CLICKHOUSE_DSN": b.dsn(b.env.Host, b.env.NativePort, "readonly=2")}, nil, nil
+		},
+		"memory": func(t *testing.T, b *bench) (map[string]string, func(), func()) {
+			// Reads stay below the limit; what an insert keeps in memory for each column does not.
+			b.env.ClickHouse(t, "ALTER TABLE "+b.table("ohlcv_candle_versions")+
+				" MODIFY SETTING min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0, max_compress_block_size = 67108864")
+			limits := "max_memory_usage=30000000&max_untracked_memory=1"
+			return map[string]string{"CLICKHOUSE_DSN": b.dsn(b.env.Host, b.env.NativePort, limits)}, nil, nil
+		},
+		"disk": func(t *testing.T, b *bench) (map[string]string, func(), func()) {
+			alter := "ALTER TABLE " + b.table("ohlcv_candle_versions")
+			return nil, func() {
+				b.env.ClickHouse(t, alter+" MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000000")
+			}, func() { b.env.ClickHouse(t, alter+" RESET SETTING min_free_disk_bytes_to_perform_insert") }
+		},
+		"certificate": func(t *testing.T, b *bench) (map[string]string, func(), func()) {
+			ours, authority := newCertificate(t)
+			stranger, _ := newCertificate(t)
+			proxy := newTLSProxy(t, net.JoinHostPort(b.env.Host, strconv.Itoa(b.env.NativePort)), ours)
+			return map[string]string{"SSL_CERT_FILE": authority, "CLICKHOUSE_DSN": b.dsn("127.0.0.1", proxy.port, "secure=true")},
+				func() { proxy.show(stranger) }, func() { proxy.show(ours) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const tokens = 12
+			day := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}
+			b := setup(t, simmarket.Options{})
+			b.ok(t, "migrate")
+			vars, begin, end := refuse(t, b)
+			p := b.watched(t, vars)
+			if begin != nil {
+				require.Eventually(t, func() bool { return get(p.metrics) != "" }, seenWithin, 50*time.Millisecond, "the worker has started")
+				begin()
+			}
+			p.start(t, tokens)
+			p.requireSaid(t, "clickhouse", name, "clickhouse takes nothing since ")
+			bought := b.market.Stats().Requests
+			// Each of the worker's slots has what it fetched in hand. Tokens without candles have nothing to store: they end
+			// before the gate closes, or not, as it happens.
+			empty := 0
+			for _, token := range simmarket.Tokens(tokens) {
+				if truth(simmarket.NewMarket(1), []candle.Token{token}, day) == 0 {
+					empty++
+				}
+			}
+			require.Less(t, empty, tokens/2)
+			require.LessOrEqual(t, bought, int64(4+empty), "four slots, and %d tokens without candles", empty)
+			p.requireSaid(t, "clickhouse", name, "("+name+")")
+			require.Equal(t, bought, b.market.Stats().Requests)
+			if end == nil {
+				return
+			}
+			end()
+			require.Equal(t, 0, <-p.code, "the run ends by itself")
+			require.EqualValues(t, tokens, b.market.Stats().Requests, "nothing was bought twice")
+			require.NotContains(t, b.ok(t, "ohlcv", "runs-details", p.runID).stdout, "takes nothing")
+		})
+	}
+}
+
+// Whoever plans a run with a user that may only read is told before it is started, and whoever starts it at once.
+func TestAnEnqueuerThatMayOnlyReadIsToldSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.ok(t, "migrate")
+	b.vars["CLICKHOUSE_DSN"] = b.dsn(b.env.Host, b.env.NativePort, "readonly=2")
+	input := []string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address}
+	require.Contains(t, b.ok(t, append(input, "--dry-run")...).stderr, "may only read")
+	require.Contains(t, b.run(t, input...).stderr, "may only read")
+}
+
+// A source that answers nobody is named as well, by those who ask for sources, too.
+func TestASourceThatAnswersNobodyIsSeen(t *testing.T) {
+	t.Parallel()
+	for kind, reason := range map[string]string{"500": "source_down", "slow": "no_answer"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: kind, Delay: 28 * time.Second}}}) // below the timeout
+			b.ok(t, "migrate")
+			p := b.watched(t, nil)
+			p.start(t, 6)
+			says := "birdeye answers nobody since "
+			if kind == "slow" {
+				says = "no answer from birdeye since "
+			}
+			p.requireSaid(t, "birdeye", reason, says)
+			sources := b.ok(t, "ohlcv", "sources")
+			require.Contains(t, sources.stdout, says)
+			require.NotContains(t, sources.stdout, "ready")
+			require.Contains(t, get(p.page+"/fleet"), says)
+			b.market.SetFaults(nil)
+			require.Equal(t, 0, <-p.code)
+			ready := func() bool { return strings.Contains(b.ok(t, "ohlcv", "sources").stdout, "ready") }
+			require.Eventually(t, ready, seenWithin, 100*time.Millisecond)
+		})
+	}
+}
+
+// A pause of minutes, because the source said so, looks like a run that stands still: it is named, with its end.
+func TestAPauseOfMinutesIsSeen(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "429", RetryAfter: 240}}})
+	b.ok(t, "migrate")
+	p := b.watched(t, nil)
+	p.start(t, 3)
+	const says = "birdeye said that it was asked too fast and is left alone until "
+	require.Eventually(t, func() bool { return p.waiting.contains("waiting: " + says) }, seenWithin, 50*time.Millisecond)
+	require.Contains(t, b.ok(t, "ohlcv", "runs-details", p.runID).stdout, says)
+	require.Contains(t, b.ok(t, "ohlcv", "runs-list").stdout, "waits: "+says)
+	require.Contains(t, get(p.page+"/runs/"+p.runID), says)
+	require.Contains(t, b.ok(t, "doctor").stdout, says)
+	b.market.SetFaults(nil)
+	b.ok(t, "ohlcv", "sources-unpark", "birdeye")
+	require.Equal(t, 0, <-p.code)
+}
+
+// newCertificate is a server certificate for loopback, and a file with the authority that trusts it.
+func newCertificate(t *testing.T) (certificate tls.Certificate, authority string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "clickhouse"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	authority = filepath.Join(t.TempDir(), "authority.pem")
+	require.NoError(t, os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, authority
+}
+
+// tlsProxy puts TLS in front of a server's plain port.
+type tlsProxy struct {
+	port int
+
+	mu          sync.Mutex
+	certificate tls.Certificate
+	open        map[net.Conn]struct{}
+}
+
+func newTLSProxy(t *testing.T, server string, certificate tls.Certificate) *tlsProxy {
+	t.Helper()
+	p := &tlsProxy{certificate: certificate, open: make(map[net.Conn]struct{})}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return &p.certificate, nil
+		},
+	})
+	require.NoError(t, err)
+	address, ok := listener.Addr().(*net.TCPAddr)
+	require.True(t, ok)
+	p.port = address.Port
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { p.serve(client, server) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.cut()
+		serving.Wait()
+	})
+	return p
+}
+
+// show presents another certificate from now on; who is connected has to come again.
+func (p *tlsProxy) show(certificate tls.Certificate) {
+	p.mu.Lock()
+	p.certificate = certificate
+	p.mu.Unlock()
+	p.cut()
+}
+
+func (p *tlsProxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for conn := range p.open {
+		_ = conn.Close()
+	}
+}
+
+func (p *tlsProxy) serve(client net.Conn, server string) {
+	defer client.Close()
+	upstream, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer upstream.Close()
+	p.mu.Lock()
+	p.open[client], p.open[upstream] = struct{}{}, struct{}{}
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.open, client)
+		delete(p.open, upstream)
+	}()
+	var there sync.WaitGroup
+	there.Go(func() {
+		_, _ = io.Copy(upstream, client) // ends when either side is closed
+		_ = upstream.Close()
+	})
+	_, _ = io.Copy(client, upstream)
+	_ = client.Close()
+	there.Wait()
+}

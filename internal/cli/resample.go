@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/export"
+)
+
+const resampleHelp = `
+
+With --resample, candles are put together to longer ones: open of the first, close of the last, highest, lowest, sums of the
+volumes. A bucket belongs to the range if it opens inside it. It is complete if every candle of --interval is there or a
+source has confirmed that there is none (see coverage); others are marked, and what is missing is never made up. Buckets without
+any candle are left out; how many of them are not confirmed to be empty is said at the end.`
+
+// printedBucket is a resampled candle as query writes it.
+type printedBucket struct {
+	printedCandle
+	Candles        int64 `json:"candles" parquet:"candles"`
+	ConfirmedEmpty int64 `json:"confirmed_empty" parquet:"confirmed_empty"`
+	Expected       int64 `json:"expected" parquet:"expected"`
+	Complete       bool  `json:"complete" parquet:"complete"`
+}
+
+var printedBucketColumns = append(slices.Clone(printedColumns), "candles", "confirmed_empty", "expected", "complete")
+
+// Record implements export.Row.
+func (b printedBucket) Record(record []string) []string {
+	return append(b.printedCandle.Record(record), strconv.FormatInt(b.Candles, 10), strconv.FormatInt(b.ConfirmedEmpty, 10),
+		strconv.FormatInt(b.Expected, 10), strconv.FormatBool(b.Complete))
+}
+
+func (b printedBucket) cells() table.Row {
+	complete := "yes"
+	if !b.Complete {
+		complete = "INCOMPLETE"
+	}
+	return append(b.printedCandle.cells(), b.Candles, b.ConfirmedEmpty, b.Expected, complete)
+}
+
+func (a *app) queryBuckets(ctx context.Context, q rowsQuery, length candle.Interval) error {
+	var counts clickhouse.Resampling
+	buckets, err := writeOrKeep(a, q, printedBucketColumns, func(write func(printedBucket) error) (err error) {
+		counts, err = q.history.Resampled(ctx, q.known.selection, length, func(b *clickhouse.Bucket) error {
+			return write(printedBucket{
+				printedCandle{time.Unix(b.OpenTime, 0).UTC(), b.Open, b.High, b.Low, b.Close, b.Volume, b.VolumeUSD},
+				b.Candles, b.Silent, b.Expected, b.Complete(),
+			})
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if q.target.Format == "" {
+		printRows(a, buckets.kept, q.known, "time (UTC)", "open", "high", "low", "close", "volume", "volume usd", "candles", "empty", "of", "complete")
+	}
+	if buckets.written == 0 {
+		a.sayLack(q.known, 0, q.target.Format == "")
+	} else if note := incompleteness(counts); note != "" {
+		fmt.Fprintln(a.stderr, note+gapsHint(q.known.selection))
+	}
+	return nil
+}
+
+// incompleteness is a sentence on what is missing, or nothing.
+func incompleteness(r clickhouse.Resampling) string {
+	var parts []string
+	if r.Incomplete > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d buckets are incomplete", r.Incomplete, r.Buckets))
+	}
+	if r.Unknown > 0 {
+		parts = append(parts, fmt.Sprintf("%d buckets have no candle and are not confirmed to be empty", r.Unknown))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// exportedBucket is a row of an exported file of resampled candles.
+type exportedBucket struct {
+	Chain           string    `parquet:"chain,dict" json:"chain"`
+	TokenAddress    string    `parquet:"token_address,dict" json:"token_address"`
+	IntervalSeconds uint32    `parquet:"interval_seconds" json:"interval_seconds"`
+	Timestamp       time.Time `parquet:"timestamp,timestamp(millisecond),delta" json:"timestamp"`
+	Open            float64   `parquet:"open" json:"open"`
+	High            float64   `parquet:"high" json:"high"`
+	Low             float64   `parquet:"low" json:"low"`
+	Close           float64   `parquet:"close" json:"close"`
+	Volume          float64   `parquet:"volume" json:"volume"`
+	VolumeUSD       float64   `parquet:"volume_usd" json:"volume_usd"`
+	QualityScore    uint32    `parquet:"quality_score" json:"quality_score"`
+	Source          string    `parquet:"source,dict" json:"source"`
+	Candles         uint32    `parquet:"candles" json:"candles"`
+	ConfirmedEmpty  uint32    `parquet:"confirmed_empty" json:"confirmed_empty"`
+	Expected        uint32    `parquet:"expected" json:"expected"`
+	Complete        bool      `parquet:"complete" json:"complete"`
+}
+
+var bucketColumns = []string{
+	"chain", "token_address", "interval_seconds", "timestamp", "open", "high", "low", "close", "volume", "volume_usd", "quality_score", "source",
+	"candles", "confirmed_empty", "expected", "complete",
+}
+
+// Record implements export.Row.
+func (b exportedBucket) Record(record []string) []string {
+	return append(record, b.Chain, b.TokenAddress, export.Number(b.IntervalSeconds), b.Timestamp.Format(time.RFC3339),
+		export.Float(b.Open), export.Float(b.High), export.Float(b.Low), export.Float(b.Close), export.Float(b.Volume), export.Float(b.VolumeUSD), export.Number(b.QualityScore), b.Source,
+		export.Number(b.Candles), export.Number(b.ConfirmedEmpty), export.Number(b.Expected), strconv.FormatBool(b.Complete))
+}
+
+// writeBuckets is writeCandles for resampled candles.
+func (a *app) writeBuckets(ctx context.Context, history *clickhouse.DB, known knownCandles, length candle.Interval, target export.Target, m *exportManifest) error {
+	m.Query["resample"] = length
+	var counts clickhouse.Resampling
+	digest, err := writeRows(a, target, bucketColumns, func(write func(exportedBucket) error) (err error) {
+		counts, err = history.Resampled(ctx, known.selection, length, func(b *clickhouse.Bucket) error {
+			for _, run := range b.RunIDs {
+				m.from(run)
+			}
+			return write(exportedBucket{
+				string(b.Token.Chain), b.Token.Address, uint32(length), time.Unix(b.OpenTime, 0).UTC(),
+				b.Open, b.High, b.Low, b.Close, b.Volume, b.VolumeUSD, uint32(b.Quality), strings.Join(b.Sources, ","),
+				uint32(b.Candles), uint32(b.Silent), uint32(b.Expected), b.Complete(),
+			})
+		})
+		return err
+	})
+	m.SHA256, m.Rows, m.Incomplete, m.Unknown = digest, counts.Buckets, &counts.Incomplete, &counts.Unknown
+	if note := incompleteness(counts); err == nil && note != "" {
+		fmt.Fprintln(a.stderr, note+gapsHint(known.selection))
+	}
+	return err
+}

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/source/budget"
+	"quantbot/internal/wiring"
+)
+
+func (a *app) sourcesCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "sources",
+		Short: "Show how fast each source's accounts are asked, and which ones pause or are parked",
+		Long: `Show the budgets that the workers share. An account is what a service counts requests by: that of a key, shown by a digest,
+or all workers together where a service wants no key. Paused: the service said that it was asked too fast. Parked: its
+quota is used up; it is asked again then, or at once after sources-unpark. A source that answers nobody is shown with the
+moment since when and the error, as long as a worker has chunks for it.`,
+		Example: "  quantbot ohlcv sources",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return a.withRedis(cmd.Context(), func(stores *wiring.Stores) error {
+				all, err := budget.List(cmd.Context(), stores.Redis)
+				if err != nil {
+					return err
+				}
+				waits, err := stores.Ledger.Waits(cmd.Context())
+				if err != nil {
+					return err
+				}
+				listed := a.withWaits(all, waits)
+				if format == "json" {
+					return a.printJSON(listed)
+				}
+				a.printSources(listed)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+// listedSource is an account with what it, or all of its source, waits for.
+type listedSource struct {
+	budget.Status
+	Waits      []backfill.Wait `json:"waits,omitempty"`
+	WaitingFor []string        `json:"waiting_for"`
+}
+
+// state is ready only when nothing holds the account up.
+func (s listedSource) state() string {
+	if len(s.WaitingFor) == 0 {
+		return "ready"
+	}
+	return strings.Join(s.WaitingFor, "; ")
+}
+
+func (a *app) withWaits(all []budget.Status, shown []backfill.Wait) []listedSource {
+	listed := make([]listedSource, len(all))
+	for i, status := range all {
+		waits := wiring.AccountWaits(status, shown, a.now())
+		listed[i] = listedSource{Status: status, Waits: waits, WaitingFor: backfill.Sentences(waits)}
+	}
+	return listed
+}
+
+func (a *app) printSources(all []listedSource) {
+	if len(all) == 0 {
+		fmt.Fprintln(a.stdout, "No source has been asked yet.")
+		return
+	}
+	t := a.newTable("source", "account", "a second", "of", "workers", "state")
+	for _, s := range all {
+		t.AppendRow([]any{s.Source, s.ID, fmt.Sprintf("%.3g", s.PerSecond), fmt.Sprintf("%.3g", s.Configured), s.Workers, s.state()})
+	}
+	t.Render()
+}
+
+func (a *app) sourcesUnparkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "sources-unpark NAME",
+		Short: "Ask a parked or pausing source again at once",
+		Long: `Ask a source again at once that was parked because its quota was used up, after buying more for example, or that all workers leave
+alone because it said that it was asked too fast. Chunks that wait for it are taken up at once.`,
+		Example:   "  quantbot ohlcv sources-unpark birdeye",
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: wiring.SourceNames(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.Contains(wiring.SourceNames(), args[0]) {
+				return fmt.Errorf("unknown source %q (known: %s)", args[0], strings.Join(wiring.SourceNames(), ", "))
+			}
+			return a.withRedis(cmd.Context(), func(stores *wiring.Stores) error {
+				unparked, err := budget.Unpark(cmd.Context(), stores.Redis, args[0])
+				if err != nil {
+					return err
+				}
+				hurried, err := stores.Queue.Hurry()
+				fmt.Fprintf(a.stderr, "%s: unparked %s; %s taken up again\n", args[0], counted(unparked, "account"), counted(hurried, "waiting chunk"))
+				return err
+			})
+		},
+	}
+}
+
+// withRedis runs f with Redis alone.
+func (a *app) withRedis(ctx context.Context, f func(*wiring.Stores) error) (err error) {
+	a.begin()
+	cfg, release, err := a.configure(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	stores, err := wiring.OpenRedis(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	return f(stores)
+}

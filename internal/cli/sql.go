@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/export"
+)
+
+// sqlOptions are the flags of sql.
+type sqlOptions struct {
+	outputFlags
+	write bool
+	limit int
+}
+
+// maxStatements is the most of statements that are read from standard input, in bytes.
+const maxStatements = 64 << 20
+
+func (a *app) sqlCommand() *cobra.Command {
+	var o sqlOptions
+	cmd := &cobra.Command{
+		Use:   "sql [STATEMENT]",
+		Short: "Run SQL on ClickHouse, which only reads unless told otherwise",
+		Long: `Run a statement on the ClickHouse that is configured, or on the local one (--local), in quantbot's database, and print its result.
+Without a statement it reads some from standard input, each ended by a semicolon at the end of a line; on a terminal it asks for them
+(Ctrl-D ends).
+
+A statement may only read, unless --write is given. Tables are printed up to --limit rows; the other formats are streamed whole. A
+statement may take 15 minutes. The tables are described in docs/data_model.md.`,
+		Example: `  quantbot sql "SELECT run_id, status, candles_inserted FROM ohlcv_ingestion_runs ORDER BY started_at DESC LIMIT 5"
+  quantbot --local sql "SELECT * FROM ohlcv_candles LIMIT 10" --format json
+  quantbot sql "SELECT * FROM ohlcv_candles WHERE timestamp >= '2025-01-01'" --out candles.parquet
+  quantbot sql < report.sql`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkLimit(o.limit, maxPrinted); err != nil {
+				return err
+			}
+			target, err := a.parseOutput(o.outputFlags)
+			if err != nil {
+				return err
+			}
+			statements, err := a.statements(args)
+			if err != nil {
+				return err
+			}
+			if target.Path != export.Standard && len(statements) != 1 {
+				return errors.New("--out FILE takes the result of one statement")
+			}
+			return a.withUntouchedHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+				if statements == nil {
+					return a.sqlPrompt(cmd.Context(), history, o, target)
+				}
+				for _, statement := range statements {
+					if err := a.sql(cmd.Context(), history, statement, o, target); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	o.register(cmd)
+	cmd.Flags().BoolVar(&o.write, "write", false, "let the statement change something")
+	cmd.Flags().IntVar(&o.limit, "limit", 1_000, "print at most so many rows of a table")
+	return cmd
+}
+
+// statements are what is to be run; nil means that they are to be asked for.
+func (a *app) statements(args []string) ([]string, error) {
+	if len(args) > 0 {
+		return args, nil
+	}
+	if file, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return nil, nil
+	}
+	script, err := io.ReadAll(io.LimitReader(a.stdin, maxStatements+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read standard input: %w", err)
+	case len(script) > maxStatements:
+		return nil, fmt.Errorf("standard input has more than %d bytes of statements", maxStatements)
+	}
+	if found := splitStatements(string(script)); len(found) > 0 {
+		return found, nil
+	}
+	return nil, errors.New("there is no statement: name one, or write it to standard input")
+}
+
+// splitStatements cuts where a line ends with a semicolon, so that one in the middle of a text stays.
+func splitStatements(script string) (found []string) {
+	var lines []string
+	end := func() {
+		statement := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(strings.Join(lines, "\n")), ";"))
+		comment := !slices.ContainsFunc(strings.Split(statement, "\n"), func(line string) bool {
+			line = strings.TrimSpace(line)
+			return line != "" && !strings.HasPrefix(line, "--")
+		})
+		if lines = nil; !comment {
+			found = append(found, statement)
+		}
+	}
+	for line := range strings.Lines(script) {
+		lines = append(lines, strings.TrimRight(line, "\r\n"))
+		if strings.HasSuffix(strings.TrimSpace(line), ";") {
+			end()
+		}
+	}
+	end()
+	return found
+}
+
+// sql runs one statement and writes its result.
+func (a *app) sql(ctx context.Context, history *clickhouse.DB, statement string, o sqlOptions, target export.Target) error {
+	result := &sqlResult{limit: o.limit}
+	var out *export.File
+	if target.Format != "" {
+		if err := a.mayOverwrite(ctx, target.Path, o.yes); err != nil {
+			return err
+		}
+		file, err := export.Create(target, a.dataOut())
+		if err != nil {
+			return err
+		}
+		out = file
+		defer out.Abort() // nothing is left of what fails
+		result.open = func(columns []export.Column) export.Rows[[]any] { return export.NewResult(out, target.Format, columns) }
+	} else {
+		result.open = func(columns []export.Column) export.Rows[[]any] { return a.newResultTable(columns) }
+	}
+	err := history.SQL(ctx, statement, o.write, clickhouse.ResultReader{Columns: result.columns, Row: result.row})
+	if errors.Is(err, errEnough) {
+		fmt.Fprintf(a.stderr, "only the first %s shown: there are more, see --limit and --format\n", counted(o.limit, "row"))
+		err = nil
+	}
+	if errors.Is(err, clickhouse.ErrWouldWrite) {
+		return &exitError{exitRefused, fmt.Errorf("%w: give --write if that is meant", err)}
+	}
+	if err == nil && result.rows != nil {
+		err = result.rows.Close()
+	}
+	if err != nil {
+		return err
+	}
+	if result.rows == nil {
+		fmt.Fprintln(a.stderr, "Done; the statement has no result.")
+	}
+	if out == nil {
+		return nil
+	}
+	if _, err = out.Commit(); err == nil && target.Path != export.Standard {
+		fmt.Fprintf(a.stderr, "%s: %s\n", target.Path, counted(result.written, "row"))
+	}
+	return err
+}
+
+// sqlResult passes a result on, once its columns are known.
+type sqlResult struct {
+	open    func([]export.Column) export.Rows[[]any]
+	rows    export.Rows[[]any]
+	limit   int // of a table
+	written int64
+}
+
+func (r *sqlResult) columns(found []clickhouse.ResultColumn) error {
+	columns := make([]export.Column, len(found))
+	for i, c := range found {
+		columns[i] = export.Column{Name: c.Name, Kind: export.KindOf(c.Type)}
+	}
+	r.rows = r.open(columns)
+	return nil
+}
+
+func (r *sqlResult) row(row []any) error {
+	if _, isTable := r.rows.(*resultTable); isTable && r.written == int64(r.limit) {
+		return errEnough
+	}
+	r.written++
+	return r.rows.Write(row)
+}
+
+// resultTable prints a result for people.
+type resultTable struct{ table *grid }
+
+func (a *app) newResultTable(columns []export.Column) *resultTable {
+	header := make([]any, len(columns))
+	for i, c := range columns {
+		header[i] = c.Name
+	}
+	t := a.newTable(header...)
+	t.verbatim = true // names of columns are as the statement has them
+	return &resultTable{t}
+}
+
+func (t *resultTable) Write(row []any) error {
+	cells := make(table.Row, len(row))
+	for i, value := range row {
+		cells[i] = export.TextOf(value)
+		if at, ok := value.(time.Time); ok {
+			cells[i] = at.UTC().Format("2006-01-02 15:04:05.999999")
+		}
+	}
+	t.table.AppendRow(cells)
+	return nil
+}
+
+func (t *resultTable) Close() error {
+	t.table.Render()
+	return nil
+}
+
+// sqlPrompt asks for statements until there are no more. What a statement does wrong is said, and the next one asked for.
+func (a *app) sqlPrompt(ctx context.Context, history *clickhouse.DB, o sqlOptions, target export.Target) error {
+	file := a.stdin.(*os.File) // statements saw that it is a terminal
+	lines := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{file, a.screen}, "sql> ")
+	for {
+		statement, err := readStatement(file, lines)
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("read the terminal: %w", err)
+		}
+		if statement == "" {
+			continue
+		}
+		if err := a.sql(ctx, history, statement, o, target); err != nil {
+			fmt.Fprintln(a.stderr, err)
+		}
+	}
+}
+
+// readStatement reads lines up to one that ends with a semicolon, with the terminal's keys in our hands while it does.
+func readStatement(file *os.File, lines *term.Terminal) (string, error) {
+	before, err := term.MakeRaw(int(file.Fd()))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = term.Restore(int(file.Fd()), before) }() // it was possible a moment ago
+	defer lines.SetPrompt("sql> ")
+	if width, height, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+		_ = lines.SetSize(width, height) // only a broken terminal refuses
+	}
+	var typed strings.Builder
+	for {
+		line, err := lines.ReadLine()
+		if err != nil {
+			return "", err
+		}
+		typed.WriteString(line + "\n")
+		if trimmed := strings.TrimSpace(typed.String()); trimmed == "" || strings.HasSuffix(trimmed, ";") {
+			return strings.TrimSuffix(trimmed, ";"), nil
+		}
+		lines.SetPrompt("...> ")
+	}
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/wiring"
+)
+
+func (a *app) dedupSweepCommand() *cobra.Command {
+	var intervals []string
+	var olderThan, format string
+	var dryRun, yes bool
+	cmd := &cobra.Command{
+		Use:   "dedup-sweep",
+		Short: "Remove versions that bring nothing over what settled runs serve",
+		Long: `Remove redundant versions: those that are no better than what a settled run serves. A run is settled when it ended longer
+than the rollback window ago (QUANTBOT_ROLLBACK_WINDOW, 7 days; --older-than for this sweep) and is not rolled back. What
+readers see does not change. Runs that were rolled back longer than that ago are purged: they cannot be restored any more.
+
+Workers do the same by schedule (--sweep-cron). It works slice by slice in bounded memory, beside running inserts, and may
+be broken off and started again at any time.`,
+		Example: "  quantbot ohlcv dedup-sweep --dry-run\n  quantbot ohlcv dedup-sweep --interval 1m --interval 5m --older-than 14d --yes",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			sweep := clickhouse.Sweep{By: operatorName(), DryRun: dryRun}
+			for _, text := range intervals {
+				interval, err := candle.ParseInterval(text)
+				if err != nil {
+					return fmt.Errorf("--interval: %w", err)
+				}
+				sweep.Intervals = append(sweep.Intervals, interval)
+			}
+			window := time.Duration(-1)
+			if olderThan != "" {
+				var err error
+				if window, err = parseLength("older-than", olderThan); err != nil {
+					return err
+				}
+			}
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return a.withStores(cmd.Context(), func(cfg config.Config, stores *wiring.Stores) error {
+				if sweep.Window = window; window < 0 {
+					sweep.Window = cfg.RollbackWindow
+				}
+				return a.sweep(cmd.Context(), stores, sweep, yes, format)
+			})
+		},
+	}
+	cmd.Flags().StringArrayVar(&intervals, "interval", nil, "only candles of this `interval`; may be repeated")
+	cmd.Flags().StringVar(&olderThan, "older-than", "", "`duration` after which a run is settled, for this sweep (default: the rollback window)")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+func (a *app) sweep(ctx context.Context, stores *wiring.Stores, sweep clickhouse.Sweep, yes bool, format string) error {
+	if !sweep.DryRun {
+		preview := sweep
+		preview.DryRun = true
+		found, err := stores.History.Sweep(ctx, preview)
+		if err != nil {
+			return err
+		}
+		if redundant, purged := sum(found); redundant+purged > 0 {
+			question := fmt.Sprintf("Remove %d redundant versions and %d of purged runs, for good?", redundant, purged)
+			if err := a.confirm(ctx, yes, question); err != nil {
+				return err
+			}
+		}
+	}
+	last := a.now()
+	sweep.OnSlice = func(p clickhouse.SweepProgress) {
+		if a.now().Sub(last) >= lineEvery {
+			last = a.now()
+			fmt.Fprintf(a.stderr, "%d of %s, %s removed\n", p.Done, counted(p.Slices, "slice"), counted(p.Removed, "version"))
+		}
+	}
+	swept, err := a.operator(stores, "dedup-sweep").Sweep(ctx, sweep)
+	if err != nil {
+		return err
+	}
+	return a.printSwept(swept, sweep.DryRun, format)
+}
+
+func sum(swept []clickhouse.SweptMonth) (redundant, purged int64) {
+	for _, m := range swept {
+		redundant += m.Redundant
+		purged += m.Purged
+	}
+	return redundant, purged
+}
+
+func (a *app) printSwept(swept []clickhouse.SweptMonth, dryRun bool, format string) error {
+	if format == "json" {
+		return a.printJSON(swept)
+	}
+	did := "removed"
+	if dryRun {
+		did = "to remove"
+	}
+	for _, m := range swept {
+		if m.Redundant+m.Purged > 0 {
+			fmt.Fprintf(a.stdout, "%d-%02d %-4s %d redundant, %d of purged runs %s, of %d versions\n", m.Month/100, m.Month%100, m.Interval, m.Redundant, m.Purged, did, m.Versions)
+		}
+	}
+	redundant, purged := sum(swept)
+	fmt.Fprintf(a.stdout, "%d redundant versions and %d of purged runs %s.\n", redundant, purged, did)
+	return nil
+}

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/simmarket"
+)
+
+// recording is what a command wrote to a terminal.
+type recording struct {
+	terminal *os.File
+	text     *sharedText
+	ended    chan error
+}
+
+// record starts quantbot on a terminal of so many columns.
+func (b *bench) record(t *testing.T, columns uint16, args ...string) *recording {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), roleVariable+"=1")
+	for name, value := range b.vars {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: columns})
+	require.NoError(t, err)
+	r := &recording{terminal: terminal, text: &sharedText{}, ended: make(chan error, 1)}
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, _ = io.Copy(r.text, terminal) // ends with an error when the command has closed its side
+	}()
+	go func() { err := cmd.Wait(); <-copied; r.ended <- err }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = terminal.Close()
+	})
+	return r
+}
+
+func (s *sharedText) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+var control = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+
+// requireFits demands that nothing that was drawn is wider than the terminal.
+func requireFits(t *testing.T, drawn string, columns int) {
+	t.Helper()
+	for line := range strings.FieldsFuncSeq(control.ReplaceAllString(drawn, ""), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		require.LessOrEqual(t, text.StringWidth(line), columns, "%q", line)
+	}
+}
+
+// wait returns what was drawn once the command has ended.
+func (r *recording) wait(t *testing.T) string {
+	t.Helper()
+	select {
+	case <-r.ended:
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("still running:\n%s", r.text)
+	}
+	return r.text.String()
+}
+
+// On terminals of 60, 80 and 120 columns nothing is wider than they are: progress, tables and details.
+func TestTerminalsOfEveryWidth(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{Latency: 200 * time.Millisecond})
+	b.ok(t, "migrate")
+	b.worker(t)
+	tokens := simmarket.Tokens(30)
+	b.market.SetFaults([]simmarket.Fault{{Kind: "401", Token: tokens[4].Address}})
+	list := writeTokens(t, tokens)
+	for i, columns := range []uint16{60, 80, 120} {
+		width := int(columns)
+		from := []string{"2025-03-01", "2025-03-02", "2025-03-03"}[i]
+		run := b.record(t, columns, "ingestion", "ohlcv", "--from", from, "--to", "2025-03-04", "--no-resume", "--tokens", list, "--wait")
+		drawn := run.wait(t)
+		requireFits(t, drawn, width)
+		require.Regexp(t, `\r(\[#*-*\] )?\d+ of 30 chunks`, drawn, "the line of progress")
+		require.NotContains(t, drawn, "0s:")
+		require.Contains(t, drawn, "Next: quantbot ohlcv runs-retry")
+		id := b.latest(t)
+		for _, args := range [][]string{
+			{"ohlcv", "runs-list"}, {"ohlcv", "runs-details", id, "--tasks"}, {"ohlcv", "coverage"}, {"ohlcv", "sources"}, {"doctor"}, {"ohlcv", "runs-watch", id},
+		} {
+			drawn := b.record(t, columns, args...).wait(t)
+			requireFits(t, drawn, width)
+			t.Logf("%d columns: %s\n%s", columns, strings.Join(args, " "), drawn)
+		}
+	}
+}
+
+// A terminal that becomes narrower while a run is watched is heeded from then on.
+func TestAResizedTerminalIsHeeded(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.ok(t, "migrate")
+	b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, simmarket.Tokens(3)))
+	id := b.latest(t)
+	watch := b.record(t, 120, "ohlcv", "runs-watch", id)
+	require.Eventually(t, func() bool { return watch.text.contains("running") }, 2*time.Minute, 20*time.Millisecond)
+	require.NoError(t, pty.Setsize(watch.terminal, &pty.Winsize{Rows: 40, Cols: 60}))
+	narrow := func() bool {
+		lines := strings.Split(control.ReplaceAllString(watch.text.String(), ""), "\r")
+		return text.StringWidth(lines[len(lines)-1]) < 60
+	}
+	require.Eventually(t, narrow, 2*time.Minute, 20*time.Millisecond)
+	before := len(watch.text.String())
+	b.ok(t, "ohlcv", "runs-cancel", id)
+	requireFits(t, watch.wait(t)[before:], 60)
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+)
+
+// validation is what validate-duplicates shows.
+type validation struct {
+	Faulty     []backfill.Fault            `json:"faulty_runs"`
+	Duplicates []clickhouse.DuplicateMonth `json:"duplicates"`
+}
+
+// mostValidated bounds how many runs are looked at.
+const mostValidated = 100_000
+
+func (a *app) validateDuplicatesCommand() *cobra.Command {
+	limits := backfill.DefaultFaultLimits()
+	var since, stuckAfter, format string
+	cmd := &cobra.Command{
+		Use:   "validate-duplicates",
+		Short: "List faulty runs with what to do, and the duplicates that wait for the sweep",
+		Long: `List faulty runs: with many failed chunks, many candles without volume or rejected, failed, with numbers that do not add
+up, or stuck; each with a recommendation: rollback (its candles are doubtful), revalidate (fetch or look again) or ignore
+(it stored nothing). Then the versions beside the served candles, per interval and month, which wait for the sweep.
+
+The exit code is 1 when a run is faulty, so that cron can tell somebody.`,
+		Example: "  quantbot ohlcv validate-duplicates --since=-7d --min-error-rate .05",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if limits.StuckAfter, err = parseLength("stuck-after", stuckAfter); err != nil {
+				return err
+			}
+			for name, rate := range map[string]float64{"min-error-rate": limits.ErrorRate, "min-zero-volume-rate": limits.ZeroVolumeRate, "min-rejection-rate": limits.RejectionRate} {
+				if !(rate > 0 && rate <= 1) {
+					return fmt.Errorf("--%s must be above 0 and up to 1, not %g", name, rate)
+				}
+			}
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			from, err := a.parseSince(cmd.Context(), since)
+			if err != nil {
+				return err
+			}
+			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
+				v, err := validate(cmd.Context(), history, limits, from, a.now())
+				if err != nil {
+					return err
+				}
+				return a.printValidation(v, format)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&since, "since", "-30d", "runs that started at or after this `time`")
+	f.Float64Var(&limits.ErrorRate, "min-error-rate", limits.ErrorRate, "share of failed chunks from which on a run is faulty")
+	f.Float64Var(&limits.ZeroVolumeRate, "min-zero-volume-rate", limits.ZeroVolumeRate, "share of candles without volume from which on a run is faulty")
+	f.Float64Var(&limits.RejectionRate, "min-rejection-rate", limits.RejectionRate, "share of rejected candles from which on a run is faulty")
+	f.StringVar(&stuckAfter, "stuck-after", "24h", "`duration` after which a running run counts as stuck")
+	f.StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+func validate(ctx context.Context, history *clickhouse.DB, limits backfill.FaultLimits, since, now time.Time) (validation, error) {
+	v := validation{Faulty: []backfill.Fault{}, Duplicates: []clickhouse.DuplicateMonth{}}
+	runs, err := history.RunSummaries(ctx, clickhouse.QualityFilter{Since: since}, mostValidated)
+	if err != nil {
+		return v, err
+	}
+	for _, run := range runs {
+		if fault, faulty := limits.Examine(run, now); faulty {
+			v.Faulty = append(v.Faulty, fault)
+		}
+	}
+	duplicates, err := history.Duplicates(ctx)
+	if len(duplicates) > 0 {
+		v.Duplicates = duplicates
+	}
+	return v, err
+}
+
+var errFaultyRuns = errors.New("there are faulty runs: see above")
+
+func (a *app) printValidation(v validation, format string) error {
+	var faulty error
+	if len(v.Faulty) > 0 {
+		faulty = errFaultyRuns
+	}
+	if format == "json" {
+		return errors.Join(a.printJSON(v), faulty)
+	}
+	if faulty == nil {
+		fmt.Fprintln(a.stdout, "No faulty runs.")
+	} else {
+		t := a.newTable("run", "started (UTC)", "status", "problems", "recommendation", "look at")
+		for _, f := range v.Faulty {
+			t.AppendRow(table.Row{f.RunID, formatTime(f.StartedAt), f.Status, strings.Join(f.Problems, "; "), f.Recommendation, f.Command})
+		}
+		t.Render()
+	}
+	if len(v.Duplicates) == 0 {
+		fmt.Fprintln(a.stdout, "No duplicates wait for the sweep.")
+		return faulty
+	}
+	t := a.newTable("interval", "month", "candles", "versions beside them")
+	for _, d := range v.Duplicates {
+		t.AppendRow(table.Row{d.Interval, fmt.Sprintf("%d-%02d", d.Month/100, d.Month%100), d.Candles, d.Versions - d.Candles})
+	}
+	t.Render()
+	return faulty
+}
