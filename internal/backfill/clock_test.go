@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 )
 
@@ -131,13 +132,13 @@ func (s *skewed) plan(old bool) []Chunk {
 		settle, now = s.venues["a"].settle, s.clock("enqueuer")()
 	}
 	wanted := []candle.TokenRanges{{Token: testToken, Ranges: []candle.Range{s.wanted}}}
-	coverage := NewCoverage(wanted, candle.Interval1m, now)
+	covered := coverage.NewCoverage(wanted, candle.Interval1m, now)
 	for _, o := range s.outcomes {
-		coverage.Add(Asked{
+		covered.Add(coverage.Asked{
 			Token: testToken, Range: candle.Range{From: o.Range.From, To: o.AnsweredTo}, RunID: s.run.ID(), Answered: true, Confirmed: true, At: o.EndedAt,
 		})
 	}
-	plan, err := NewPlan(s.t.Context(), Request{Interval: candle.Interval1m, Wanted: coverage.Missing()}, PlanOptions{Now: now, SettleDelay: settle, Cut: Cut{Candles: 7}})
+	plan, err := NewPlan(s.t.Context(), Request{Interval: candle.Interval1m, Wanted: covered.Missing()}, PlanOptions{Now: now, SettleDelay: settle, Cut: Cut{Candles: 7}})
 	require.NoError(s.t, err)
 	return plan.Chunks
 }

@@ -117,7 +117,7 @@ func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, s
 			return fetchResult{}, fmt.Errorf("fetch %s %s %s from %s: %w", chunk.Token, chunk.Interval, chunk.Range, name, err)
 		}
 		if !page.At.IsZero() {
-			end = min(end, ClosedBefore(chunk.Interval, source.SettleDelay(), page.At))
+			end = min(end, chunk.Interval.ClosedBefore(source.SettleDelay(), page.At))
 		}
 		files = append(files, page.Files...)
 		odd = append(odd, page.Odd[:min(len(page.Odd), namedOddities-len(odd))]...)
@@ -142,7 +142,7 @@ func (f *Filler) closed(ctx context.Context, chunk Chunk, source Source) (end in
 	if err != nil {
 		return chunk.Range.From, fmt.Errorf("find out what of %s has closed: %w", chunk.Token, err)
 	}
-	return min(max(ClosedBefore(chunk.Interval, settle, now), chunk.Range.From), chunk.Range.To), nil
+	return min(max(chunk.Interval.ClosedBefore(settle, now), chunk.Range.From), chunk.Range.To), nil
 }
 
 // gather adds the candles of the page that lie in what is answered.

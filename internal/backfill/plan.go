@@ -129,12 +129,6 @@ func NewPlan(ctx context.Context, request Request, opts PlanOptions) (Plan, erro
 	return plan, nil
 }
 
-// ClosedBefore returns the end of the closed candles at now, in Unix seconds: a candle that opens before it has closed
-// at least the settle delay ago.
-func ClosedBefore(interval candle.Interval, settle time.Duration, now time.Time) int64 {
-	return interval.Truncate(now.Add(-settle).Unix())
-}
-
 // openTimes widens a range to the grid so that it holds the candles that open inside it, whole.
 func openTimes(r candle.Range, interval candle.Interval) candle.Range {
 	return candle.Range{From: interval.Ceil(r.From), To: interval.Ceil(r.To)}

@@ -87,7 +87,7 @@ func newPlanner(request Request, opts PlanOptions) (planner, error) {
 		return planner{}, fmt.Errorf("plan: %d candles of %s are too many for one chunk", opts.Cut.Candles, request.Interval)
 	}
 	request.Normalize()
-	closed := ClosedBefore(request.Interval, opts.SettleDelay, opts.Now)
+	closed := request.Interval.ClosedBefore(opts.SettleDelay, opts.Now)
 	return planner{request: request, cut: opts.Cut, closed: closed, step: step}, nil
 }
 

@@ -86,6 +86,12 @@ func (i Interval) Ceil(t int64) int64 {
 // Next returns the open time of the candle after the one that contains t.
 func (i Interval) Next(t int64) int64 { return i.Truncate(t) + int64(i) }
 
+// ClosedBefore returns the end of the closed candles at now, in Unix seconds: a candle that opens before it has closed at least
+// the settle delay ago.
+func (i Interval) ClosedBefore(settle time.Duration, now time.Time) int64 {
+	return i.Truncate(now.Add(-settle).Unix())
+}
+
 // OnGrid reports whether t is an open time of this interval.
 func (i Interval) OnGrid(t int64) bool { return i.Truncate(t) == t }
 

@@ -11,6 +11,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 )
@@ -141,7 +142,7 @@ func (a *app) stillMissing(ctx context.Context, stores *wiring.Stores, in ingest
 			span = candle.Range{From: min(span.From, r.From), To: max(span.To, r.To)}
 		}
 	}
-	coverage := backfill.NewCoverage(in.request.Wanted, in.request.Interval, a.now())
+	coverage := coverage.NewCoverage(in.request.Wanted, in.request.Interval, a.now())
 	if err := stores.History.FillCoverage(ctx, coverageQuery(in, span), coverage); err != nil {
 		return 0, err
 	}

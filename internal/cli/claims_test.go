@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/coverage"
 	"quantbot/internal/simmarket"
 )
 
@@ -74,28 +74,28 @@ func (b *bench) checkClaims(t *testing.T, history *clickhouse.DB, tokens []candl
 	days := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-04T00:00:00Z")}
 	q := clickhouse.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: days, Tokens: tokens}
 	market := simmarket.NewMarket(1)
-	require.NoError(t, history.TokenHistories(t.Context(), q, func(h backfill.TokenHistory) error {
+	require.NoError(t, history.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
 		answered := b.market.Answered(h.Token, candle.Interval1m) // after the claim: it only grows
-		for _, judged := range h.Judge(days, backfill.Moment{Now: time.Now()}) {
+		for _, judged := range h.Judge(days, coverage.Moment{Now: time.Now()}) {
 			switch judged.Verdict {
-			case backfill.Have:
+			case coverage.Have:
 				require.Len(t, market.Candles(h.Token, candle.Interval1m, judged.Range), int(judged.Candles), "%s has %v", h.Token, judged.Range)
 				found.known += judged.Candles
-			case backfill.ConfirmedEmpty:
+			case coverage.ConfirmedEmpty:
 				require.Empty(t, market.Candles(h.Token, candle.Interval1m, judged.Range), "%s is not empty in %v", h.Token, judged.Range)
 				require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s was not answered in %v", h.Token, judged.Range)
 				found.known += judged.Candles
-			case backfill.Unconfirmed:
+			case coverage.Unconfirmed:
 				if h.Token != silenced {
 					require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s was not answered in %v", h.Token, judged.Range)
 				}
 				found.unconfirmed += judged.Candles
-			case backfill.FailedToFetch:
+			case coverage.FailedToFetch:
 				found.failed += judged.Candles
-			case backfill.RejectedCandle, backfill.NeverAsked:
+			case coverage.RejectedCandle, coverage.NeverAsked:
 			}
-			require.True(t, h.Token != silenced || judged.Verdict != backfill.ConfirmedEmpty, "silence of a token that never had a candle confirms nothing")
-			if !judged.Due && judged.Verdict != backfill.Unconfirmed {
+			require.True(t, h.Token != silenced || judged.Verdict != coverage.ConfirmedEmpty, "silence of a token that never had a candle confirms nothing")
+			if !judged.Due && judged.Verdict != coverage.Unconfirmed {
 				require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s would not be asked for %v again", h.Token, judged.Range)
 			}
 		}

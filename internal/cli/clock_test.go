@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
+	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 	"quantbot/internal/publicjson"
 	"quantbot/internal/simmarket"
@@ -86,7 +86,7 @@ func TestClocksOfHostsLoseNothing(t *testing.T) {
 			var next estimate
 			require.NoError(t, json.Unmarshal([]byte(b.ok(t, append([]string{"ingestion", "ohlcv", "--dry-run"}, fixed...)...).stdout), &next))
 			later := int64(time.Since(time.Unix(to, 0)) / time.Minute) // minutes that have closed since, the settle delay included
-			require.LessOrEqual(t, covered[0].Candles[backfill.NeverAsked], later)
+			require.LessOrEqual(t, covered[0].Candles[coverage.NeverAsked], later)
 			require.LessOrEqual(t, next.Candles, later)
 			for _, g := range gaps {
 				require.LessOrEqual(t, g.Candles, later, strings.TrimSpace(fmt.Sprint(g)))

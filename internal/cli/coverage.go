@@ -11,10 +11,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 	"quantbot/internal/worklist"
@@ -48,9 +48,9 @@ const mostTokens = 1_000_000
 type judgedToken struct {
 	Token  candle.Token      `json:"token"`
 	Range  candle.Range      `json:"range"`
-	Judged []backfill.Judged `json:"-"`
+	Judged []coverage.Judged `json:"-"`
 	// Candles counts candles by verdict; Due those that a run would ask for now.
-	Candles map[backfill.Verdict]int64 `json:"candles"`
+	Candles map[coverage.Verdict]int64 `json:"candles"`
 	Due     int64                      `json:"due"`
 	// Defaulted counts candles of answers from before runs said what to do with outliers: the source's default of the day held.
 	Defaulted int64 `json:"vendor_default"`
@@ -59,14 +59,14 @@ type judgedToken struct {
 // coverageQuestion is a coverageOptions that was understood.
 type coverageQuestion struct {
 	clickhouse.CoverageQuery
-	moment backfill.Moment
+	moment coverage.Moment
 	fixed  bool      // the range was given
 	run    uuid.UUID // what it asked for alone; zero = what any did
 	limit  int
 }
 
 // judge is what is known of the token: in the range that was given or, without one, of what was asked for.
-func (q coverageQuestion) judge(h backfill.TokenHistory) []backfill.Judged {
+func (q coverageQuestion) judge(h coverage.TokenHistory) []coverage.Judged {
 	switch {
 	case !q.fixed:
 		return h.JudgeAsked(q.run, q.moment)
@@ -88,7 +88,7 @@ func (a *app) askCoverage(ctx context.Context, cfg config.Config, history *click
 	if err == nil && len(q.Tokens) == 0 {
 		q.Tokens, err = history.AskedTokens(ctx, q.Interval, q.run)
 	}
-	q.moment = backfill.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, q.Sources)}
+	q.moment = coverage.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, q.Sources)}
 	return q, err
 }
 
@@ -111,12 +111,12 @@ func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.
 		q.Tokens = q.Tokens[:q.limit]
 	}
 	strangers, defaulted := 0, int64(0)
-	err = history.TokenHistories(ctx, q.CoverageQuery, func(h backfill.TokenHistory) error {
+	err = history.TokenHistories(ctx, q.CoverageQuery, func(h coverage.TokenHistory) error {
 		if !q.fixed && len(h.AskedRanges(q.run)) == 0 {
 			strangers++
 			return nil
 		}
-		token := judgedToken{Token: h.Token, Range: q.Range, Candles: make(map[backfill.Verdict]int64)}
+		token := judgedToken{Token: h.Token, Range: q.Range, Candles: make(map[coverage.Verdict]int64)}
 		if !q.fixed {
 			token.Range = h.Span()
 		}
@@ -124,7 +124,7 @@ func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.
 		defaulted += token.Defaulted
 		for _, j := range token.Judged {
 			token.Candles[j.Verdict] += j.Candles
-			if j.Due && j.Verdict != backfill.Have {
+			if j.Due && j.Verdict != coverage.Have {
 				token.Due += j.Candles
 			}
 		}
@@ -248,7 +248,7 @@ func (a *app) printCoverage(tokens []judgedToken) {
 	t.spare, t.whole = []string{"bar", "empty", "rejected", "unconfirmed", "cancelled", "rolled back", "failed"}, []string{"bar"}
 	for _, token := range tokens {
 		row := []any{token.Token, formatEdge(token.Range.From), formatEdge(token.Range.To)}
-		for _, verdict := range backfill.Verdicts() { // the order of the columns
+		for _, verdict := range coverage.Verdicts() { // the order of the columns
 			row = append(row, token.Candles[verdict])
 		}
 		t.AppendRow(append(row, bar(token)))
@@ -265,9 +265,9 @@ func formatEdge(unix int64) string {
 	return at.Format("2006-01-02 15:04:05")
 }
 
-var barSigns = map[backfill.Verdict]rune{
-	backfill.Have: '█', backfill.RolledBack: 'b', backfill.RejectedCandle: 'r', backfill.FailedToFetch: 'x', backfill.CancelledChunk: 'c',
-	backfill.Unconfirmed: '?', backfill.ConfirmedEmpty: '·', backfill.NeverAsked: ' ',
+var barSigns = map[coverage.Verdict]rune{
+	coverage.Have: '█', coverage.RolledBack: 'b', coverage.RejectedCandle: 'r', coverage.FailedToFetch: 'x', coverage.CancelledChunk: 'c',
+	coverage.Unconfirmed: '?', coverage.ConfirmedEmpty: '·', coverage.NeverAsked: ' ',
 }
 
 // bar cuts the range into equal parts and shows each part's most frequent verdict.
@@ -280,14 +280,14 @@ func bar(t judgedToken) string {
 	for i := range int64(width) {
 		length := t.Range.To - t.Range.From
 		part := candle.Range{From: t.Range.From + length*i/width, To: t.Range.From + length*(i+1)/width}
-		seconds := make(map[backfill.Verdict]int64)
+		seconds := make(map[coverage.Verdict]int64)
 		for _, j := range t.Judged {
 			if r := j.Range.Intersect(part); !r.Empty() {
 				seconds[j.Verdict] += r.To - r.From
 			}
 		}
-		most := backfill.NeverAsked
-		for _, verdict := range backfill.Verdicts() {
+		most := coverage.NeverAsked
+		for _, verdict := range coverage.Verdicts() {
 			if seconds[verdict] > seconds[most] {
 				most = verdict
 			}

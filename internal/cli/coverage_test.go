@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 	"quantbot/internal/publicjson"
 	"quantbot/internal/simmarket"
 )
@@ -99,15 +99,15 @@ func TestGapsAreShownAndFetched(t *testing.T) {
 	var gaps []gap
 	require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, "ohlcv", "gaps", "--format", "json").stdout), &gaps))
 	day := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}
-	require.Equal(t, []gap{{bad, day, 1440, backfill.FailedToFetch, "failed", []uuid.UUID{}}}, gaps)
+	require.Equal(t, []gap{{bad, day, 1440, coverage.FailedToFetch, "failed", []uuid.UUID{}}}, gaps)
 	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, bad.Address)
 	require.Contains(t, b.ok(t, "ohlcv", "coverage").stdout, "xxxxxxxx")
 
 	var covered []judgedToken
 	require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, "ohlcv", "coverage", "--format", "json", "--token", tokens[0].Address).stdout), &covered))
 	have := truth(simmarket.NewMarket(1), tokens[:1], day)
-	require.Equal(t, have, covered[0].Candles[backfill.Have])
-	require.Equal(t, 1440-have, covered[0].Candles[backfill.ConfirmedEmpty])
+	require.Equal(t, have, covered[0].Candles[coverage.Have])
+	require.Equal(t, 1440-have, covered[0].Candles[coverage.ConfirmedEmpty])
 	require.Equal(t, exitUsage, b.run(t, "ohlcv", "coverage", "--source", "nasdaq").code)
 	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "binance").stderr, "left out: 3 tokens of which binance has no 1m candles")
 	require.Contains(t, b.ok(t, "ohlcv", "gaps", "--source", "geckoterminal").stderr, "left out: 3 tokens for which geckoterminal was never asked for 1m candles")
@@ -224,10 +224,10 @@ func TestGapsKeepToWhatASourceHas(t *testing.T) {
 	fetch("--token", tokens[0].Address)
 	fetch("--token", symbol.String(), "--source", "binance")
 
-	verdicts := func(more ...string) map[candle.Token]map[backfill.Verdict]int64 {
+	verdicts := func(more ...string) map[candle.Token]map[coverage.Verdict]int64 {
 		var covered []judgedToken
 		require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "coverage", "--format", "json"}, more...)...).stdout), &covered))
-		all := map[candle.Token]map[backfill.Verdict]int64{}
+		all := map[candle.Token]map[coverage.Verdict]int64{}
 		for _, c := range covered {
 			all[c.Token] = c.Candles
 		}
@@ -236,9 +236,9 @@ func TestGapsKeepToWhatASourceHas(t *testing.T) {
 	all := verdicts()
 	require.Len(t, all, 2)
 	for token, counts := range all {
-		require.Zero(t, counts[backfill.NeverAsked], "%s: %v", token, counts)
+		require.Zero(t, counts[coverage.NeverAsked], "%s: %v", token, counts)
 	}
-	require.Positive(t, all[symbol][backfill.Have])
+	require.Positive(t, all[symbol][coverage.Have])
 	days := []string{"--from", "2025-03-01", "--to", "2025-03-03"}
 	require.NotContains(t, verdicts(append(days, "--source", "birdeye")...), symbol, "birdeye has no symbols")
 	require.Contains(t, verdicts(days...), symbol)
@@ -247,7 +247,7 @@ func TestGapsKeepToWhatASourceHas(t *testing.T) {
 	require.Contains(t, gaps.stderr, "not asked for: 1 token of which birdeye has no 1m candles")
 	require.EqualValues(t, 0, row(t, gaps.stdout)["errors_count"])
 	require.EqualValues(t, 1, row(t, gaps.stdout)["planned_chunks"], gaps.stdout)
-	require.NotContains(t, verdicts(days...)[tokens[0]], backfill.NeverAsked)
+	require.NotContains(t, verdicts(days...)[tokens[0]], coverage.NeverAsked)
 	require.Equal(t, "binance", fmt.Sprint(row(t, b.ok(t, append([]string{"ohlcv", "gaps", "--fetch", "--yes", "--wait", "--format", "json"}, days...)...).stdout)["source"]), "the source that has what is left")
 	require.Contains(t, b.ok(t, append([]string{"ohlcv", "gaps"}, days...)...).stdout, "No gaps.")
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/coverage"
 	"quantbot/internal/export"
 	"quantbot/internal/manifest"
 	"quantbot/internal/publicjson"
@@ -50,7 +50,7 @@ type exportManifest struct {
 	// confirmed to be empty, by verdict only of those that are not resampled.
 	Incomplete       *int64                     `json:"incomplete,omitempty"`
 	Unknown          *int64                     `json:"unknown,omitempty"`
-	UnknownByVerdict map[backfill.Verdict]int64 `json:"unknown_by_verdict,omitempty"`
+	UnknownByVerdict map[coverage.Verdict]int64 `json:"unknown_by_verdict,omitempty"`
 	SHA256           string                     `json:"sha256"`
 	Query            map[string]any             `json:"query"`
 	RunIDs           []string                   `json:"run_ids"`

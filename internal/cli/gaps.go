@@ -9,10 +9,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 	"quantbot/internal/worklist"
 )
@@ -22,7 +22,7 @@ type gap struct {
 	Token   candle.Token     `json:"token"`
 	Range   candle.Range     `json:"range"`
 	Candles int64            `json:"candles"`
-	Verdict backfill.Verdict `json:"verdict"`
+	Verdict coverage.Verdict `json:"verdict"`
 	// Why is the verdict in words.
 	Why string `json:"why"`
 	// RolledBack are the runs whose rollbacks hide what was answered.
@@ -144,9 +144,9 @@ func (a *app) findGaps(ctx context.Context, cfg config.Config, history *clickhou
 		return found, err
 	}
 	err = a.judge(ctx, cfg, history, found.question, func(t judgedToken) error {
-		found.refetch = append(found.refetch, candle.TokenRanges{Token: t.Token, Ranges: backfill.Refetch(t.Judged)})
+		found.refetch = append(found.refetch, candle.TokenRanges{Token: t.Token, Ranges: coverage.Refetch(t.Judged)})
 		for _, j := range t.Judged {
-			if j.Due && j.Verdict != backfill.Have {
+			if j.Due && j.Verdict != coverage.Have {
 				found.gaps = append(found.gaps, gap{t.Token, j.Range, j.Candles, j.Verdict, why(j), j.RolledBack})
 			}
 		}
@@ -200,7 +200,7 @@ func (a *app) runOfGaps(ctx context.Context, history *clickhouse.DB, o *gapOptio
 }
 
 // why is the verdict in words, with the runs that are rolled back.
-func why(j backfill.Judged) string {
+func why(j coverage.Judged) string {
 	words := verdictWords(j.Verdict)
 	if len(j.RolledBack) == 0 {
 		return words

@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 	"quantbot/internal/publicjson"
 	"quantbot/internal/simmarket"
 	"quantbot/internal/worklist"
@@ -53,7 +53,7 @@ func TestARolledBackRangeIsAGapUntilItIsFetched(t *testing.T) {
 	gaps := b.gaps(t)
 	require.Len(t, gaps, 2, "both tokens")
 	for _, g := range gaps {
-		require.Equal(t, gap{g.Token, day, 1440, backfill.RolledBack, "rolled back (run " + first + ")", []uuid.UUID{uuid.MustParse(first)}}, g)
+		require.Equal(t, gap{g.Token, day, 1440, coverage.RolledBack, "rolled back (run " + first + ")", []uuid.UUID{uuid.MustParse(first)}}, g)
 	}
 	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, "rolled back (run "+first+")")
 	shown := b.ok(t, "ohlcv", "coverage").stdout
@@ -61,7 +61,7 @@ func TestARolledBackRangeIsAGapUntilItIsFetched(t *testing.T) {
 	require.Regexp(t, `│ 2025-03-01 │ 2025-03-02 │ +0 │ +1440 │`, shown, "the dates of the range, and the verdict")
 	for _, c := range b.covered(t) {
 		require.Equal(t, day, c.Range)
-		require.Equal(t, map[backfill.Verdict]int64{backfill.RolledBack: 1440}, c.Candles)
+		require.Equal(t, map[coverage.Verdict]int64{coverage.RolledBack: 1440}, c.Candles)
 		require.EqualValues(t, 1440, c.Due)
 	}
 	require.Contains(t, preview, "gaps --run "+first+" --fetch", "the advice, which is followed now")
@@ -110,12 +110,12 @@ func TestACancelledRangeIsAGapUntilItIsFetched(t *testing.T) {
 	b.ok(t, "ohlcv", "runs-cancel", cancelled)
 	b.worker(t)
 	ingest("2025-03-01", "2025-03-02", "--wait")
-	want := []gap{{tokens[0], days(t, "2025-03-02", "2025-03-03"), 1440, backfill.CancelledChunk, "cancelled", []uuid.UUID{}}}
+	want := []gap{{tokens[0], days(t, "2025-03-02", "2025-03-03"), 1440, coverage.CancelledChunk, "cancelled", []uuid.UUID{}}}
 	require.Equal(t, want, b.gaps(t))
 	require.Equal(t, want, b.gaps(t, "--run", cancelled))
 	shown := b.covered(t)[0]
 	require.Equal(t, days(t, "2025-03-01", "2025-03-03"), shown.Range)
-	require.EqualValues(t, 1440, shown.Candles[backfill.CancelledChunk])
+	require.EqualValues(t, 1440, shown.Candles[coverage.CancelledChunk])
 	require.Contains(t, b.ok(t, "ohlcv", "coverage").stdout, "cccccccc")
 	b.fetchesAll(t, 1)
 	require.EqualValues(t, truth(simmarket.NewMarket(1), tokens, days(t, "2025-03-01", "2025-03-03")), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
@@ -134,13 +134,13 @@ func TestGapsAreOnlyWhatWasAskedFor(t *testing.T) {
 	}
 	b.market.SetFaults(nil)
 	of := func(day candle.Range) gap {
-		return gap{token, day, 1440, backfill.FailedToFetch, "failed", []uuid.UUID{}}
+		return gap{token, day, 1440, coverage.FailedToFetch, "failed", []uuid.UUID{}}
 	}
 	first, last := of(days(t, "2025-03-01", "2025-03-02")), of(days(t, "2025-03-22", "2025-03-23"))
 	require.Equal(t, []gap{first, last}, b.gaps(t))
 	covered := b.covered(t)[0]
 	require.Equal(t, candle.Range{From: first.Range.From, To: last.Range.To}, covered.Range)
-	require.EqualValues(t, 20*1440, covered.Candles[backfill.NeverAsked])
+	require.EqualValues(t, 20*1440, covered.Candles[coverage.NeverAsked])
 	require.EqualValues(t, 2*1440, covered.Due, "what gaps lists")
 	require.Equal(t, []gap{last}, b.gaps(t, "--run", b.latest(t)[:20]), "what that run asked for")
 	require.Len(t, b.gaps(t, "--from", "2025-03-01", "--to", "2025-03-23"), 3, "a range that is given is wanted whole")

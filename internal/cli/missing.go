@@ -6,17 +6,17 @@ import (
 	"slices"
 	"strings"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/coverage"
 	"quantbot/internal/wiring"
 )
 
 // knownCandles is what is known of the candles that could be in a selection.
 type knownCandles struct {
 	selection clickhouse.Selection
-	verdicts  map[backfill.Verdict]int64
+	verdicts  map[coverage.Verdict]int64
 	// elsewhere are the intervals that have candles in the range; read only where the selected one has none.
 	elsewhere []candle.Interval
 	// ahead tells that nothing of the range had closed.
@@ -30,25 +30,25 @@ func (a *app) known(ctx context.Context, cfg config.Config, history *clickhouse.
 		return k, err
 	}
 	k.selection = s
-	moment := backfill.Moment{Now: a.readTime(ctx, cfg, history), SettleDelay: wiring.SettleDelay(cfg, sources)}
+	moment := coverage.Moment{Now: a.readTime(ctx, cfg, history), SettleDelay: wiring.SettleDelay(cfg, sources)}
 	if k.verdicts, err = history.Known(ctx, s, moment); err != nil {
 		return k, err
 	}
 	if !s.AsOf.IsZero() {
 		moment.Now = s.AsOf
 	}
-	k.ahead = s.Interval.Ceil(s.Range.From) >= backfill.ClosedBefore(s.Interval, moment.SettleDelay, moment.Now)
-	if k.verdicts[backfill.Have] == 0 && !k.ahead {
+	k.ahead = s.Interval.Ceil(s.Range.From) >= s.Interval.ClosedBefore(moment.SettleDelay, moment.Now)
+	if k.verdicts[coverage.Have] == 0 && !k.ahead {
 		k.elsewhere, err = history.StoredIntervals(ctx, s)
 	}
 	return k, err
 }
 
 // unknown are the candles that are not there and not confirmed to be empty, by verdict.
-func (k knownCandles) unknown() (n int64, byVerdict map[backfill.Verdict]int64) {
-	byVerdict = make(map[backfill.Verdict]int64)
+func (k knownCandles) unknown() (n int64, byVerdict map[coverage.Verdict]int64) {
+	byVerdict = make(map[coverage.Verdict]int64)
 	for verdict, candles := range k.verdicts {
-		if verdict != backfill.Have && verdict != backfill.ConfirmedEmpty && candles > 0 {
+		if verdict != coverage.Have && verdict != coverage.ConfirmedEmpty && candles > 0 {
 			n += candles
 			byVerdict[verdict] = candles
 		}
@@ -106,9 +106,9 @@ func (a *app) sayLack(k knownCandles, rows int64, said bool) {
 }
 
 // verdictList counts candles by verdict, in words.
-func verdictList(verdicts map[backfill.Verdict]int64) string {
+func verdictList(verdicts map[coverage.Verdict]int64) string {
 	var parts []string
-	for _, verdict := range backfill.Verdicts() {
+	for _, verdict := range coverage.Verdicts() {
 		if n := verdicts[verdict]; n > 0 {
 			parts = append(parts, grouped(n)+" "+verdictWords(verdict))
 		}
@@ -116,7 +116,7 @@ func verdictList(verdicts map[backfill.Verdict]int64) string {
 	return strings.Join(parts, ", ")
 }
 
-func verdictWords(verdict backfill.Verdict) string {
+func verdictWords(verdict coverage.Verdict) string {
 	return strings.ReplaceAll(string(verdict), "_", " ")
 }
 

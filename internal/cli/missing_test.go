@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 	"quantbot/internal/simmarket"
 )
 
@@ -33,7 +33,7 @@ func TestWhatARangeLacksIsSaid(t *testing.T) {
 	hint := "; for the ranges: quantbot ohlcv gaps --interval 1m --from 2025-03-01T00:00:00Z --to 2025-03-03T00:00:00Z --token " + tokens[0].String() + "\n"
 	require.Contains(t, query("2025-03-01", "2025-03-03").stderr, lacks+hint)
 	require.NotContains(t, query("2025-03-01", "2025-03-02").stderr, "not there")
-	require.Equal(t, map[backfill.Verdict]int64{backfill.NeverAsked: 1440}, b.exportLacks(t, lacks, 1440, "2025-03-01", "2025-03-03"))
+	require.Equal(t, map[coverage.Verdict]int64{coverage.NeverAsked: 1440}, b.exportLacks(t, lacks, 1440, "2025-03-01", "2025-03-03"))
 	require.Empty(t, b.exportLacks(t, "", 0, "2025-03-01", "2025-03-02"))
 
 	require.Contains(t, query("2025-03-02", "2025-03-03").stdout, "No candles: 1,440 never asked.\n")
@@ -52,7 +52,7 @@ func TestWhatARangeLacksIsSaid(t *testing.T) {
 	require.NotContains(t, query("2025-03-01", "2025-03-03").stderr, "not there")
 	then := query("2025-03-01", "2025-03-03", "--as-of", first).stderr
 	require.Contains(t, then, lacks+", as of then\n", "gaps lists what is missing now")
-	require.Equal(t, map[backfill.Verdict]int64{backfill.NeverAsked: 1440}, b.exportLacks(t, lacks, 1440, "2025-03-01", "2025-03-03", "--as-of", first))
+	require.Equal(t, map[coverage.Verdict]int64{coverage.NeverAsked: 1440}, b.exportLacks(t, lacks, 1440, "2025-03-01", "2025-03-03", "--as-of", first))
 	require.Contains(t, query("2025-03-02", "2025-03-03", "--as-of", "2025-03-01").stdout, "No candles: nothing of the range had closed at the moment of --as-of.\n")
 
 	b.ok(t, "ohlcv", "runs-rollback", first, "--yes")
@@ -64,7 +64,7 @@ func TestWhatARangeLacksIsSaid(t *testing.T) {
 }
 
 // exportLacks exports the range of all tokens, and returns what its manifest lacks; unknown is their number.
-func (b *bench) exportLacks(t *testing.T, says string, unknown int64, from, to string, more ...string) map[backfill.Verdict]int64 {
+func (b *bench) exportLacks(t *testing.T, says string, unknown int64, from, to string, more ...string) map[coverage.Verdict]int64 {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "candles.csv")
 	r := b.ok(t, append([]string{"ohlcv", "export", "--from", from, "--to", to, "--out", out}, more...)...)
@@ -86,7 +86,7 @@ func TestNumbersForPeople(t *testing.T) {
 	for n, want := range map[int64]string{0: "0", 999: "999", 1_000: "1,000", 12_345_678: "12,345,678"} {
 		require.Equal(t, want, grouped(n))
 	}
-	none := knownCandles{verdicts: map[backfill.Verdict]int64{}, elsewhere: []candle.Interval{candle.Interval5m, candle.Interval1h}}
+	none := knownCandles{verdicts: map[coverage.Verdict]int64{}, elsewhere: []candle.Interval{candle.Interval5m, candle.Interval1h}}
 	require.Equal(t, "No candles: this range has candles of 5m, 1h alone (--interval).", none.none())
 	require.Equal(t, "No candles: no run has asked for this range.", knownCandles{}.none())
 }

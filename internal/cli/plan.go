@@ -13,6 +13,7 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/coverage"
 	"quantbot/internal/wiring"
 )
 
@@ -46,7 +47,7 @@ func (a *app) plan(ctx context.Context, history *clickhouse.DB, state stateFunc,
 	}
 	// Before what is covered, so that a chunk that ends in between is seen by one of the two.
 	being := a.beingFetched(ctx, history, state, in, whole.Range)
-	coverage := backfill.NewCoverage(in.request.Wanted, in.request.Interval, now)
+	coverage := coverage.NewCoverage(in.request.Wanted, in.request.Interval, now)
 	if err := history.FillCoverage(ctx, coverageQuery(in, whole.Range), coverage); err != nil {
 		if ctx.Err() != nil {
 			return planned{}, ctx.Err()

@@ -16,6 +16,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 )
 
 // auditVersions is how many versions the large benchmarks work on: QUANTBOT_BENCH_VERSIONS, else a tenth of a million.
@@ -176,7 +177,7 @@ func BenchmarkCoverage(b *testing.B) {
 	}
 	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}}
 	for b.Loop() {
-		coverage := backfill.NewCoverage(wanted, candle.Interval1m, time.Now())
+		coverage := coverage.NewCoverage(wanted, candle.Interval1m, time.Now())
 		require.NoError(b, db.FillCoverage(b.Context(), q, coverage))
 		missing := coverage.Missing()
 		require.Len(b, missing, tokens)
@@ -198,8 +199,8 @@ func BenchmarkTokenHistories(b *testing.B) {
 		Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}, Tokens: tokens,
 	}
 	for b.Loop() {
-		require.NoError(b, db.TokenHistories(b.Context(), q, func(h backfill.TokenHistory) error {
-			require.Len(b, h.Judge(q.Range, backfill.Moment{Now: time.Now()}), 2)
+		require.NoError(b, db.TokenHistories(b.Context(), q, func(h coverage.TokenHistory) error {
+			require.Len(b, h.Judge(q.Range, coverage.Moment{Now: time.Now()}), 2)
 			return nil
 		}))
 	}

@@ -10,8 +10,8 @@ import (
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 )
 
@@ -67,7 +67,7 @@ func (q CoverageQuery) params() []any {
 var endOfTime = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // FillCoverage adds the answers in the history to the coverage. Tokens other than those of the query may come, too.
-func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *backfill.Coverage) error {
+func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *coverage.Coverage) error {
 	if err := db.rejectedRanges(ctx, q, coverage.AddRejected); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ const (
 )
 
 // asked reads outcomes in order of token and time. Answers that are hidden are given as hidden by their own runs.
-func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(backfill.Asked)) error {
+func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(coverage.Asked)) error {
 	// The same few chains, tokens and runs come again and again: decoding into one struct saves their copies.
 	var row struct {
 		chain, token  string
@@ -114,7 +114,7 @@ func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(backfill.As
 		if err != nil {
 			return err
 		}
-		asked := backfill.Asked{
+		asked := coverage.Asked{
 			Token: candle.Token{Chain: candle.Chain(row.chain), Address: row.token}, Range: candle.Range{From: row.from.Unix(), To: row.covered.Unix()},
 			RunID: row.runID, Answered: row.outcome >= outcomeAnswered, Cancelled: row.outcome == outcomeCancelled, Confirmed: row.confirmed == 1,
 			At: row.recorded, Defaulted: row.defaulted,
@@ -131,7 +131,7 @@ func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(backfill.As
 	return db.storeError("read what was asked", err)
 }
 
-func (db *DB) rejectedRanges(ctx context.Context, q CoverageQuery, yield func(backfill.RejectedRange)) error {
+func (db *DB) rejectedRanges(ctx context.Context, q CoverageQuery, yield func(coverage.RejectedRange)) error {
 	var chain, token string
 	var runID uuid.UUID
 	var first, last uint32
@@ -139,7 +139,7 @@ func (db *DB) rejectedRanges(ctx context.Context, q CoverageQuery, yield func(ba
 		if err := rows.Scan(&chain, &token, &runID, &first, &last); err != nil {
 			return err
 		}
-		yield(backfill.RejectedRange{
+		yield(coverage.RejectedRange{
 			Token: candle.Token{Chain: candle.Chain(chain), Address: token}, RunID: runID, Range: stretch(first, last, q.Interval),
 		})
 		return nil
@@ -182,7 +182,7 @@ func (db *DB) AskedTokensLike(ctx context.Context, interval candle.Interval, beg
 
 // TokenHistories yields what is known of each token of the query that was asked for, in order; it holds one batch of
 // tokens in memory. An error of yield ends the reading and is returned as it is.
-func (db *DB) TokenHistories(ctx context.Context, q CoverageQuery, yield func(backfill.TokenHistory) error) error {
+func (db *DB) TokenHistories(ctx context.Context, q CoverageQuery, yield func(coverage.TokenHistory) error) error {
 	for begin := 0; begin < len(q.Tokens); begin += tokensAtOnce {
 		part := q
 		part.Tokens = q.Tokens[begin:min(begin+tokensAtOnce, len(q.Tokens))]
@@ -193,12 +193,12 @@ func (db *DB) TokenHistories(ctx context.Context, q CoverageQuery, yield func(ba
 	return nil
 }
 
-func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(backfill.TokenHistory) error) error {
-	known := make(map[candle.Token]*backfill.TokenHistory, len(q.Tokens))
+func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(coverage.TokenHistory) error) error {
+	known := make(map[candle.Token]*coverage.TokenHistory, len(q.Tokens))
 	for _, token := range q.Tokens {
-		known[token] = &backfill.TokenHistory{Token: token, Interval: q.Interval}
+		known[token] = &coverage.TokenHistory{Token: token, Interval: q.Interval}
 	}
-	err := db.rejectedRanges(ctx, q, func(r backfill.RejectedRange) {
+	err := db.rejectedRanges(ctx, q, func(r coverage.RejectedRange) {
 		if h := known[r.Token]; h != nil {
 			h.Rejected = append(h.Rejected, r)
 		}
@@ -207,7 +207,7 @@ func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(ba
 		return err
 	}
 	hidden := false
-	err = db.asked(ctx, q, func(a backfill.Asked) {
+	err = db.asked(ctx, q, func(a coverage.Asked) {
 		if h := known[a.Token]; h != nil {
 			h.Asked = append(h.Asked, a)
 			hidden = hidden || a.HiddenBy != uuid.Nil
@@ -236,7 +236,7 @@ func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(ba
 }
 
 // nameHidden replaces the runs that are hidden by those whose rollback hides them.
-func (db *DB) nameHidden(ctx context.Context, q CoverageQuery, known map[candle.Token]*backfill.TokenHistory) error {
+func (db *DB) nameHidden(ctx context.Context, q CoverageQuery, known map[candle.Token]*coverage.TokenHistory) error {
 	hiddenBy := make(map[uuid.UUID]uuid.UUID)
 	err := db.rows(ctx, queryTimeout, hiddenBySQL, q.params(), func(rows chdriver.Rows) error {
 		var run, by uuid.UUID

@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 )
 
 // asking is a run that has answered for the first n minutes of the day and stored these candles, or failed to.
@@ -31,7 +32,7 @@ var firstHour = candle.Range{From: day0, To: day0 + 3600}
 func (db *DB) missing(t *testing.T, sources ...string) ([]candle.Range, map[uuid.UUID]int64) {
 	t.Helper()
 	wanted := []candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}
-	coverage := backfill.NewCoverage(wanted, candle.Interval1m, time.Now())
+	coverage := coverage.NewCoverage(wanted, candle.Interval1m, time.Now())
 	q := CoverageQuery{Sources: sources, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}}
 	require.NoError(t, db.FillCoverage(t.Context(), q, coverage))
 	missing := coverage.Missing()
@@ -75,7 +76,7 @@ func TestAnswersCoverUntilTheirRunIsRolledBack(t *testing.T) {
 func TestWhatProvesLittleIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
-	old := time.Now().Add(-2 * backfill.RecheckAfter).UTC()
+	old := time.Now().Add(-2 * coverage.RecheckAfter).UTC()
 	silent := asking(t, db, 0, 60, nil, nil)
 	missing, _ := db.missing(t, "birdeye")
 	require.Equal(t, []candle.Range{firstHour}, missing, "the outcomes of these tests are old")
@@ -124,16 +125,16 @@ func TestTokenHistories(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []candle.Token{token}, tokens)
 	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: tokens}
-	var judged []backfill.Judged
-	require.NoError(t, db.TokenHistories(t.Context(), q, func(h backfill.TokenHistory) error {
-		judged = append(judged, h.Judge(firstHour, backfill.Moment{Now: time.Now()})...)
+	var judged []coverage.Judged
+	require.NoError(t, db.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
+		judged = append(judged, h.Judge(firstHour, coverage.Moment{Now: time.Now()})...)
 		return nil
 	}))
 	span := func(from, to int64) candle.Range { return candle.Range{From: day0 + 60*from, To: day0 + 60*to} }
-	require.Equal(t, []backfill.Judged{
-		{Range: span(0, 5), Verdict: backfill.Have, Candles: 5}, {Range: span(5, 8), Verdict: backfill.ConfirmedEmpty, Candles: 3},
-		{Range: span(8, 12), Verdict: backfill.Have, Candles: 4}, {Range: span(12, 20), Verdict: backfill.ConfirmedEmpty, Candles: 8},
-		{Range: span(20, 60), Verdict: backfill.NeverAsked, Candles: 40, Due: true},
+	require.Equal(t, []coverage.Judged{
+		{Range: span(0, 5), Verdict: coverage.Have, Candles: 5}, {Range: span(5, 8), Verdict: coverage.ConfirmedEmpty, Candles: 3},
+		{Range: span(8, 12), Verdict: coverage.Have, Candles: 4}, {Range: span(12, 20), Verdict: coverage.ConfirmedEmpty, Candles: 8},
+		{Range: span(20, 60), Verdict: coverage.NeverAsked, Candles: 40, Due: true},
 	}, judged)
 }
 
@@ -186,7 +187,7 @@ func TestFilesDoNotCoverARequestWithoutThem(t *testing.T) {
 		return func(w *backfill.ChunkWrite) { w.Outcome.Files, w.Outcome.AnsweredTo = files, day0+int64(60*minutes) }
 	}
 	without := func() []candle.Range {
-		coverage := backfill.NewCoverage([]candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}, candle.Interval1m, time.Now())
+		coverage := coverage.NewCoverage([]candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}, candle.Interval1m, time.Now())
 		q := CoverageQuery{
 			Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}, NoPublishedFiles: true,
 		}

@@ -7,13 +7,13 @@ import (
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 )
 
 // Known counts the candles that could be in the selection by what is known of them, whoever was asked: of the tokens that it names
 // or, without any, of those that were asked for in its range or have candles there. It is judged as of the selection's moment.
-func (db *DB) Known(ctx context.Context, s Selection, m backfill.Moment) (map[backfill.Verdict]int64, error) {
+func (db *DB) Known(ctx context.Context, s Selection, m coverage.Moment) (map[coverage.Verdict]int64, error) {
 	tokens := s.Tokens
 	if len(tokens) == 0 {
 		asked, err := db.AskedTokens(ctx, s.Interval, uuid.Nil)
@@ -25,9 +25,9 @@ func (db *DB) Known(ctx context.Context, s Selection, m backfill.Moment) (map[ba
 	if !s.AsOf.IsZero() {
 		m.Now = s.AsOf
 	}
-	known := make(map[backfill.Verdict]int64)
+	known := make(map[coverage.Verdict]int64)
 	q := CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: tokens, AsOf: s.AsOf}
-	err := db.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
+	err := db.TokenHistories(ctx, q, func(h coverage.TokenHistory) error {
 		if len(s.Tokens) == 0 && len(h.Asked) == 0 && len(h.Have) == 0 {
 			return nil
 		}

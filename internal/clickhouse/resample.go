@@ -7,8 +7,8 @@ import (
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 )
 
 // ErrChanged tells that a run was rolled back during a reading, so that its result is of no one moment.
@@ -69,14 +69,14 @@ func (db *DB) rollbacks(ctx context.Context) (n uint64, err error) {
 }
 
 // answers are those of all sources and validations, at the moment of the selection.
-func (db *DB) answers(ctx context.Context, s Selection) (*backfill.Answers, error) {
-	answers := backfill.NewAnswers()
+func (db *DB) answers(ctx context.Context, s Selection) (*coverage.Answers, error) {
+	answers := coverage.NewAnswers()
 	q := CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: s.Tokens, AsOf: s.AsOf, answers: true}
-	err := db.rejectedRanges(ctx, q, func(r backfill.RejectedRange) { answers.Reject(r.Token, r.Range) })
+	err := db.rejectedRanges(ctx, q, func(r coverage.RejectedRange) { answers.Reject(r.Token, r.Range) })
 	if err != nil {
 		return nil, err
 	}
-	err = db.asked(ctx, q, func(a backfill.Asked) {
+	err = db.asked(ctx, q, func(a coverage.Asked) {
 		if a.Confirmed {
 			answers.Add(a.Token, a.Range)
 		}
@@ -116,7 +116,7 @@ func (db *DB) buckets(ctx context.Context, r *resampler) error {
 type resampler struct {
 	selection Selection
 	length    candle.Interval
-	answers   *backfill.Answers
+	answers   *coverage.Answers
 	yield     func(*Bucket) error
 	seen      map[candle.Token]emitted
 	result    Resampling

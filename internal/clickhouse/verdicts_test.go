@@ -9,25 +9,26 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 )
 
-func judgeAsked(t *testing.T, db *DB, q CoverageQuery) (judged []backfill.Judged) {
+func judgeAsked(t *testing.T, db *DB, q CoverageQuery) (judged []coverage.Judged) {
 	t.Helper()
 	q.Interval, q.Tokens, q.Range = candle.Interval1m, []candle.Token{token}, candle.Range{To: day0 + 86_400}
 	if !q.Any {
 		q.Sources, q.Validation = []string{"birdeye"}, candle.Lenient
 	}
-	require.NoError(t, db.TokenHistories(t.Context(), q, func(h backfill.TokenHistory) error {
-		judged = append(judged, h.JudgeAsked(uuid.Nil, backfill.Moment{Now: time.Now()})...)
+	require.NoError(t, db.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
+		judged = append(judged, h.JudgeAsked(uuid.Nil, coverage.Moment{Now: time.Now()})...)
 		return nil
 	}))
 	return judged
 }
 
 // stretchOf is a stretch of n minutes, from this minute of the day on.
-func stretchOf(from, n int64, verdict backfill.Verdict, due bool, by ...uuid.UUID) backfill.Judged {
+func stretchOf(from, n int64, verdict coverage.Verdict, due bool, by ...uuid.UUID) coverage.Judged {
 	r := candle.Range{From: day0 + 60*from, To: day0 + 60*(from+n)}
-	return backfill.Judged{Range: r, Verdict: verdict, Candles: n, Due: due, RolledBack: by}
+	return coverage.Judged{Range: r, Verdict: verdict, Candles: n, Due: due, RolledBack: by}
 }
 
 // What was asked for and is not served is told apart: rolled back (by which run), cancelled, planned by a run that died. Nothing
@@ -65,12 +66,12 @@ func TestWhatIsNotServedHasItsVerdict(t *testing.T) {
 	require.NoError(t, db.Finished(t.Context(), record))
 	require.NoError(t, db.RollBack(t.Context(), first.ID(), someone, false))
 
-	cancelled, failed := stretchOf(60, 10, backfill.CancelledChunk, true), stretchOf(90, 5, backfill.FailedToFetch, true)
-	require.Equal(t, []backfill.Judged{
-		stretchOf(0, 5, backfill.Have, false), stretchOf(5, 15, backfill.RolledBack, true, first.ID()), stretchOf(20, 40, backfill.NeverAsked, false),
-		cancelled, stretchOf(70, 20, backfill.NeverAsked, false), failed,
+	cancelled, failed := stretchOf(60, 10, coverage.CancelledChunk, true), stretchOf(90, 5, coverage.FailedToFetch, true)
+	require.Equal(t, []coverage.Judged{
+		stretchOf(0, 5, coverage.Have, false), stretchOf(5, 15, coverage.RolledBack, true, first.ID()), stretchOf(20, 40, coverage.NeverAsked, false),
+		cancelled, stretchOf(70, 20, coverage.NeverAsked, false), failed,
 	}, judgeAsked(t, db, CoverageQuery{}))
-	require.Equal(t, []backfill.Judged{stretchOf(0, 15, backfill.Have, false), stretchOf(15, 5, backfill.ConfirmedEmpty, false)},
+	require.Equal(t, []coverage.Judged{stretchOf(0, 15, coverage.Have, false), stretchOf(15, 5, coverage.ConfirmedEmpty, false)},
 		judgeAsked(t, db, CoverageQuery{Any: true, AsOf: before}), "as of then")
 }
 
@@ -83,7 +84,7 @@ func TestAForcedRollbackIsNamed(t *testing.T) {
 	_, err := db.Sweep(t.Context(), Sweep{})
 	require.NoError(t, err)
 	require.NoError(t, db.RollBack(t.Context(), better.ID(), someone, true))
-	require.Equal(t, []backfill.Judged{stretchOf(0, 60, backfill.RolledBack, true, better.ID())}, judgeAsked(t, db, CoverageQuery{}))
+	require.Equal(t, []coverage.Judged{stretchOf(0, 60, coverage.RolledBack, true, better.ID())}, judgeAsked(t, db, CoverageQuery{}))
 }
 
 // What a run rejected leaves with it: where another one confirmed that there is none, an hour is complete, for the judge and for
@@ -98,20 +99,20 @@ func TestResamplingJudgesAsCoverageDoes(t *testing.T) {
 	bad := asking(t, db, 0, 60, nil, rejects)
 	asking(t, db, 1, 60, minutes(30, 1), nil)
 	s := Selection{Tokens: []candle.Token{token}, Interval: candle.Interval1m, Range: firstHour}
-	agree := func(verdict backfill.Verdict, unknown int64) {
+	agree := func(verdict coverage.Verdict, unknown int64) {
 		t.Helper()
-		known, err := db.Known(t.Context(), s, backfill.Moment{Now: time.Now()})
+		known, err := db.Known(t.Context(), s, coverage.Moment{Now: time.Now()})
 		require.NoError(t, err)
 		require.Equal(t, unknown, known[verdict])
-		require.EqualValues(t, 60, known[backfill.Have]+known[backfill.ConfirmedEmpty]+unknown)
+		require.EqualValues(t, 60, known[coverage.Have]+known[coverage.ConfirmedEmpty]+unknown)
 		var missing int64
 		_, err = db.Resampled(t.Context(), s, candle.Interval1h, func(b *Bucket) error { missing = b.Expected - b.Candles - b.Silent; return nil })
 		require.NoError(t, err)
 		require.Equal(t, unknown, missing)
 	}
-	agree(backfill.RejectedCandle, 1)
+	agree(coverage.RejectedCandle, 1)
 	require.NoError(t, db.RollBack(t.Context(), bad.ID(), someone, false))
-	agree(backfill.RejectedCandle, 0)
+	agree(coverage.RejectedCandle, 0)
 	intervals, err := db.StoredIntervals(t.Context(), s)
 	require.NoError(t, err)
 	require.Equal(t, []candle.Interval{candle.Interval1m}, intervals)

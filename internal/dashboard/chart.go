@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 )
 
 // The chart's parts, top to bottom, in units of its view box.
@@ -77,12 +77,12 @@ func drawChart(t *tokenData) chart {
 	for i := range t.Candles {
 		c.Candles = append(c.Candles, s.shape(&t.Candles[i], t.Bucket, t.at))
 	}
-	c.Strip = s.bands(t.Coverage, func(backfill.Tally) bool { return true })
+	c.Strip = s.bands(t.Coverage, func(coverage.Tally) bool { return true })
 	filled := make(map[int64]bool, len(t.Candles))
 	for i := range t.Candles {
 		filled[t.Candles[i].OpenTime] = true
 	}
-	c.Gaps = s.bands(t.Coverage, func(tally backfill.Tally) bool { return !filled[tally.Range.From-tally.Range.From%int64(t.Bucket)] })
+	c.Gaps = s.bands(t.Coverage, func(tally coverage.Tally) bool { return !filled[tally.Range.From-tally.Range.From%int64(t.Bucket)] })
 	for i := range c.Gaps {
 		c.Gaps[i].Y, c.Gaps[i].Height = priceTop, priceHeight
 		c.Gaps[i].Title = "Gap " + c.Gaps[i].Title
@@ -153,13 +153,13 @@ func (s *scale) shape(c *chartCandle, b bucket, selected int64) candleShape {
 }
 
 // bands joins neighbouring tallies of the same verdict; only those that are wanted.
-func (s *scale) bands(tallies []backfill.Tally, wanted func(backfill.Tally) bool) (bands []bandShape) {
-	var open backfill.Tally
+func (s *scale) bands(tallies []coverage.Tally, wanted func(coverage.Tally) bool) (bands []bandShape) {
+	var open coverage.Tally
 	flush := func() {
 		if open.Candles != nil {
 			bands = append(bands, s.band(open))
 		}
-		open = backfill.Tally{}
+		open = coverage.Tally{}
 	}
 	for _, t := range tallies {
 		switch {
@@ -172,7 +172,7 @@ func (s *scale) bands(tallies []backfill.Tally, wanted func(backfill.Tally) bool
 			}
 		default:
 			flush()
-			open = backfill.Tally{Range: t.Range, Due: t.Due, Candles: make(map[backfill.Verdict]int64, len(t.Candles))}
+			open = coverage.Tally{Range: t.Range, Due: t.Due, Candles: make(map[coverage.Verdict]int64, len(t.Candles))}
 			for verdict, n := range t.Candles {
 				open.Candles[verdict] = n
 			}
@@ -182,7 +182,7 @@ func (s *scale) bands(tallies []backfill.Tally, wanted func(backfill.Tally) bool
 	return bands
 }
 
-func (s *scale) band(t backfill.Tally) bandShape {
+func (s *scale) band(t coverage.Tally) bandShape {
 	left := round2(s.x(t.Range.From))
 	return bandShape{
 		rect:  rect{left, stripTop, round2(s.x(t.Range.To) - left), stripHeight},

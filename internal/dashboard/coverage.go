@@ -9,16 +9,16 @@ import (
 	"strconv"
 	"time"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 )
 
 type coverageHistory interface {
 	CoverageScopes(ctx context.Context) ([]clickhouse.CoverageScope, error)
 	AskedTokensPage(ctx context.Context, interval candle.Interval, r candle.Range, text string, limit, offset int) ([]candle.Token, int, error)
-	TokenHistories(ctx context.Context, q clickhouse.CoverageQuery, yield func(backfill.TokenHistory) error) error
+	TokenHistories(ctx context.Context, q clickhouse.CoverageQuery, yield func(coverage.TokenHistory) error) error
 }
 
 // What one page of coverage may cost: about so many candles are judged, for no more tokens and days than a screen takes.
@@ -59,8 +59,8 @@ type coverageData struct {
 // coveredToken is a row of the heat map.
 type coveredToken struct {
 	Token candle.Token     `json:"token"`
-	Days  []backfill.Tally `json:"days"`
-	Total backfill.Tally   `json:"total"`
+	Days  []coverage.Tally `json:"days"`
+	Total coverage.Tally   `json:"total"`
 
 	Href  string     `json:"-"`
 	Cells []heatCell `json:"-"`
@@ -68,7 +68,7 @@ type coveredToken struct {
 
 // Have is the share of candles that are there.
 func (t coveredToken) Have() float64 {
-	return float64(t.Total.Candles[backfill.Have]) / float64(max(t.Total.Total(), 1))
+	return float64(t.Total.Candles[coverage.Have]) / float64(max(t.Total.Total(), 1))
 }
 
 // heatCell is one day of one token.
@@ -204,26 +204,26 @@ func (d *Dashboard) judgeTokens(ctx context.Context, c *coverageData) error {
 		Sources: nonNil(sources), Validation: c.Validation, Outliers: c.Outliers, Interval: c.Interval, Range: c.Range, Tokens: tokens,
 	}
 	moment := d.moment(ctx, sources)
-	return d.cfg.History.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
+	return d.cfg.History.TokenHistories(ctx, q, func(h coverage.TokenHistory) error {
 		c.Tokens = append(c.Tokens, c.row(h, moment))
 		return nil
 	})
 }
 
 // moment is when coverage is judged: by the stores' clock, as ingestion plans.
-func (d *Dashboard) moment(ctx context.Context, sources []string) backfill.Moment {
+func (d *Dashboard) moment(ctx context.Context, sources []string) coverage.Moment {
 	if d.cfg.Moment == nil {
-		return backfill.Moment{Now: d.cfg.Now()}
+		return coverage.Moment{Now: d.cfg.Now()}
 	}
 	return d.cfg.Moment(ctx, sources)
 }
 
-func (c *coverageData) row(h backfill.TokenHistory, moment backfill.Moment) coveredToken {
+func (c *coverageData) row(h coverage.TokenHistory, moment coverage.Moment) coveredToken {
 	judged := h.Judge(c.Range, moment)
 	row := coveredToken{
 		Token: h.Token,
-		Days:  backfill.Tallies(judged, c.Interval, c.Range, daySeconds),
-		Total: backfill.Tally{Range: c.Range, Candles: make(map[backfill.Verdict]int64)},
+		Days:  coverage.Tallies(judged, c.Interval, c.Range, daySeconds),
+		Total: coverage.Tally{Range: c.Range, Candles: make(map[coverage.Verdict]int64)},
 	}
 	row.Href = tokenPath(h.Token) + "?" + c.tokenQuery(c.Range).Encode()
 	for _, day := range row.Days {
@@ -236,7 +236,7 @@ func (c *coverageData) row(h backfill.TokenHistory, moment backfill.Moment) cove
 	return row
 }
 
-func (c *coverageData) cell(token candle.Token, day backfill.Tally) heatCell {
+func (c *coverageData) cell(token candle.Token, day coverage.Tally) heatCell {
 	most := lookOf(day.Most())
 	cell := heatCell{
 		Class: most.Class, Sign: most.Sign,

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"quantbot/internal/backfill"
+	"quantbot/internal/coverage"
 )
 
 // Config configures a Dashboard. History, Live, Logger and Now are required.
@@ -37,7 +37,7 @@ type Config struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 	// Moment is what coverage is judged by when these sources are looked at; nil = by Now.
-	Moment func(ctx context.Context, sources []string) backfill.Moment
+	Moment func(ctx context.Context, sources []string) coverage.Moment
 }
 
 // Dashboard serves the pages. Close it when it is not served any more.

@@ -14,6 +14,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/coverage"
 	"quantbot/internal/publicjson"
 )
 
@@ -38,12 +39,12 @@ type coverageAnswer struct {
 	Bounded     string       `json:"bounded"`
 	Tokens      []struct {
 		Token candle.Token     `json:"token"`
-		Days  []backfill.Tally `json:"days"`
-		Total backfill.Tally   `json:"total"`
+		Days  []coverage.Tally `json:"days"`
+		Total coverage.Tally   `json:"total"`
 	} `json:"tokens"`
 }
 
-func (c coverageAnswer) most(t testing.TB, token candle.Token) (verdicts []backfill.Verdict) {
+func (c coverageAnswer) most(t testing.TB, token candle.Token) (verdicts []coverage.Verdict) {
 	t.Helper()
 	for _, row := range c.Tokens {
 		if row.Token == token {
@@ -69,22 +70,22 @@ func TestCoveragePage(t *testing.T) {
 	require.Equal(t, "1m", c.Interval)
 	require.Equal(t, candle.Range{From: d.day(0).From, To: d.day(deskDays - 1).To}, c.Range)
 	require.Equal(t, len(d.tokens), c.TotalTokens)
-	const have, failed, never, unconfirmed = backfill.Have, backfill.FailedToFetch, backfill.NeverAsked, backfill.Unconfirmed
-	require.Equal(t, []backfill.Verdict{have, have, have, have, have}, c.most(t, d.tokens[0]))
+	const have, failed, never, unconfirmed = coverage.Have, coverage.FailedToFetch, coverage.NeverAsked, coverage.Unconfirmed
+	require.Equal(t, []coverage.Verdict{have, have, have, have, have}, c.most(t, d.tokens[0]))
 	require.Equal(t, failed, c.most(t, d.tokens[1])[3])
-	require.Equal(t, []backfill.Verdict{failed, failed}, c.most(t, d.tokens[2])[3:])
+	require.Equal(t, []coverage.Verdict{failed, failed}, c.most(t, d.tokens[2])[3:])
 	require.Equal(t, never, c.most(t, d.tokens[3])[4])
-	require.Equal(t, []backfill.Verdict{unconfirmed, unconfirmed, unconfirmed, unconfirmed, unconfirmed}, c.most(t, d.tokens[4]))
-	require.Equal(t, []backfill.Verdict{never, never}, c.most(t, d.tokens[5])[:2])
+	require.Equal(t, []coverage.Verdict{unconfirmed, unconfirmed, unconfirmed, unconfirmed, unconfirmed}, c.most(t, d.tokens[4]))
+	require.Equal(t, []coverage.Verdict{never, never}, c.most(t, d.tokens[5])[:2])
 	for _, row := range c.Tokens {
 		if row.Token == d.tokens[6] {
-			require.EqualValues(t, 20*deskDays, row.Total.Candles[backfill.RejectedCandle])
+			require.EqualValues(t, 20*deskDays, row.Total.Candles[coverage.RejectedCandle])
 		}
 	}
 	for _, row := range c.Tokens {
 		require.EqualValues(t, deskDays*1440, row.Total.Total(), "every minute has one verdict")
-		var sum backfill.Tally
-		sum.Candles = map[backfill.Verdict]int64{}
+		var sum coverage.Tally
+		sum.Candles = map[coverage.Verdict]int64{}
 		for _, day := range row.Days {
 			require.EqualValues(t, 1440, day.Total())
 			for verdict, n := range day.Candles {
@@ -99,7 +100,7 @@ func TestCoveragePage(t *testing.T) {
 		require.Contains(t, page, text)
 	}
 	other := readJSON[coverageAnswer](t, w, "/api/coverage?source=geckoterminal&from="+time.Unix(d.day(3).From, 0).UTC().Format(time.DateOnly))
-	require.Equal(t, []backfill.Verdict{have, have}, other.most(t, d.tokens[0]), "a candle that is there is there, whoever brought it")
+	require.Equal(t, []coverage.Verdict{have, have}, other.most(t, d.tokens[0]), "a candle that is there is there, whoever brought it")
 	require.Equal(t, never, other.most(t, d.tokens[2])[0], "what one source failed at is nothing of another")
 	strict := readJSON[coverageAnswer](t, w, "/api/coverage?validation=strict")
 	require.Equal(t, never, strict.most(t, d.tokens[4])[0], "answers are kept apart by validation")
@@ -126,8 +127,8 @@ func TestCoveragePagesShowWhatIsHidden(t *testing.T) {
 	require.NoError(t, w.History.RollBack(t.Context(), d.first.ID(), clickhouse.Request{By: "ana@desk"}, false))
 
 	c := readJSON[coverageAnswer](t, w, "/api/coverage")
-	require.Equal(t, slices.Repeat([]backfill.Verdict{backfill.RolledBack}, deskDays), c.most(t, d.tokens[7]))
-	require.Equal(t, backfill.CancelledChunk, c.most(t, d.tokens[3])[deskDays-1])
+	require.Equal(t, slices.Repeat([]coverage.Verdict{coverage.RolledBack}, deskDays), c.most(t, d.tokens[7]))
+	require.Equal(t, coverage.CancelledChunk, c.most(t, d.tokens[3])[deskDays-1])
 	for _, row := range c.Tokens {
 		if row.Token == d.tokens[7] {
 			require.EqualValues(t, deskDays*1440, row.Total.Due)
@@ -160,7 +161,7 @@ type tokenAnswer struct {
 	Range    candle.Range     `json:"range"`
 	Bucket   int64            `json:"bucket_seconds"`
 	Bounded  string           `json:"bounded"`
-	Coverage []backfill.Tally `json:"coverage"`
+	Coverage []coverage.Tally `json:"coverage"`
 	Candles  []struct {
 		Timestamp time.Time `json:"timestamp"`
 		Close     float64   `json:"close"`
@@ -199,7 +200,7 @@ func TestTokenPage(t *testing.T) {
 	require.Equal(t, d.day(2).From, candle.Interval1d.Truncate(whole.Candles[0].Timestamp.Unix()), "a time as every place writes it")
 	require.Len(t, whole.Candles, 288-23, "five-minute buckets but for two hours, one minute less at either end")
 	require.Len(t, whole.Coverage, 288)
-	require.Equal(t, backfill.ConfirmedEmpty, whole.Coverage[130].Most())
+	require.Equal(t, coverage.ConfirmedEmpty, whole.Coverage[130].Most())
 	require.NotNil(t, whole.Chunks[0].Shadowed, "counts are called as the columns are")
 	revised := int64(0)
 	for _, c := range whole.Candles {

@@ -7,9 +7,9 @@ import (
 	"net/url"
 	"time"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 )
 
@@ -43,7 +43,7 @@ type tokenData struct {
 	Scopes     []clickhouse.TokenScope `json:"scopes"`
 	Bounded    string                  `json:"bounded,omitempty"` // what was left out of the question, in a sentence
 	Candles    []chartCandle           `json:"candles"`
-	Coverage   []backfill.Tally        `json:"coverage"`
+	Coverage   []coverage.Tally        `json:"coverage"`
 	Chunks     []clickhouse.TokenChunk `json:"chunks"`
 	// Candle is the one whose versions are asked for.
 	Candle *candleVersions `json:"candle,omitempty"`
@@ -102,7 +102,7 @@ func (d *Dashboard) loadToken(r *http.Request) (content, error) {
 	if len(scopes) == 0 {
 		return content{}, notFound("No run has asked for %s yet.", token)
 	}
-	data := tokenData{Token: token, Scopes: scopes, Legend: verdictLooks, Candles: []chartCandle{}, Coverage: []backfill.Tally{}, Chunks: []clickhouse.TokenChunk{}}
+	data := tokenData{Token: token, Scopes: scopes, Legend: verdictLooks, Candles: []chartCandle{}, Coverage: []coverage.Tally{}, Chunks: []clickhouse.TokenChunk{}}
 	q := readQuery(r, d.cfg.Now)
 	data.read(q, d.cfg.Now())
 	if err := q.err(); err != nil {
@@ -226,8 +226,8 @@ func (d *Dashboard) judgeToken(ctx context.Context, t *tokenData) error {
 		Sources: nonNil(sources), Validation: t.Validation, Outliers: t.Outliers, Interval: t.Interval, Range: t.Range, Tokens: []candle.Token{t.Token},
 	}
 	moment := d.moment(ctx, sources)
-	return d.cfg.History.TokenHistories(ctx, q, func(h backfill.TokenHistory) error {
-		t.Coverage = nonNil(backfill.Tallies(h.Judge(t.Range, moment), t.Interval, t.Range, int64(t.Bucket)))
+	return d.cfg.History.TokenHistories(ctx, q, func(h coverage.TokenHistory) error {
+		t.Coverage = nonNil(coverage.Tallies(h.Judge(t.Range, moment), t.Interval, t.Range, int64(t.Bucket)))
 		return nil
 	})
 }

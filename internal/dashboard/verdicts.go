@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"strings"
 
-	"quantbot/internal/backfill"
+	"quantbot/internal/coverage"
 )
 
 // verdictLook is how a verdict is shown: never by its colour alone.
 type verdictLook struct {
-	Verdict backfill.Verdict
+	Verdict coverage.Verdict
 	// Class carries the colour.
 	Class string
 	// Sign is the letter that stands in a cell, as the command line's bar has it.
@@ -21,17 +21,17 @@ type verdictLook struct {
 
 // verdictLooks are in the order of backfill.Verdicts.
 var verdictLooks = []verdictLook{
-	{backfill.Have, "v-have", "", "have", "the candle is there"},
-	{backfill.RolledBack, "v-rolled-back", "b", "rolled back", "answered by runs alone that are rolled back"},
-	{backfill.RejectedCandle, "v-rejected", "r", "rejected", "the source's candle was corrupt; asked for again after a day"},
-	{backfill.FailedToFetch, "v-failed", "x", "failed", "the source gave no answer"},
-	{backfill.CancelledChunk, "v-cancelled", "c", "cancelled", "the run was cancelled before the source was asked"},
-	{backfill.Unconfirmed, "v-unconfirmed", "?", "unconfirmed", "no candle, from a source that never had one of the token; asked for again after a day"},
-	{backfill.ConfirmedEmpty, "v-empty", "·", "confirmed empty", "the source has no candle there; asked for once more after a week where it was young"},
-	{backfill.NeverAsked, "v-never", "", "never asked", "no run has asked for it"},
+	{coverage.Have, "v-have", "", "have", "the candle is there"},
+	{coverage.RolledBack, "v-rolled-back", "b", "rolled back", "answered by runs alone that are rolled back"},
+	{coverage.RejectedCandle, "v-rejected", "r", "rejected", "the source's candle was corrupt; asked for again after a day"},
+	{coverage.FailedToFetch, "v-failed", "x", "failed", "the source gave no answer"},
+	{coverage.CancelledChunk, "v-cancelled", "c", "cancelled", "the run was cancelled before the source was asked"},
+	{coverage.Unconfirmed, "v-unconfirmed", "?", "unconfirmed", "no candle, from a source that never had one of the token; asked for again after a day"},
+	{coverage.ConfirmedEmpty, "v-empty", "·", "confirmed empty", "the source has no candle there; asked for once more after a week where it was young"},
+	{coverage.NeverAsked, "v-never", "", "never asked", "no run has asked for it"},
 }
 
-func lookOf(verdict backfill.Verdict) verdictLook {
+func lookOf(verdict coverage.Verdict) verdictLook {
 	for _, look := range verdictLooks {
 		if look.Verdict == verdict {
 			return look
@@ -41,7 +41,7 @@ func lookOf(verdict backfill.Verdict) verdictLook {
 }
 
 // tallyText says what a tally counts: "1 200 have, 240 confirmed empty; 240 would be fetched".
-func tallyText(t backfill.Tally) string {
+func tallyText(t coverage.Tally) string {
 	var parts []string
 	for _, look := range verdictLooks {
 		if n := t.Candles[look.Verdict]; n > 0 {
@@ -69,7 +69,7 @@ type tallyPart struct {
 const leastPart = 8.0
 
 // tallyParts stack the verdicts, the best at the bottom.
-func tallyParts(t backfill.Tally) (parts []tallyPart) {
+func tallyParts(t coverage.Tally) (parts []tallyPart) {
 	total, excess, highest := float64(t.Total()), -100.0, 0
 	for _, look := range verdictLooks {
 		if n := t.Candles[look.Verdict]; n > 0 {

@@ -14,6 +14,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/coverage"
 )
 
 // The stores of these two are filled by the Go benchmarks of the package, which know its tables.
@@ -78,7 +79,7 @@ func (w *world) missing(t *testing.T, tokens []candle.Token, span func(int) cand
 		wanted = append(wanted, candle.TokenRanges{Token: token, Ranges: []candle.Range{span(i)}})
 	}
 	slices.SortFunc(wanted, func(a, b candle.TokenRanges) int { return a.Token.Compare(b.Token) })
-	coverage := backfill.NewCoverage(wanted, candle.Interval1m, time.Now())
+	coverage := coverage.NewCoverage(wanted, candle.Interval1m, time.Now())
 	query := clickhouse.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: span(0), Tokens: tokens}
 	require.NoError(t, w.History.FillCoverage(t.Context(), query, coverage))
 	plan, err := backfill.NewPlan(t.Context(), backfill.Request{Source: "birdeye", Interval: candle.Interval1m, Wanted: coverage.Missing()},

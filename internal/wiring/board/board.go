@@ -13,6 +13,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/coverage"
 	"quantbot/internal/dashboard"
 	"quantbot/internal/source/budget"
 	"quantbot/internal/tasks/monitor"
@@ -39,9 +40,9 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 		History: stores.History, Live: live{stores, o.Now}, Metrics: o.Metrics, Queues: queues.Handler,
 		Actions:        &wiring.Operator{Stores: stores, Name: "dashboard", Logger: o.Logger, Now: o.Now},
 		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Private: o.Private, Logger: o.Logger, Now: o.Now,
-		Moment: func(ctx context.Context, sources []string) backfill.Moment {
+		Moment: func(ctx context.Context, sources []string) coverage.Moment {
 			now, _ := clock.Told(ctx)
-			return backfill.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, sources)}
+			return coverage.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, sources)}
 		},
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package backfill
+package coverage_test
 
 import (
 	"context"
@@ -11,13 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 )
 
 var (
+	testToken   = candle.Token{Chain: candle.Solana, Address: "So11111111111111111111111111111111111111112"}
 	coverageNow = time.Unix(1_000_000, 0)
-	fresh       = coverageNow.Add(-RecheckAfter + time.Minute)
-	stale       = coverageNow.Add(-RecheckAfter - time.Minute)
+	fresh       = coverageNow.Add(-coverage.RecheckAfter + time.Minute)
+	stale       = coverageNow.Add(-coverage.RecheckAfter - time.Minute)
 )
 
 func wanting(r ...candle.Range) []candle.TokenRanges {
@@ -28,30 +31,30 @@ func TestWhatCoversARange(t *testing.T) {
 	t.Parallel()
 	all := candle.Range{From: 0, To: 6_000}
 	run := uuid.New()
-	answer := Asked{Token: testToken, Range: candle.Range{From: 600, To: 1_200}, RunID: run, Answered: true, Confirmed: true, At: stale}
-	hole := RejectedRange{Token: testToken, RunID: run, Range: candle.Range{From: 660, To: 720}}
-	with := func(change func(*Asked)) Asked { a := answer; change(&a); return a }
+	answer := coverage.Asked{Token: testToken, Range: candle.Range{From: 600, To: 1_200}, RunID: run, Answered: true, Confirmed: true, At: stale}
+	hole := coverage.RejectedRange{Token: testToken, RunID: run, Range: candle.Range{From: 660, To: 720}}
+	with := func(change func(*coverage.Asked)) coverage.Asked { a := answer; change(&a); return a }
 	around := []candle.Range{{From: 0, To: 600}, {From: 1_200, To: 6_000}}
 	for name, test := range map[string]struct {
-		asked    Asked
-		rejected []RejectedRange
+		asked    coverage.Asked
+		rejected []coverage.RejectedRange
 		missing  []candle.Range
 		relied   int64
 	}{
 		"an answer":                           {answer, nil, around, 10},
-		"a failure":                           {with(func(a *Asked) { a.Answered = false }), nil, []candle.Range{all}, 0},
-		"silence of a source that had none":   {with(func(a *Asked) { a.Confirmed = false }), nil, []candle.Range{all}, 0},
-		"such silence of today":               {with(func(a *Asked) { a.Confirmed = false; a.At = fresh }), nil, around, 10},
-		"an answer with a corrupt candle":     {answer, []RejectedRange{hole}, []candle.Range{{From: 0, To: 600}, {From: 660, To: 720}, {From: 1_200, To: 6_000}}, 9},
-		"a corrupt candle of today":           {with(func(a *Asked) { a.At = fresh }), []RejectedRange{hole}, around, 10},
-		"a corrupt candle of another run":     {answer, []RejectedRange{{Token: testToken, RunID: uuid.New(), Range: hole.Range}}, around, 10},
-		"an answer about something else":      {with(func(a *Asked) { a.Range = candle.Range{From: 9_000, To: 9_600} }), nil, []candle.Range{all}, 0},
-		"an answer about another token":       {with(func(a *Asked) { a.Token.Address = "x" }), nil, []candle.Range{all}, 0},
-		"an answer that reaches over the end": {with(func(a *Asked) { a.Range.To = 9_000 }), nil, []candle.Range{{From: 0, To: 600}}, 90},
+		"a failure":                           {with(func(a *coverage.Asked) { a.Answered = false }), nil, []candle.Range{all}, 0},
+		"silence of a source that had none":   {with(func(a *coverage.Asked) { a.Confirmed = false }), nil, []candle.Range{all}, 0},
+		"such silence of today":               {with(func(a *coverage.Asked) { a.Confirmed = false; a.At = fresh }), nil, around, 10},
+		"an answer with a corrupt candle":     {answer, []coverage.RejectedRange{hole}, []candle.Range{{From: 0, To: 600}, {From: 660, To: 720}, {From: 1_200, To: 6_000}}, 9},
+		"a corrupt candle of today":           {with(func(a *coverage.Asked) { a.At = fresh }), []coverage.RejectedRange{hole}, around, 10},
+		"a corrupt candle of another run":     {answer, []coverage.RejectedRange{{Token: testToken, RunID: uuid.New(), Range: hole.Range}}, around, 10},
+		"an answer about something else":      {with(func(a *coverage.Asked) { a.Range = candle.Range{From: 9_000, To: 9_600} }), nil, []candle.Range{all}, 0},
+		"an answer about another token":       {with(func(a *coverage.Asked) { a.Token.Address = "x" }), nil, []candle.Range{all}, 0},
+		"an answer that reaches over the end": {with(func(a *coverage.Asked) { a.Range.To = 9_000 }), nil, []candle.Range{{From: 0, To: 600}}, 90},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := NewCoverage(wanting(all), candle.Interval1m, coverageNow)
+			c := coverage.NewCoverage(wanting(all), candle.Interval1m, coverageNow)
 			for _, r := range test.rejected {
 				c.AddRejected(r)
 			}
@@ -84,7 +87,7 @@ func planOfTheMissing(t *rapid.T) {
 		}
 		return all
 	}
-	request := Request{Source: "s", Interval: interval}
+	request := backfill.Request{Source: "s", Interval: interval}
 	wanted := map[int64]bool{}
 	for range rapid.IntRange(1, 3).Draw(t, "ranges") {
 		r := span("wanted")
@@ -94,17 +97,17 @@ func planOfTheMissing(t *rapid.T) {
 		}
 	}
 	request.Normalize()
-	c := NewCoverage(request.Wanted, interval, coverageNow)
-	var asked []Asked
-	var rejected []RejectedRange
+	c := coverage.NewCoverage(request.Wanted, interval, coverageNow)
+	var asked []coverage.Asked
+	var rejected []coverage.RejectedRange
 	for range rapid.IntRange(0, 12).Draw(t, "outcomes") {
-		a := Asked{
+		a := coverage.Asked{
 			Token: testToken, Range: span("asked"), RunID: uuid.New(), Answered: rapid.Bool().Draw(t, "answered"),
 			Confirmed: rapid.Bool().Draw(t, "confirmed"), At: rapid.SampledFrom([]time.Time{fresh, stale}).Draw(t, "ended"),
 		}
 		asked = append(asked, a)
 		if rapid.Bool().Draw(t, "corrupt") {
-			rejected = append(rejected, RejectedRange{Token: testToken, RunID: a.RunID, Range: span("corrupt")})
+			rejected = append(rejected, coverage.RejectedRange{Token: testToken, RunID: a.RunID, Range: span("corrupt")})
 		}
 	}
 	for _, r := range rejected {
@@ -113,14 +116,14 @@ func planOfTheMissing(t *rapid.T) {
 	for _, a := range asked {
 		c.Add(a)
 		for _, open := range opens(a.Range) {
-			corrupt := slices.ContainsFunc(rejected, func(r RejectedRange) bool { return r.RunID == a.RunID && r.Range.Contains(open) })
+			corrupt := slices.ContainsFunc(rejected, func(r coverage.RejectedRange) bool { return r.RunID == a.RunID && r.Range.Contains(open) })
 			if a.Answered && (a.At.Equal(fresh) || a.Confirmed && !corrupt) {
 				delete(wanted, open)
 			}
 		}
 	}
 	request.Wanted = c.Missing()
-	plan, err := NewPlan(context.Background(), request, PlanOptions{Now: coverageNow, Cut: Cut{Candles: 7}})
+	plan, err := backfill.NewPlan(context.Background(), request, backfill.PlanOptions{Now: coverageNow, Cut: backfill.Cut{Candles: 7}})
 	require.NoError(t, err)
 	planned := map[int64]bool{}
 	for _, chunk := range plan.Chunks {
@@ -137,27 +140,27 @@ func TestEachMomentHasOneVerdict(t *testing.T) {
 	t.Parallel()
 	run := uuid.New()
 	span := func(from, to int64) candle.Range { return candle.Range{From: 60 * from, To: 60 * to} }
-	h := TokenHistory{
+	h := coverage.TokenHistory{
 		Token: testToken, Interval: candle.Interval1m, Have: []candle.Range{span(0, 10), span(12, 20)},
-		Asked: []Asked{
+		Asked: []coverage.Asked{
 			{Token: testToken, Range: span(0, 30), RunID: run, Answered: true, Confirmed: true, At: stale},
 			{Token: testToken, Range: span(25, 40), RunID: run, At: stale},
 		},
-		Rejected: []RejectedRange{{Token: testToken, RunID: run, Range: span(10, 11)}},
+		Rejected: []coverage.RejectedRange{{Token: testToken, RunID: run, Range: span(10, 11)}},
 	}
 	require.Equal(t, span(0, 40), h.Span())
-	require.Equal(t, []Judged{
-		{span(0, 10), Have, 10, false, nil},
-		{span(10, 11), RejectedCandle, 1, true, nil},
-		{span(11, 12), ConfirmedEmpty, 1, false, nil},
-		{span(12, 20), Have, 8, false, nil},
-		{span(20, 30), ConfirmedEmpty, 10, false, nil},
-		{span(30, 40), FailedToFetch, 10, true, nil},
-		{span(40, 50), NeverAsked, 10, true, nil},
-	}, h.Judge(span(0, 50), Moment{Now: coverageNow}))
-	silent := TokenHistory{Token: testToken, Interval: candle.Interval1m, Asked: []Asked{{Token: testToken, Range: span(0, 5), RunID: run, Answered: true, At: stale}}}
-	require.Equal(t, []Judged{{span(0, 5), Unconfirmed, 5, true, nil}}, silent.Judge(span(0, 5), Moment{Now: coverageNow}))
-	require.Empty(t, silent.Judge(candle.Range{}, Moment{Now: coverageNow}))
+	require.Equal(t, []coverage.Judged{
+		{span(0, 10), coverage.Have, 10, false, nil},
+		{span(10, 11), coverage.RejectedCandle, 1, true, nil},
+		{span(11, 12), coverage.ConfirmedEmpty, 1, false, nil},
+		{span(12, 20), coverage.Have, 8, false, nil},
+		{span(20, 30), coverage.ConfirmedEmpty, 10, false, nil},
+		{span(30, 40), coverage.FailedToFetch, 10, true, nil},
+		{span(40, 50), coverage.NeverAsked, 10, true, nil},
+	}, h.Judge(span(0, 50), coverage.Moment{Now: coverageNow}))
+	silent := coverage.TokenHistory{Token: testToken, Interval: candle.Interval1m, Asked: []coverage.Asked{{Token: testToken, Range: span(0, 5), RunID: run, Answered: true, At: stale}}}
+	require.Equal(t, []coverage.Judged{{span(0, 5), coverage.Unconfirmed, 5, true, nil}}, silent.Judge(span(0, 5), coverage.Moment{Now: coverageNow}))
+	require.Empty(t, silent.Judge(candle.Range{}, coverage.Moment{Now: coverageNow}))
 }
 
 func BenchmarkCoverageOf100000Tokens(b *testing.B) {
@@ -168,10 +171,10 @@ func BenchmarkCoverageOf100000Tokens(b *testing.B) {
 	run := uuid.New()
 	b.ReportAllocs()
 	for b.Loop() {
-		c := NewCoverage(wanted, candle.Interval1m, coverageNow)
+		c := coverage.NewCoverage(wanted, candle.Interval1m, coverageNow)
 		for _, w := range wanted {
 			for chunk := range int64(9) { // ten chunks each, the last one is missing
-				c.Add(Asked{Token: w.Token, Range: candle.Range{From: chunk * 1_200_000, To: (chunk + 1) * 1_200_000}, RunID: run, Answered: true, Confirmed: true, At: stale})
+				c.Add(coverage.Asked{Token: w.Token, Range: candle.Range{From: chunk * 1_200_000, To: (chunk + 1) * 1_200_000}, RunID: run, Answered: true, Confirmed: true, At: stale})
 			}
 		}
 		if missing := c.Missing(); len(missing) != len(wanted) {
@@ -212,10 +215,10 @@ func TestYoungEmptinessIsAskedForOnceMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run := uuid.New()
-			c := NewCoverage(wanting(all), candle.Interval1m, test.now)
-			h := TokenHistory{Token: testToken, Interval: candle.Interval1m, Have: test.have}
+			c := coverage.NewCoverage(wanting(all), candle.Interval1m, test.now)
+			h := coverage.TokenHistory{Token: testToken, Interval: candle.Interval1m, Have: test.have}
 			for _, at := range test.answered {
-				a := Asked{Token: testToken, Range: all, RunID: run, Answered: true, Confirmed: true, At: at}
+				a := coverage.Asked{Token: testToken, Range: all, RunID: run, Answered: true, Confirmed: true, At: at}
 				c.Add(a)
 				h.Asked = append(h.Asked, a)
 			}
@@ -229,10 +232,10 @@ func TestYoungEmptinessIsAskedForOnceMore(t *testing.T) {
 				missing = append(missing, m.Ranges...)
 			}
 			require.Equal(t, test.due, missing)
-			judged := h.Judge(all, Moment{Now: test.now})
-			require.ElementsMatch(t, test.due, Refetch(judged), "gaps --fetch asks for what a plan asks for")
+			judged := h.Judge(all, coverage.Moment{Now: test.now})
+			require.ElementsMatch(t, test.due, coverage.Refetch(judged), "gaps --fetch asks for what a plan asks for")
 			for _, j := range judged {
-				require.NotEqual(t, NeverAsked, j.Verdict)
+				require.NotEqual(t, coverage.NeverAsked, j.Verdict)
 			}
 		})
 	}
@@ -240,13 +243,13 @@ func TestYoungEmptinessIsAskedForOnceMore(t *testing.T) {
 
 func TestWhatIsStillOpenHasNoVerdict(t *testing.T) {
 	t.Parallel()
-	h := TokenHistory{Token: testToken, Interval: candle.Interval1m}
+	h := coverage.TokenHistory{Token: testToken, Interval: candle.Interval1m}
 	now := time.Unix(6_030, 0)
 	whole := candle.Range{From: 0, To: 12_000}
-	judged := h.Judge(whole, Moment{Now: now, SettleDelay: 2 * time.Minute})
-	require.Equal(t, []Judged{{candle.Range{From: 0, To: 5_880}, NeverAsked, 98, true, nil}}, judged)
-	plan, err := NewPlan(t.Context(), Request{Interval: candle.Interval1m, Wanted: wanting(whole)}, PlanOptions{Now: now, SettleDelay: 2 * time.Minute, Cut: Cut{Candles: 1_000}})
+	judged := h.Judge(whole, coverage.Moment{Now: now, SettleDelay: 2 * time.Minute})
+	require.Equal(t, []coverage.Judged{{candle.Range{From: 0, To: 5_880}, coverage.NeverAsked, 98, true, nil}}, judged)
+	plan, err := backfill.NewPlan(t.Context(), backfill.Request{Interval: candle.Interval1m, Wanted: wanting(whole)}, backfill.PlanOptions{Now: now, SettleDelay: 2 * time.Minute, Cut: backfill.Cut{Candles: 1_000}})
 	require.NoError(t, err)
 	require.Equal(t, judged[0].Range, plan.Range, "what a plan would ask for")
-	require.Empty(t, h.Judge(candle.Range{From: 6_000, To: 12_000}, Moment{Now: now}))
+	require.Empty(t, h.Judge(candle.Range{From: 6_000, To: 12_000}, coverage.Moment{Now: now}))
 }

@@ -1,4 +1,4 @@
-package backfill
+package coverage_test
 
 import (
 	"slices"
@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/coverage"
 )
 
 func minuteSpan(from, to int64) candle.Range { return candle.Range{From: 60 * from, To: 60 * to} }
@@ -17,33 +18,33 @@ func minuteSpan(from, to int64) candle.Range { return candle.Range{From: 60 * fr
 func TestWhatIsHiddenOrCancelledIsDue(t *testing.T) {
 	t.Parallel()
 	undone, served, cancelled := uuid.New(), uuid.New(), uuid.New()
-	answer := func(run uuid.UUID, r candle.Range) Asked {
-		return Asked{Token: testToken, Range: r, RunID: run, Answered: true, Confirmed: true, At: stale}
+	answer := func(run uuid.UUID, r candle.Range) coverage.Asked {
+		return coverage.Asked{Token: testToken, Range: r, RunID: run, Answered: true, Confirmed: true, At: stale}
 	}
 	hidden := answer(undone, minuteSpan(10, 40))
 	hidden.HiddenBy = undone
 	late := answer(served, minuteSpan(80, 85))
 	late.AskedTo = 60 * 90 // the rest had not closed
-	h := TokenHistory{
+	h := coverage.TokenHistory{
 		Token: testToken, Interval: candle.Interval1m, Have: []candle.Range{minuteSpan(20, 25)},
-		Asked: []Asked{
+		Asked: []coverage.Asked{
 			{Token: testToken, Range: minuteSpan(0, 10), RunID: cancelled, Cancelled: true, At: stale},
 			hidden,
 			answer(served, minuteSpan(20, 30)),
 			late,
 		},
 	}
-	want := []Judged{
-		{minuteSpan(0, 10), CancelledChunk, 10, true, nil},
-		{minuteSpan(10, 20), RolledBack, 10, true, []uuid.UUID{undone}},
-		{minuteSpan(20, 25), Have, 5, false, nil},
-		{minuteSpan(25, 30), ConfirmedEmpty, 5, false, nil},
-		{minuteSpan(30, 40), RolledBack, 10, true, []uuid.UUID{undone}},
-		{minuteSpan(40, 80), NeverAsked, 40, false, nil},
-		{minuteSpan(80, 85), ConfirmedEmpty, 5, false, nil},
-		{minuteSpan(85, 90), NeverAsked, 5, true, nil},
+	want := []coverage.Judged{
+		{minuteSpan(0, 10), coverage.CancelledChunk, 10, true, nil},
+		{minuteSpan(10, 20), coverage.RolledBack, 10, true, []uuid.UUID{undone}},
+		{minuteSpan(20, 25), coverage.Have, 5, false, nil},
+		{minuteSpan(25, 30), coverage.ConfirmedEmpty, 5, false, nil},
+		{minuteSpan(30, 40), coverage.RolledBack, 10, true, []uuid.UUID{undone}},
+		{minuteSpan(40, 80), coverage.NeverAsked, 40, false, nil},
+		{minuteSpan(80, 85), coverage.ConfirmedEmpty, 5, false, nil},
+		{minuteSpan(85, 90), coverage.NeverAsked, 5, true, nil},
 	}
-	m := Moment{Now: coverageNow}
+	m := coverage.Moment{Now: coverageNow}
 	require.Equal(t, want, h.JudgeAsked(uuid.Nil, m), "between what was asked for nothing is due")
 	require.Equal(t, want[:1], h.JudgeAsked(cancelled, m))
 	want[5].Due = true
@@ -64,13 +65,13 @@ func verdictsEqualModel(t *rapid.T) {
 		from := rapid.Int64Range(0, 50).Draw(t, label)
 		return minuteSpan(from, from+rapid.Int64Range(1, 20).Draw(t, label))
 	}
-	h := TokenHistory{Token: testToken, Interval: candle.Interval1m}
+	h := coverage.TokenHistory{Token: testToken, Interval: candle.Interval1m}
 	for range rapid.IntRange(0, 3).Draw(t, "stretches") {
 		h.Have = append(h.Have, span("have"))
 	}
 	h.Have = candle.Merge(h.Have)
 	for range rapid.IntRange(0, 8).Draw(t, "outcomes") {
-		a := Asked{Token: testToken, Range: span("asked"), RunID: uuid.New(), At: stale, Confirmed: rapid.Bool().Draw(t, "confirmed")}
+		a := coverage.Asked{Token: testToken, Range: span("asked"), RunID: uuid.New(), At: stale, Confirmed: rapid.Bool().Draw(t, "confirmed")}
 		switch rapid.IntRange(0, 3).Draw(t, "outcome") {
 		case 0:
 			a.Answered = true
@@ -81,12 +82,12 @@ func verdictsEqualModel(t *rapid.T) {
 		}
 		h.Asked = append(h.Asked, a)
 		if a.Counts() && rapid.Bool().Draw(t, "corrupt") {
-			h.Rejected = append(h.Rejected, RejectedRange{Token: testToken, RunID: a.RunID, Range: a.Range.Intersect(span("corrupt"))})
+			h.Rejected = append(h.Rejected, coverage.RejectedRange{Token: testToken, RunID: a.RunID, Range: a.Range.Intersect(span("corrupt"))})
 		}
 	}
-	slices.SortStableFunc(h.Asked, func(a, b Asked) int { return int(a.Range.From - b.Range.From) })
+	slices.SortStableFunc(h.Asked, func(a, b coverage.Asked) int { return int(a.Range.From - b.Range.From) })
 	whole := minuteSpan(0, 80)
-	covered, end := NewCoverage(wanting(whole), h.Interval, coverageNow), whole.From
+	covered, end := coverage.NewCoverage(wanting(whole), h.Interval, coverageNow), whole.From
 	for _, r := range h.Rejected {
 		covered.AddRejected(r)
 	}
@@ -97,7 +98,7 @@ func verdictsEqualModel(t *rapid.T) {
 	for _, m := range covered.Missing() {
 		missing = m.Ranges
 	}
-	for _, j := range h.Judge(whole, Moment{Now: coverageNow}) {
+	for _, j := range h.Judge(whole, coverage.Moment{Now: coverageNow}) {
 		require.Equal(t, end, j.Range.From, "each minute once")
 		end = j.Range.To
 		for open := j.Range.From; open < j.Range.To; open += 60 {
@@ -111,9 +112,9 @@ func verdictsEqualModel(t *rapid.T) {
 }
 
 // modelVerdict reads the list from its top.
-func modelVerdict(h TokenHistory, open int64) (Verdict, []uuid.UUID) {
+func modelVerdict(h coverage.TokenHistory, open int64) (coverage.Verdict, []uuid.UUID) {
 	if slices.ContainsFunc(h.Have, func(r candle.Range) bool { return r.Contains(open) }) {
-		return Have, nil
+		return coverage.Have, nil
 	}
 	var counted, confirmed, failed, cancelled bool
 	var by []uuid.UUID
@@ -130,20 +131,20 @@ func modelVerdict(h TokenHistory, open int64) (Verdict, []uuid.UUID) {
 			failed = true
 		}
 	}
-	corrupt := slices.ContainsFunc(h.Rejected, func(r RejectedRange) bool { return r.Range.Contains(open) })
+	corrupt := slices.ContainsFunc(h.Rejected, func(r coverage.RejectedRange) bool { return r.Range.Contains(open) })
 	switch {
 	case len(by) > 0 && !counted:
-		return RolledBack, by
+		return coverage.RolledBack, by
 	case corrupt:
-		return RejectedCandle, nil
+		return coverage.RejectedCandle, nil
 	case failed && !counted:
-		return FailedToFetch, nil
+		return coverage.FailedToFetch, nil
 	case cancelled && !counted:
-		return CancelledChunk, nil
+		return coverage.CancelledChunk, nil
 	case counted && !confirmed:
-		return Unconfirmed, nil
+		return coverage.Unconfirmed, nil
 	case counted:
-		return ConfirmedEmpty, nil
+		return coverage.ConfirmedEmpty, nil
 	}
-	return NeverAsked, nil
+	return coverage.NeverAsked, nil
 }

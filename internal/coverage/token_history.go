@@ -1,4 +1,4 @@
-package backfill
+package coverage
 
 import (
 	"slices"

@@ -1,4 +1,4 @@
-package backfill
+package coverage
 
 import (
 	"slices"
@@ -90,7 +90,7 @@ func (h TokenHistory) JudgeAsked(run uuid.UUID, m Moment) []Judged {
 
 // closed are the ranges on the grid, up to the candles that have not closed.
 func (h TokenHistory) closed(ranges []candle.Range, m Moment) []candle.Range {
-	end := ClosedBefore(h.Interval, m.SettleDelay, m.Now)
+	end := h.Interval.ClosedBefore(m.SettleDelay, m.Now)
 	var closed []candle.Range
 	for _, r := range ranges {
 		closed = append(closed, candle.Range{From: h.Interval.Ceil(r.From), To: min(h.Interval.Ceil(r.To), end)})
