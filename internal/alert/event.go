@@ -79,8 +79,8 @@ type End struct {
 	At     time.Time
 }
 
-// Stall is a run that is running and silent.
-type Stall struct {
+// StalledRun is a run that is running and silent.
+type StalledRun struct {
 	Run    RunFacts
 	Source string
 	// Since is the last sign of life, and Silence how long ago that was.
@@ -176,7 +176,7 @@ func reason(r RunFacts) string {
 }
 
 // Stalled is the event of a run that is silent. A run that goes on and falls silent again is another event.
-func Stalled(s Stall) Event {
+func Stalled(s StalledRun) Event {
 	r := s.Run
 	return Event{
 		ID:   eventID(KindStuck, r.ID.String(), strconv.Itoa(r.Attempt), strconv.FormatInt(s.Since.UnixMicro(), 10)),

@@ -21,7 +21,7 @@ func TestIDsAreDeterministic(t *testing.T) {
 	end.Run.Attempt++
 	require.NotEqual(t, event.ID, alert.Ended(end).ID)
 
-	stall := alert.Stall{Run: end.Run, Since: time.Unix(1, 0), Silence: time.Hour}
+	stall := alert.StalledRun{Run: end.Run, Since: time.Unix(1, 0), Silence: time.Hour}
 	first := alert.Stalled(stall).ID
 	stall.Silence = 2 * time.Hour
 	require.Equal(t, first, alert.Stalled(stall).ID, "the same silence")

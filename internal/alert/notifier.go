@@ -14,12 +14,12 @@ import (
 
 // History is the run history, which also keeps what was delivered.
 type History interface {
-	// UntoldEnds lists, oldest first, attempts whose bad end was written since the moment and not delivered.
-	UntoldEnds(ctx context.Context, since time.Time) ([]End, error)
+	// UndeliveredFailures lists, oldest first, attempts whose bad end was written since the moment and not delivered.
+	UndeliveredFailures(ctx context.Context, since time.Time) ([]End, error)
 	// Running lists the runs that are running, with their last signs of life.
-	Running(ctx context.Context) ([]Stall, error)
-	// Told tells whether the event was delivered.
-	Told(ctx context.Context, e Event) (bool, error)
+	Running(ctx context.Context) ([]StalledRun, error)
+	// Delivered tells whether the event was delivered.
+	Delivered(ctx context.Context, e Event) (bool, error)
 	// RecordDelivered writes that the event was delivered. Writing it again is harmless.
 	RecordDelivered(ctx context.Context, e Event) error
 }
@@ -137,7 +137,7 @@ func (n *Notifier) hold(ctx context.Context) error {
 }
 
 func (n *Notifier) ends(ctx context.Context) ([]Event, error) {
-	found, err := n.History.UntoldEnds(ctx, n.Now().Add(-LookBack))
+	found, err := n.History.UndeliveredFailures(ctx, n.Now().Add(-LookBack))
 	events := make([]Event, 0, len(found))
 	for _, end := range found {
 		events = append(events, Ended(end))
@@ -186,7 +186,7 @@ func (n *Notifier) quotas(ctx context.Context) ([]Event, error) {
 
 func (n *Notifier) untold(ctx context.Context, events []Event) (untold []Event, err error) {
 	for _, e := range events {
-		told, err := n.History.Told(ctx, e)
+		told, err := n.History.Delivered(ctx, e)
 		if err != nil {
 			return untold, err
 		}

@@ -19,7 +19,7 @@ type ended struct {
 	delivered []uuid.UUID
 }
 
-func (h *ended) UntoldEnds(context.Context, time.Time) (untold []End, err error) {
+func (h *ended) UndeliveredFailures(context.Context, time.Time) (untold []End, err error) {
 	for _, end := range h.ends {
 		if !slices.Contains(h.delivered, Ended(end).ID) {
 			untold = append(untold, end)
@@ -28,8 +28,8 @@ func (h *ended) UntoldEnds(context.Context, time.Time) (untold []End, err error)
 	return untold, nil
 }
 
-func (h *ended) Running(context.Context) ([]Stall, error)  { return nil, nil }
-func (h *ended) Told(context.Context, Event) (bool, error) { return false, nil }
+func (h *ended) Running(context.Context) ([]StalledRun, error)  { return nil, nil }
+func (h *ended) Delivered(context.Context, Event) (bool, error) { return false, nil }
 
 func (h *ended) RecordDelivered(_ context.Context, e Event) error {
 	h.delivered = append(h.delivered, e.ID)

@@ -64,7 +64,7 @@ func (b *BeingFetched) LeaveOut(missing []candle.TokenRanges) (rest []candle.Tok
 			part := candle.Intersect(w.Ranges, of.ranges)
 			candles := int64(0)
 			for _, r := range part {
-				candles += r.Opens(b.interval)
+				candles += r.Candles(b.interval)
 			}
 			if candles == 0 {
 				continue

@@ -28,7 +28,7 @@ type Clock struct {
 
 	mu      sync.Mutex
 	reading time.Time // by the stores; zero before the first
-	readAt  time.Time // by the host, when the last store had told
+	readAt  time.Time // by the host, when the last store was read
 }
 
 // HostClock is a clock without stores, for what decides nothing: estimates, and tests that set the time.
@@ -68,21 +68,21 @@ func (c *Clock) keep(reading time.Time) {
 	c.reading, c.readAt = reading, c.Host()
 }
 
-// toldWithin bounds how long Told waits for a store.
-const toldWithin = 2 * time.Second
+// readingTimeout bounds how long NowOrHost waits for a store.
+const readingTimeout = 2 * time.Second
 
-// Told returns the time by those stores that answer, of two the earlier one. told is false when none does: then it is the
+// NowOrHost returns the time by those stores that can be read, of two the earlier one. byStore is false when none does: then it is the
 // host's. It is for those who only look.
-func (c *Clock) Told(ctx context.Context) (now time.Time, told bool) {
+func (c *Clock) NowOrHost(ctx context.Context) (now time.Time, byStore bool) {
 	c.asking.Lock()
 	defer c.asking.Unlock()
 	for _, ask := range c.Stores {
-		at, err := within(ctx, toldWithin, ask)
-		if err == nil && (!told || at.Before(now)) {
-			now, told = at, true
+		at, err := within(ctx, readingTimeout, ask)
+		if err == nil && (!byStore || at.Before(now)) {
+			now, byStore = at, true
 		}
 	}
-	if !told {
+	if !byStore {
 		return c.Host(), false
 	}
 	c.keep(now)

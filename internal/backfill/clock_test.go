@@ -132,9 +132,9 @@ func (s *skewed) plan(old bool) []Chunk {
 		settle, now = s.venues["a"].settle, s.clock("enqueuer")()
 	}
 	wanted := []candle.TokenRanges{{Token: testToken, Ranges: []candle.Range{s.wanted}}}
-	covered := coverage.NewCoverage(wanted, candle.Interval1m, now)
+	covered := coverage.NewFilter(wanted, candle.Interval1m, now)
 	for _, o := range s.outcomes {
-		covered.Add(coverage.Asked{
+		covered.Add(coverage.FetchRecord{
 			Token: testToken, Range: candle.Range{From: o.Range.From, To: o.AnsweredTo}, RunID: s.run.ID(), Answered: true, Confirmed: true, At: o.EndedAt,
 		})
 	}

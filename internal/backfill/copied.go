@@ -15,7 +15,7 @@ func EndCopied(ctx context.Context, history interface {
 	RetryHistory
 	FinishHistory
 }, run Run, now time.Time) error {
-	t := newTally(run, now.UTC())
+	t := newRunTotals(run, now.UTC())
 	missing := run.AttemptChunks()
 	err := history.AttemptChunks(ctx, run.ID(), run.Attempt, func(batch []HistoryChunk) error {
 		for _, c := range batch {

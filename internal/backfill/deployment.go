@@ -15,20 +15,20 @@ import (
 //   - a Redis of another deployment: it carries another id, and is left alone;
 //   - a Redis that was emptied (R9): it carries nothing and is the same server as before, so it is bound again at once;
 //   - an empty Redis on another server: the one that replaces a lost one, or a second one by mistake. It is adopted once the
-//     processes of the former have shown no life for SignStale; while they do, it is refused;
+//     processes of the former have shown no life for PresenceStale; while they do, it is refused;
 //   - a Redis that was left: it carries the deployment's id, and the database has gone on with another. What it knows is
 //     of another time, so it is refused until somebody empties it;
 //   - a copy of the database: its Redis hears from processes whose signs of life this database does not have.
 
-// SignEvery is how often one process of a deployment shows in ClickHouse that its Redis is in use, and SignStale when the
+// PresenceEvery is how often one process of a deployment shows in ClickHouse that its Redis is in use, and PresenceStale when the
 // others stop believing it: three missed signs, so that neither a slow insert nor a change of the one who signs counts.
 const (
-	SignEvery = 10 * time.Second
-	SignStale = 30 * time.Second
+	PresenceEvery = 10 * time.Second
+	PresenceStale = 30 * time.Second
 )
 
-// signLag is how far the signs in ClickHouse may be behind those that Redis knows of: a replica may lag.
-const signLag = SignStale
+// presenceLag is how far the signs in ClickHouse may be behind those that Redis knows of: a replica may lag.
+const presenceLag = PresenceStale
 
 // RedisBinding is what Redis says of itself.
 type RedisBinding struct {
@@ -38,9 +38,9 @@ type RedisBinding struct {
 	ID uuid.UUID
 	// Server names the server process and the database in it; empty when Redis does not tell.
 	Server string
-	// SignedAt is ClickHouse's time of the last sign of life that Redis was told of, and SignAge how long ago, by Redis' clock.
-	SignedAt time.Time
-	SignAge  time.Duration
+	// PresentAt is ClickHouse's time of the last sign of life that Redis was told of, and PresenceAge how long ago, by Redis' clock.
+	PresentAt   time.Time
+	PresenceAge time.Duration
 }
 
 // HistoryBinding is what the history says of the Redis that belongs to it.
@@ -59,16 +59,16 @@ type AdoptedRedis struct {
 	// Address is how the process that adopted it reached it, for people.
 	Address string
 	Server  string
-	// SignedAt is when its processes last showed life, by ClickHouse's clock, and SignAge how long ago; zero = never.
-	SignedAt time.Time
-	SignAge  time.Duration
+	// PresentAt is when its processes last showed life, by ClickHouse's clock, and PresenceAge how long ago; zero = never.
+	PresentAt   time.Time
+	PresenceAge time.Duration
 	// Released says that the last process took its leave.
 	Released bool
 }
 
 // inUse reports whether processes work with this Redis.
 func (r AdoptedRedis) inUse() bool {
-	return !r.Released && !r.SignedAt.IsZero() && r.SignAge < SignStale
+	return !r.Released && !r.PresentAt.IsZero() && r.PresenceAge < PresenceStale
 }
 
 // DeploymentLedger is what DeploymentGuard needs of Redis.
@@ -78,8 +78,8 @@ type DeploymentLedger interface {
 	// Bind makes an unbound Redis the deployment's, under this id. It returns what Redis is bound to then: of two that bind
 	// it, one is the first.
 	Bind(ctx context.Context, deployment, id uuid.UUID) (RedisBinding, error)
-	// Signed notes a sign of life that the history has, and that the process of this name lives.
-	Signed(ctx context.Context, name string, at time.Time) error
+	// RecordPresence notes a sign of life that the history has, and that the process of this name lives.
+	RecordPresence(ctx context.Context, name string, at time.Time) error
 	// TakeLeave forgets the process and reports whether no other is left.
 	TakeLeave(ctx context.Context, name string) (last bool, err error)
 	// Claim gives one holder at a time the right to a duty.
@@ -92,8 +92,8 @@ type DeploymentHistory interface {
 	DeploymentBinding(ctx context.Context) (HistoryBinding, error)
 	// AdoptRedis makes a Redis the one that belongs to the deployment.
 	AdoptRedis(ctx context.Context, deployment uuid.UUID, redis AdoptedRedis) error
-	// SignRedis writes that processes work with this Redis, or that the last one took its leave, and returns when.
-	SignRedis(ctx context.Context, deployment uuid.UUID, redis RedisBinding, released bool) (at time.Time, err error)
+	// RecordRedisPresence writes that processes work with this Redis, or that the last one took its leave, and returns when.
+	RecordRedisPresence(ctx context.Context, deployment uuid.UUID, redis RedisBinding, released bool) (at time.Time, err error)
 	// Services are the services at which each source is asked, by the source's name.
 	Services(ctx context.Context) (map[string][]string, error)
 }
@@ -123,8 +123,8 @@ const (
 // places name the two servers for people.
 type places struct{ redis, history string }
 
-// judgeBinding decides; reason says why a verdict is undecided or refused.
-func judgeBinding(redis RedisBinding, history HistoryBinding, at places) (verdict bindingVerdict, reason string) {
+// checkBinding decides; reason says why a verdict is undecided or refused.
+func checkBinding(redis RedisBinding, history HistoryBinding, at places) (verdict bindingVerdict, reason string) {
 	var current AdoptedRedis
 	known := len(history.Adopted) > 0
 	if known {
@@ -137,22 +137,22 @@ func judgeBinding(redis RedisBinding, history HistoryBinding, at places) (verdic
 		return bindingRefused, fmt.Sprintf("Redis at %s belongs to deployment %s and ClickHouse at %s is deployment %s: set REDIS_URL and CLICKHOUSE_HOST, CLICKHOUSE_DATABASE to servers of one deployment; if the other one is gone for good, empty this Redis (redis-cli FLUSHDB)",
 			at.redis, redis.DeploymentID, at.history, history.DeploymentID)
 	case redis.DeploymentID != uuid.Nil && known && redis.ID == current.ID:
-		return judgeSigns(redis, history, at)
+		return checkPresence(redis, history, at)
 	case redis.DeploymentID != uuid.Nil && wasAdopted(history, redis.ID):
 		return bindingRefused, fmt.Sprintf("deployment %s went on with the Redis at %s; the one at %s still has the state of the time before: empty it (redis-cli FLUSHDB) to use it again, or set REDIS_URL to the other",
 			history.DeploymentID, current.Address, at.redis)
 	case known && current.inUse():
 		return bindingUndecided, fmt.Sprintf("ClickHouse at %s is in use together with the Redis at %s (last seen %s ago), and the Redis at %s is another one: set REDIS_URL to the former, or give this one a database of its own (CLICKHOUSE_DATABASE)",
-			at.history, current.Address, current.SignAge.Round(time.Second), at.redis)
+			at.history, current.Address, current.PresenceAge.Round(time.Second), at.redis)
 	}
 	return bindingAdopt, ""
 }
 
-// judgeSigns tells a ClickHouse that belongs to this Redis from a copy of it: of the signs of life that are being written now,
+// checkPresence tells a ClickHouse that belongs to this Redis from a copy of it: of the signs of life that are being written now,
 // a copy has none.
-func judgeSigns(redis RedisBinding, history HistoryBinding, at places) (bindingVerdict, string) {
-	signed := history.Adopted[0].SignedAt
-	if redis.SignAge < SignStale && !redis.SignedAt.IsZero() && signed.Before(redis.SignedAt.Add(-signLag)) {
+func checkPresence(redis RedisBinding, history HistoryBinding, at places) (bindingVerdict, string) {
+	signed := history.Adopted[0].PresentAt
+	if redis.PresenceAge < PresenceStale && !redis.PresentAt.IsZero() && signed.Before(redis.PresentAt.Add(-presenceLag)) {
 		return bindingRefused, fmt.Sprintf("the Redis at %s is in use together with another ClickHouse than the one at %s, which is a copy of it or holds an older state (deployment %s): give the copy an id of its own with quantbot migrate --new-deployment, and a Redis of its own; after restoring a backup, empty Redis (redis-cli FLUSHDB)",
 			at.redis, at.history, history.DeploymentID)
 	}

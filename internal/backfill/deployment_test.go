@@ -13,13 +13,13 @@ func TestJudgeBinding(t *testing.T) {
 	t.Parallel()
 	ours, theirs, first, second := uuid.New(), uuid.New(), uuid.New(), uuid.New()
 	now := time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
-	living := AdoptedRedis{ID: first, Adoption: 1, Address: "one:6379/0", Server: "abc/0", SignedAt: now.Add(-4 * time.Second), SignAge: 4 * time.Second}
+	living := AdoptedRedis{ID: first, Adoption: 1, Address: "one:6379/0", Server: "abc/0", PresentAt: now.Add(-4 * time.Second), PresenceAge: 4 * time.Second}
 	silent, released, unsigned := living, living, living
-	silent.SignedAt, silent.SignAge = now.Add(-time.Hour), time.Hour
+	silent.PresentAt, silent.PresenceAge = now.Add(-time.Hour), time.Hour
 	released.Released = true
-	unsigned.SignedAt, unsigned.SignAge = time.Time{}, 0
+	unsigned.PresentAt, unsigned.PresenceAge = time.Time{}, 0
 	adopted := func(redis ...AdoptedRedis) HistoryBinding { return HistoryBinding{DeploymentID: ours, Adopted: redis} }
-	bound := RedisBinding{DeploymentID: ours, ID: first, Server: "abc/0", SignedAt: living.SignedAt, SignAge: 4 * time.Second}
+	bound := RedisBinding{DeploymentID: ours, ID: first, Server: "abc/0", PresentAt: living.PresentAt, PresenceAge: 4 * time.Second}
 
 	for name, c := range map[string]struct {
 		redis   RedisBinding
@@ -45,10 +45,10 @@ func TestJudgeBinding(t *testing.T) {
 		"a Redis that was left":                     {bound, adopted(AdoptedRedis{ID: second, Adoption: 2, Address: "two:6379/0"}, silent), bindingRefused, "went on with the Redis at two:6379/0"},
 		"a copy of the database":                    {bound, adopted(silent), bindingRefused, "copy"},
 		"a copy of the database, all asleep": {
-			RedisBinding{DeploymentID: ours, ID: first, SignedAt: now, SignAge: time.Hour}, adopted(silent), bindingHolds, "",
+			RedisBinding{DeploymentID: ours, ID: first, PresentAt: now, PresenceAge: time.Hour}, adopted(silent), bindingHolds, "",
 		},
 	} {
-		verdict, reason := judgeBinding(c.redis, c.history, places{"here:6379/0", "db:9000/quantbot"})
+		verdict, reason := checkBinding(c.redis, c.history, places{"here:6379/0", "db:9000/quantbot"})
 		require.Equal(t, c.verdict, verdict, "%s: %s", name, reason)
 		require.Contains(t, reason, c.reason, name)
 		require.Equal(t, verdict == bindingUndecided || verdict == bindingRefused, reason != "", name)

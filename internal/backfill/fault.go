@@ -79,10 +79,10 @@ func (l FaultLimits) Examine(r RunSummary, now time.Time) (Fault, bool) {
 
 // doubts are reasons not to trust the candles.
 func (l FaultLimits) doubts(r RunSummary) (problems []string) {
-	if rate := share(r.Stats.ZeroVolume, r.Stats.Fetched); rate >= l.ZeroVolumeRate {
+	if rate := ratio(r.Stats.ZeroVolume, r.Stats.Fetched); rate >= l.ZeroVolumeRate {
 		problems = append(problems, fmt.Sprintf("%.0f%% of the candles without volume", 100*rate))
 	}
-	if rate := share(r.Stats.Rejected, r.Stats.Fetched); rate >= l.RejectionRate {
+	if rate := ratio(r.Stats.Rejected, r.Stats.Fetched); rate >= l.RejectionRate {
 		problems = append(problems, fmt.Sprintf("%.0f%% of the candles rejected", 100*rate))
 	}
 	if !r.Stats.Balanced() {
@@ -93,7 +93,7 @@ func (l FaultLimits) doubts(r RunSummary) (problems []string) {
 
 // troubles are reasons to go on with the run.
 func (l FaultLimits) troubles(r RunSummary, now time.Time) (problems []string) {
-	if rate := share(r.FailedChunks, r.PlannedChunks); rate >= l.ErrorRate {
+	if rate := ratio(r.FailedChunks, r.PlannedChunks); rate >= l.ErrorRate {
 		problems = append(problems, fmt.Sprintf("%.0f%% of the chunks failed", 100*rate))
 	}
 	if r.Status == StatusFailed && len(problems) == 0 {
@@ -105,7 +105,7 @@ func (l FaultLimits) troubles(r RunSummary, now time.Time) (problems []string) {
 	return problems
 }
 
-func share(part, whole int64) float64 {
+func ratio(part, whole int64) float64 {
 	if whole == 0 {
 		return 0
 	}

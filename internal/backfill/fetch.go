@@ -24,11 +24,11 @@ type fetchResult struct {
 	answeredTo int64
 }
 
-// fetchAnywhere asks the run's source and, where that has nothing, its fallbacks in turn. The outcome names the source
+// fetchWithFallbacks asks the run's source and, where that has nothing, its fallbacks in turn. The outcome names the source
 // whose answer counts. A source that answers without a candle is overruled by a later one that has some; a failure of the
 // source is only made good by candles, because the silence of a fallback proves nothing about the source that was asked
 // for.
-func (f *Filler) fetchAnywhere(ctx context.Context, run Run, chunk Chunk, unanswered int, outcome *Outcome) (fetchResult, error) {
+func (f *Filler) fetchWithFallbacks(ctx context.Context, run Run, chunk Chunk, unanswered int, outcome *Outcome) (fetchResult, error) {
 	var failure error
 	var silence fetchResult // of the run's own source
 	var silent Stats
@@ -44,7 +44,7 @@ func (f *Filler) fetchAnywhere(ctx context.Context, run Run, chunk Chunk, unansw
 		case i == 0:
 			failure, silence, silent = err, got, outcome.Stats
 		}
-		if err != nil && !elsewhere(err, unanswered) {
+		if err != nil && !shouldFallBack(err, unanswered) {
 			return fetchResult{}, err
 		}
 	}
@@ -73,11 +73,11 @@ func (f fetchResult) detail(c candle.Candle, rule candle.Rule) string {
 var errFlood = errors.New("it sent more than twice the candles that the range has")
 
 // mostCandles is how many candles may come for a chunk: each twice, and a page of the largest more.
-func mostCandles(chunk Chunk) int { return 2*int(chunk.Range.Opens(chunk.Interval)) + answerCandles }
+func mostCandles(chunk Chunk) int { return 2*int(chunk.Range.Candles(chunk.Interval)) + answerCandles }
 
-// elsewhere reports whether an error is a reason to ask another source: this one will not answer, or not soon. A chunk
+// shouldFallBack reports whether an error is a reason to ask another source: this one will not answer, or not soon. A chunk
 // that got no answer is tried again here first.
-func elsewhere(err error, unanswered int) bool {
+func shouldFallBack(err error, unanswered int) bool {
 	switch ClassOf(err) {
 	case ClassPermanent, ClassKeyRejected, ClassParked:
 		return true
@@ -152,7 +152,7 @@ func gather(candles []candle.Candle, page Page, answered candle.Range, chunk Chu
 		candles = page.Candles[:0] // most chunks are one page, which is sifted where it is
 	case cap(candles)-len(candles) < len(page.Candles):
 		// The chunk is dense: room for the rest, at once.
-		candles = slices.Grow(candles, max(len(page.Candles), int(chunk.Range.Opens(chunk.Interval))-len(candles)))
+		candles = slices.Grow(candles, max(len(page.Candles), int(chunk.Range.Candles(chunk.Interval))-len(candles)))
 	}
 	for _, c := range page.Candles {
 		if answered.Contains(c.OpenTime) {

@@ -20,8 +20,8 @@ type Filler struct {
 	// Source gives a source by its name, as the run with this manifest asks it; the error has a Class.
 	Source SourceFunc
 	Store  CandleStore
-	// Room bounds the memory of chunks in hand; nil = limitless.
-	Room *Room
+	// Memory bounds the memory of chunks in hand; nil = limitless.
+	Memory *MemoryLimiter
 	// Gate keeps chunks from being fetched while the store takes none; nil = it is not asked.
 	Gate *StoreGate
 	// Waits shows people what chunks wait for; nil = nobody asks.
@@ -43,7 +43,7 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 	outcome := f.begin(admission, chunk)
 	write := ChunkWrite{Run: run, Chunk: chunk}
 	defer f.Waits.hold(run.ID())()
-	leave, err := f.Room.enter(ctx, chunk)
+	leave, err := f.Memory.acquire(ctx, chunk)
 	if err != nil {
 		return outcome, fmt.Errorf("wait for room for chunk %s: %w", chunk.ID, err)
 	}
@@ -53,12 +53,12 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 		return outcome, fmt.Errorf("wait until candles of chunk %s can be stored: %w", chunk.ID, endOfWait(ctx))
 	}
 	defer passed()
-	fetched, err := f.fetchAnywhere(ctx, run, chunk, admission.Unanswered, &outcome)
+	fetched, err := f.fetchWithFallbacks(ctx, run, chunk, admission.Unanswered, &outcome)
 	if err != nil {
 		return outcome, err
 	}
 	outcome.AnsweredTo, outcome.Files = fetched.answeredTo, fetched.files
-	sift(fetched, run, chunk, &write, &outcome)
+	validate(fetched, run, chunk, &write, &outcome)
 	if run.Manifest.DedupMode == manifest.DedupInline {
 		f.deduplicate(ctx, &write, &outcome)
 	}
@@ -176,9 +176,9 @@ func (f *Filler) begin(admission Admission, chunk Chunk) Outcome {
 	}
 }
 
-// sift sorts what was fetched into candles to store, rejected ones and duplicates; each goes to exactly one of them (R3).
+// validate sorts what was fetched into candles to store, rejected ones and duplicates; each goes to exactly one of them (R3).
 // None of them opens in the future: what is not closed was dropped before.
-func sift(fetched fetchResult, run Run, chunk Chunk, write *ChunkWrite, outcome *Outcome) {
+func validate(fetched fetchResult, run Run, chunk Chunk, write *ChunkWrite, outcome *Outcome) {
 	tier, stats := run.Tier(outcome.Source), &outcome.Stats
 	valid := fetched.candles[:0]
 	for _, c := range fetched.candles {
@@ -192,16 +192,16 @@ func sift(fetched fetchResult, run Run, chunk Chunk, write *ChunkWrite, outcome 
 		valid = append(valid, c)
 	}
 	broken := len(write.Rejected)
-	write.Candles = candle.Collapse(valid, tier)
-	write.Rejected = collapseRejected(write.Rejected, tier)
+	write.Candles = candle.Dedupe(valid, tier)
+	write.Rejected = dedupeRejected(write.Rejected, tier)
 	stats.Rejected = int64(len(write.Rejected))
 	stats.Inserted = int64(len(write.Candles))
 	stats.Skipped = int64(len(valid) - len(write.Candles) + broken - len(write.Rejected))
 	stats.Deduplicated = stats.Skipped
 }
 
-// collapseRejected keeps one candle of each open time and rule: the quarantine holds one.
-func collapseRejected(rejected []Rejection, tier candle.SourceTier) []Rejection {
+// dedupeRejected keeps one candle of each open time and rule: the quarantine holds one.
+func dedupeRejected(rejected []Rejection, tier candle.SourceTier) []Rejection {
 	slices.SortFunc(rejected, func(a, b Rejection) int {
 		return cmp.Or(cmp.Compare(a.Candle.OpenTime, b.Candle.OpenTime), cmp.Compare(a.Rule, b.Rule), candle.CompareBest(a.Candle, b.Candle, tier))
 	})

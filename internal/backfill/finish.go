@@ -39,42 +39,42 @@ func (f *Finisher) Finish(ctx context.Context, runID uuid.UUID, attempt int) err
 	if state.Run.Attempt > attempt {
 		return nil
 	}
-	tally, err := f.settle(ctx, state, attempt)
+	totals, err := f.settle(ctx, state, attempt)
 	if err != nil {
 		return err
 	}
-	if err := f.archive(ctx, tally); err != nil {
+	if err := f.archive(ctx, totals); err != nil {
 		f.Logger.WarnContext(ctx, "run history not writable, the end of the run will be written later",
-			"run_id", runID, "attempt", attempt, "status", tally.record.Status, "err", err)
+			"run_id", runID, "attempt", attempt, "status", totals.record.Status, "err", err)
 	}
 	return nil
 }
 
 // settle freezes and adds up the attempt and stores the result in the ledger.
-func (f *Finisher) settle(ctx context.Context, state LedgerState, attempt int) (*tally, error) {
+func (f *Finisher) settle(ctx context.Context, state LedgerState, attempt int) (*runTotals, error) {
 	runID := state.Run.ID()
 	err := f.Ledger.Freeze(ctx, runID, attempt)
 	if err != nil && !errors.Is(err, ErrFinished) {
 		return nil, fmt.Errorf("freeze run %s: %w", runID, err)
 	}
-	tally, err := f.addUp(ctx, state)
+	totals, err := f.addUp(ctx, state)
 	if err != nil {
 		return nil, fmt.Errorf("add up run %s: %w", runID, err)
 	}
-	err = f.Ledger.Settle(ctx, runID, tally.record)
+	err = f.Ledger.Settle(ctx, runID, totals.record)
 	switch {
 	case errors.Is(err, ErrFinished):
-		return tally, f.takeSettled(ctx, tally)
+		return totals, f.takeSettled(ctx, totals)
 	case err != nil:
 		return nil, fmt.Errorf("settle run %s: %w", runID, err)
 	default:
-		f.announce(ctx, tally.record)
+		f.announce(ctx, totals.record)
 	}
-	return tally, nil
+	return totals, nil
 }
 
 // takeSettled replaces the record by the one that another finisher settled first: a run has one end.
-func (f *Finisher) takeSettled(ctx context.Context, t *tally) error {
+func (f *Finisher) takeSettled(ctx context.Context, t *runTotals) error {
 	state, err := f.Ledger.State(ctx, t.record.ID())
 	if err != nil {
 		return fmt.Errorf("read the result of run %s: %w", t.record.ID(), err)
@@ -98,7 +98,7 @@ func (f *Finisher) announce(ctx context.Context, record RunRecord) {
 
 // archive writes what the history lacks and lets go of the run. The end of the run comes last: once the history says
 // that the run is over, it has everything else.
-func (f *Finisher) archive(ctx context.Context, t *tally) error {
+func (f *Finisher) archive(ctx context.Context, t *runTotals) error {
 	run := t.record.Run
 	if f.writeUnrecorded(ctx, t); t.unwritten != nil {
 		return fmt.Errorf("write outcomes of run %s: %w", run.ID(), t.unwritten)
@@ -112,9 +112,9 @@ func (f *Finisher) archive(ctx context.Context, t *tally) error {
 	return nil
 }
 
-// writeUnrecorded writes the outcomes that the tally holds for the history. After an error it drops them: the attempt is
+// writeUnrecorded writes the outcomes that the totals holds for the history. After an error it drops them: the attempt is
 // added up again when the history is back.
-func (f *Finisher) writeUnrecorded(ctx context.Context, t *tally) {
+func (f *Finisher) writeUnrecorded(ctx context.Context, t *runTotals) {
 	if t.unwritten == nil && len(t.unrecorded) > 0 {
 		t.unwritten = f.History.RecordOutcomes(ctx, t.record.Run, t.unrecorded)
 	}
@@ -123,8 +123,8 @@ func (f *Finisher) writeUnrecorded(ctx context.Context, t *tally) {
 
 // addUp reads the outcomes of all attempts: a run's stats are each chunk's latest (R2). It holds a few bytes of each
 // chunk, not its outcome: a run has up to a million.
-func (f *Finisher) addUp(ctx context.Context, state LedgerState) (*tally, error) {
-	t := newTally(state.Run, f.Now().UTC())
+func (f *Finisher) addUp(ctx context.Context, state LedgerState) (*runTotals, error) {
+	t := newRunTotals(state.Run, f.Now().UTC())
 	var seen ChunkSet // the ledger tells each chunk of an attempt once
 	for attempt := state.Run.Attempt; attempt >= 1; attempt-- {
 		err := f.Ledger.Outcomes(ctx, state.Run.ID(), attempt, func(o Outcome) error {
@@ -168,8 +168,8 @@ func (f *Finisher) deduplicate(ctx context.Context, record *RunRecord) {
 	record.DedupCompletedAt = f.Now().UTC()
 }
 
-// tally adds outcomes up to a run's record.
-type tally struct {
+// runTotals adds outcomes up to a run's record.
+type runTotals struct {
 	record RunRecord
 	// unrecorded waits to be written to the history, unwritten is why that did not work.
 	unrecorded []Outcome
@@ -193,15 +193,15 @@ type failure struct {
 	token  candle.Token // one of them, the first in order
 }
 
-func newTally(run Run, now time.Time) *tally {
-	return &tally{
+func newRunTotals(run Run, now time.Time) *runTotals {
+	return &runTotals{
 		record:   RunRecord{Run: run, CompletedAt: now},
 		tokens:   make(map[tokenDigest]struct{}),
 		failures: make(map[string]*failure),
 	}
 }
 
-func (t *tally) add(o Outcome) {
+func (t *runTotals) add(o Outcome) {
 	t.record.Stats = t.record.Stats.Add(o.Stats)
 	if o.Unrecorded {
 		o.Unrecorded = false
@@ -218,7 +218,7 @@ func (t *tally) add(o Outcome) {
 	}
 }
 
-func (t *tally) fail(o Outcome) {
+func (t *runTotals) fail(o Outcome) {
 	reason := FailureReason(o)
 	group, ok := t.failures[reason]
 	if !ok {
@@ -240,7 +240,7 @@ func FailureReason(o Outcome) string {
 	return reason
 }
 
-func (t *tally) close(state LedgerState) {
+func (t *runTotals) close(state LedgerState) {
 	t.record.TokensProcessed = len(t.tokens)
 	t.record.ErrorMessage = t.errorMessage()
 	switch {
@@ -260,7 +260,7 @@ func (t *tally) close(state LedgerState) {
 const maxFailureGroups = 5
 
 // errorMessage lists the most frequent failures: "2 chunks (solana:So1…): HTTP 500; …".
-func (t *tally) errorMessage() string {
+func (t *runTotals) errorMessage() string {
 	groups := make([]*failure, 0, len(t.failures))
 	for _, group := range t.failures {
 		groups = append(groups, group)

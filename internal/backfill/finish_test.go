@@ -16,29 +16,29 @@ func failed(address, reason string) Outcome {
 
 func TestTallyAddsUp(t *testing.T) {
 	t.Parallel()
-	tally := newTally(Run{Attempt: 1}, time.Unix(1, 0))
+	totals := newRunTotals(Run{Attempt: 1}, time.Unix(1, 0))
 	for range 2 {
-		tally.add(Outcome{Status: OutcomeSuccess, Token: testToken, Stats: Stats{Fetched: 5, Inserted: 3, Rejected: 1, Deduplicated: 1, Skipped: 1}})
+		totals.add(Outcome{Status: OutcomeSuccess, Token: testToken, Stats: Stats{Fetched: 5, Inserted: 3, Rejected: 1, Deduplicated: 1, Skipped: 1}})
 	}
-	tally.add(Outcome{Status: OutcomeSuccess, Token: testToken, Unrecorded: true})
-	tally.close(LedgerState{})
-	require.Equal(t, StatusCompleted, tally.record.Status)
-	require.Equal(t, Stats{Fetched: 10, Inserted: 6, Rejected: 2, Deduplicated: 2, Skipped: 2}, tally.record.Stats)
-	require.Equal(t, 1, tally.record.TokensProcessed)
-	require.Len(t, tally.unrecorded, 1)
-	require.False(t, tally.unrecorded[0].Unrecorded, "once written, the row says so")
+	totals.add(Outcome{Status: OutcomeSuccess, Token: testToken, Unrecorded: true})
+	totals.close(LedgerState{})
+	require.Equal(t, StatusCompleted, totals.record.Status)
+	require.Equal(t, Stats{Fetched: 10, Inserted: 6, Rejected: 2, Deduplicated: 2, Skipped: 2}, totals.record.Stats)
+	require.Equal(t, 1, totals.record.TokensProcessed)
+	require.Len(t, totals.unrecorded, 1)
+	require.False(t, totals.unrecorded[0].Unrecorded, "once written, the row says so")
 }
 
 func TestTallyGroupsFailures(t *testing.T) {
 	t.Parallel()
-	tally := newTally(Run{Attempt: 1}, time.Unix(1, 0))
+	totals := newRunTotals(Run{Attempt: 1}, time.Unix(1, 0))
 	for _, o := range []Outcome{failed("b", "HTTP 500"), failed("a", "HTTP 500"), failed("c", "HTTP 404"), {Status: OutcomeSuccess}} {
-		tally.add(o)
+		totals.add(o)
 	}
-	tally.close(LedgerState{})
-	require.Equal(t, StatusFailed, tally.record.Status)
-	require.Equal(t, 3, tally.record.FailedChunks)
-	require.Equal(t, "2 chunks failed (solana:a and others): HTTP 500; 1 chunk failed (solana:c): HTTP 404", tally.record.ErrorMessage)
+	totals.close(LedgerState{})
+	require.Equal(t, StatusFailed, totals.record.Status)
+	require.Equal(t, 3, totals.record.FailedChunks)
+	require.Equal(t, "2 chunks failed (solana:a and others): HTTP 500; 1 chunk failed (solana:c): HTTP 404", totals.record.ErrorMessage)
 }
 
 func TestCancelCountsOnlyWhenItCameInTime(t *testing.T) {
@@ -53,12 +53,12 @@ func TestCancelCountsOnlyWhenItCameInTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tally := newTally(Run{}, time.Unix(1, 0))
+			totals := newRunTotals(Run{}, time.Unix(1, 0))
 			for _, o := range test.outcomes {
-				tally.add(o)
+				totals.add(o)
 			}
-			tally.close(LedgerState{Cancelled: true})
-			require.Equal(t, test.want, tally.record.Status)
+			totals.close(LedgerState{Cancelled: true})
+			require.Equal(t, test.want, totals.record.Status)
 		})
 	}
 }

@@ -65,9 +65,9 @@ const (
 	guardEvery = 5 * time.Second
 	// undecidedPoll is how often a starting process looks whether a sign of life comes from elsewhere.
 	undecidedPoll = time.Second
-	// signDuty names the one that signs, and leaveTime bounds the last call of a process that ends.
-	signDuty  = "deployment-sign"
-	leaveTime = 5 * time.Second
+	// presenceDuty names the one that signs, and leaveTime bounds the last call of a process that ends.
+	presenceDuty = "deployment-sign"
+	leaveTime    = 5 * time.Second
 )
 
 // ID is the deployment that this process belongs to.
@@ -111,8 +111,8 @@ func (g *DeploymentGuard) AskServices(ctx context.Context, services map[string]s
 	return g.Check(ctx)
 }
 
-// judgeServices remembers where the deployment asks sources, and compares it with where this process does.
-func (g *DeploymentGuard) judgeServices(known map[string][]string) error {
+// checkServices remembers where the deployment asks sources, and compares it with where this process does.
+func (g *DeploymentGuard) checkServices(known map[string][]string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.known = known

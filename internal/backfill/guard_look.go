@@ -10,7 +10,7 @@ import (
 )
 
 // Bind is the first look of a process. While another Redis may be in use it waits until that shows life, or does not: up to
-// SignStale. Its error is a *StrangerError, or trouble with a store.
+// PresenceStale. Its error is a *StrangerError, or trouble with a store.
 func (g *DeploymentGuard) Bind(ctx context.Context) error {
 	var first time.Time
 	for waited := false; ; waited = true {
@@ -19,7 +19,7 @@ func (g *DeploymentGuard) Bind(ctx context.Context) error {
 		if !undecided || verdict != bindingUndecided {
 			return err
 		}
-		latest := history.Adopted[0].SignedAt
+		latest := history.Adopted[0].PresentAt
 		if !waited {
 			first = latest
 			g.Logger.WarnContext(ctx, "redis is empty and another one was in use until now, looking whether it still is", "err", err)
@@ -57,7 +57,7 @@ func (g *DeploymentGuard) Look(ctx context.Context) (HistoryBinding, error) {
 	if err != nil {
 		return history, err
 	}
-	if verdict, reason := judgeBinding(redis, history, g.places()); verdict == bindingUndecided || verdict == bindingRefused {
+	if verdict, reason := checkBinding(redis, history, g.places()); verdict == bindingUndecided || verdict == bindingRefused {
 		return history, &StrangerError{Reason: reason}
 	}
 	return history, nil
@@ -88,7 +88,7 @@ func (g *DeploymentGuard) look(ctx context.Context) (verdict bindingVerdict, his
 			return verdict, history, err
 		}
 		var reason string
-		switch verdict, reason = judgeBinding(redis, history, g.places()); verdict {
+		switch verdict, reason = checkBinding(redis, history, g.places()); verdict {
 		case bindingHolds:
 			return verdict, history, g.holds(ctx, redis, history)
 		case bindingUndecided, bindingRefused:
@@ -118,7 +118,7 @@ func (g *DeploymentGuard) holds(ctx context.Context, redis RedisBinding, history
 	if err != nil {
 		return fmt.Errorf("read at which services sources are asked: %w", err)
 	}
-	err = g.judgeServices(known)
+	err = g.checkServices(known)
 	g.remember(ctx, history.DeploymentID, redis, err)
 	return err
 }
@@ -162,7 +162,7 @@ func (g *DeploymentGuard) adopt(ctx context.Context, redis RedisBinding, history
 		former := history.Adopted[0]
 		number = former.Adoption + 1
 		g.Logger.WarnContext(ctx, "the deployment goes on with another Redis", "deployment", history.DeploymentID,
-			"redis", g.RedisAddress, "former", former.Address, "former_last_seen", former.SignedAt)
+			"redis", g.RedisAddress, "former", former.Address, "former_last_seen", former.PresentAt)
 	}
 	if redis.DeploymentID == uuid.Nil {
 		if redis, err = g.Ledger.Bind(ctx, history.DeploymentID, uuid.New()); err != nil {

@@ -66,13 +66,13 @@ func (l *Launcher) Continue(ctx context.Context, run Run, epoch int64, chunks []
 	ctx, stop := l.keepAlive(ctx, run.ID(), epoch)
 	defer stop()
 	behind := l.writeHistory(ctx, run, chunks)
-	err := insist(ctx, func() error { return l.Ledger.SetHistoryBehind(ctx, run.ID(), behind) })
+	err := retry(ctx, func() error { return l.Ledger.SetHistoryBehind(ctx, run.ID(), behind) })
 	if err != nil {
 		return fmt.Errorf("note the history's state of run %s: %w", run.ID(), launchError(ctx, err))
 	}
 	// The whole plan is stored before the first task is enqueued: from here on anybody can go on with it (R1).
 	for batch := range slices.Chunk(chunks, launchBatch) {
-		err := insist(ctx, func() error { return l.Ledger.StorePlan(ctx, run.ID(), epoch, batch) })
+		err := retry(ctx, func() error { return l.Ledger.StorePlan(ctx, run.ID(), epoch, batch) })
 		if err != nil {
 			return fmt.Errorf("store the plan of run %s: %w", run.ID(), launchError(ctx, err))
 		}
@@ -81,7 +81,7 @@ func (l *Launcher) Continue(ctx context.Context, run Run, epoch int64, chunks []
 		return launchError(ctx, err)
 	}
 	finish := false
-	err = insist(ctx, func() (err error) {
+	err = retry(ctx, func() (err error) {
 		finish, err = l.Ledger.Seal(ctx, run.ID(), epoch)
 		return err
 	})
@@ -111,7 +111,7 @@ func (l *Launcher) writeHistory(ctx context.Context, run Run, chunks []Chunk) (b
 func (l *Launcher) enqueue(ctx context.Context, run Run, chunks []Chunk) error {
 	done := 0
 	for batch := range slices.Chunk(chunks, launchBatch) {
-		if err := insist(ctx, func() error { return l.Queue.EnqueueChunks(ctx, run, batch) }); err != nil {
+		if err := retry(ctx, func() error { return l.Queue.EnqueueChunks(ctx, run, batch) }); err != nil {
 			return fmt.Errorf("enqueue chunks of run %s: %w", run.ID(), err)
 		}
 		done += len(batch)
@@ -129,8 +129,8 @@ const (
 	insistPause = time.Second
 )
 
-// insist repeats what fails because a store does not answer.
-func insist(ctx context.Context, do func() error) error {
+// retry repeats what fails because a store does not answer.
+func retry(ctx context.Context, do func() error) error {
 	for tries := 1; ; tries++ {
 		err := do()
 		lost := errors.Is(err, ErrUnknownRun) || errors.Is(err, ErrStale)

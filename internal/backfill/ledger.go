@@ -40,8 +40,8 @@ type LedgerState struct {
 	HeartbeatAge time.Duration
 	Pending      int
 	Progress     Progress
-	// HistoryBehind says that the history lacks the run's start or its planned chunks (R7).
-	HistoryBehind bool
+	// HistoryStale says that the history lacks the run's start or its planned chunks (R7).
+	HistoryStale bool
 	// Halted says why when the rejected candles or the credits passed the run's limit; the run is Cancelled then.
 	Halted string
 	// Waits are what workers wait for with the run's chunks, the longest first.

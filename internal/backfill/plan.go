@@ -121,7 +121,7 @@ func NewPlan(ctx context.Context, request Request, opts PlanOptions) (Plan, erro
 		}
 		plan.Range = span(plan.Range, r)
 		plan.Chunks = append(plan.Chunks, NewChunk(token, p.request.Interval, r))
-		plan.Candles += r.Opens(p.request.Interval)
+		plan.Candles += r.Candles(p.request.Interval)
 	})
 	if err != nil {
 		return Plan{}, err

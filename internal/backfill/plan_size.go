@@ -47,7 +47,7 @@ func SizePlan(ctx context.Context, request Request, opts PlanOptions, cost func(
 			size.Tokens, last = size.Tokens+1, token
 		}
 		size.Chunks++
-		size.Candles += r.Opens(p.request.Interval)
+		size.Candles += r.Candles(p.request.Interval)
 		size.Range = span(size.Range, r)
 		price := cost(p.request.Interval, r)
 		size.Cost.Calls += price.Calls

@@ -78,7 +78,7 @@ func FuzzPlan(f *testing.F) {
 		}
 		planned := map[int64]int{}
 		for _, c := range plan.Chunks {
-			if c.Range.Empty() || !interval.OnGrid(c.Range.From) || !interval.OnGrid(c.Range.To) || c.Range.Opens(interval) > chunk {
+			if c.Range.Empty() || !interval.OnGrid(c.Range.From) || !interval.OnGrid(c.Range.To) || c.Range.Candles(interval) > chunk {
 				t.Fatalf("chunk %v of %s", c.Range, interval)
 			}
 			for open := c.Range.From; open < c.Range.To; open += interval.Seconds() {

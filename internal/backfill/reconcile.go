@@ -145,7 +145,7 @@ func (r *Reconciler) eachActive(ctx context.Context, work func(context.Context, 
 
 // repair does what the phase of the run asks for.
 func (r *Reconciler) repair(ctx context.Context, state LedgerState) error {
-	if state.HistoryBehind && state.Phase != PhasePlanning {
+	if state.HistoryStale && state.Phase != PhasePlanning {
 		r.catchUp(ctx, state)
 	}
 	switch state.Phase {

@@ -179,7 +179,7 @@ func TestCollapseDoesNotDependOnTheOrder(t *testing.T) {
 		}), 0, 10).Draw(t, "candles")
 		shuffled := append([]Candle{}, candles...)
 		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		one, other := Collapse(candles, TierBackfillAPI), Collapse(shuffled, TierBackfillAPI)
+		one, other := Dedupe(candles, TierBackfillAPI), Dedupe(shuffled, TierBackfillAPI)
 		require.Equal(t, one, other)
 		for i, c := range one {
 			require.True(t, i == 0 || one[i-1].OpenTime < c.OpenTime)
@@ -190,7 +190,7 @@ func TestCollapseDoesNotDependOnTheOrder(t *testing.T) {
 func TestRanges(t *testing.T) {
 	t.Parallel()
 	r := Range{From: 61, To: 179}
-	require.EqualValues(t, 1, r.Opens(Interval1m))
+	require.EqualValues(t, 1, r.Candles(Interval1m))
 	require.True(t, r.Align(Interval1m).Empty())
 	require.Equal(t, Range{From: 60, To: 180}, Range{From: 1, To: 200}.Align(Interval1m))
 	require.Equal(t, "[1970-01-01T00:01:01Z, 1970-01-01T00:02:59Z)", r.String())

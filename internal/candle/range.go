@@ -29,8 +29,8 @@ func (r Range) Align(i Interval) Range {
 	return Range{From: i.Ceil(r.From), To: i.Truncate(r.To)}
 }
 
-// Opens returns how many candles of the interval open inside the range.
-func (r Range) Opens(i Interval) int64 {
+// Candles returns how many candles of the interval open inside the range.
+func (r Range) Candles(i Interval) int64 {
 	first, end := i.Ceil(r.From), i.Ceil(r.To)
 	if first >= end {
 		return 0

@@ -142,13 +142,13 @@ func (a *app) stillMissing(ctx context.Context, stores *wiring.Stores, in ingest
 			span = candle.Range{From: min(span.From, r.From), To: max(span.To, r.To)}
 		}
 	}
-	coverage := coverage.NewCoverage(in.request.Wanted, in.request.Interval, a.now())
+	coverage := coverage.NewFilter(in.request.Wanted, in.request.Interval, a.now())
 	if err := stores.History.FillCoverage(ctx, coverageQuery(in, span), coverage); err != nil {
 		return 0, err
 	}
 	for _, w := range coverage.Missing() {
 		for _, r := range w.Ranges {
-			missing += r.Opens(in.request.Interval)
+			missing += r.Candles(in.request.Interval)
 		}
 	}
 	return missing, nil

@@ -55,7 +55,7 @@ func (a *app) withStores(ctx context.Context, f func(config.Config, *wiring.Stor
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
 	clock := stores.Clock(a.now)
-	clock.Told(ctx)
+	clock.NowOrHost(ctx)
 	a.now = clock.Now // what is written is dated by the stores' clock
 	return f(cfg, stores)
 }

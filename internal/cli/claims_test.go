@@ -95,7 +95,7 @@ func (b *bench) checkClaims(t *testing.T, history *clickhouse.DB, tokens []candl
 			case coverage.RejectedCandle, coverage.NeverAsked:
 			}
 			require.True(t, h.Token != silenced || judged.Verdict != coverage.ConfirmedEmpty, "silence of a token that never had a candle confirms nothing")
-			if !judged.Due && judged.Verdict != coverage.Unconfirmed {
+			if !judged.Stale && judged.Verdict != coverage.Unconfirmed {
 				require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s would not be asked for %v again", h.Token, judged.Range)
 			}
 		}

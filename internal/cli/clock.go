@@ -19,7 +19,7 @@ func (a *app) readTime(ctx context.Context, cfg config.Config, history *clickhou
 	if history != nil {
 		clock.Stores = append(clock.Stores, history.Now)
 	}
-	now, told := clock.Told(ctx)
+	now, told := clock.NowOrHost(ctx)
 	if !told {
 		a.logger().WarnContext(ctx, "no store answers: what is closed is judged by the clock of this machine")
 	}
@@ -34,7 +34,7 @@ func (a *app) goByStores(ctx context.Context, times ...string) {
 		return
 	}
 	clock := &backfill.Clock{Stores: []backfill.TimeFunc{wiring.RedisTime(cfg), wiring.ClickHouseTime(cfg, a.logger())}, Host: a.now}
-	clock.Told(ctx)
+	clock.NowOrHost(ctx)
 	a.now = clock.Now
 }
 

@@ -43,7 +43,7 @@ func (b *bench) skewedWorker(t *testing.T, skew time.Duration) (stop func()) {
 func busyToken(t *testing.T, r candle.Range) candle.Token {
 	t.Helper()
 	for _, token := range simmarket.Tokens(1_000) {
-		if truth(simmarket.NewMarket(1), []candle.Token{token}, r) >= r.Opens(candle.Interval1m)*8/10 {
+		if truth(simmarket.NewMarket(1), []candle.Token{token}, r) >= r.Candles(candle.Interval1m)*8/10 {
 			return token
 		}
 	}

@@ -46,9 +46,9 @@ const mostTokens = 1_000_000
 
 // judgedToken is what is known of a token.
 type judgedToken struct {
-	Token  candle.Token      `json:"token"`
-	Range  candle.Range      `json:"range"`
-	Judged []coverage.Judged `json:"-"`
+	Token  candle.Token           `json:"token"`
+	Range  candle.Range           `json:"range"`
+	Judged []coverage.VerdictSpan `json:"-"`
 	// Candles counts candles by verdict; Due those that a run would ask for now.
 	Candles map[coverage.Verdict]int64 `json:"candles"`
 	Due     int64                      `json:"due"`
@@ -66,12 +66,12 @@ type coverageQuestion struct {
 }
 
 // judge is what is known of the token: in the range that was given or, without one, of what was asked for.
-func (q coverageQuestion) judge(h coverage.TokenHistory) []coverage.Judged {
+func (q coverageQuestion) judge(h coverage.TokenHistory) []coverage.VerdictSpan {
 	switch {
 	case !q.fixed:
-		return h.JudgeAsked(q.run, q.moment)
+		return h.JudgeRequested(q.run, q.moment)
 	case q.run != uuid.Nil:
-		return h.JudgeRanges(candle.Intersect(h.AskedRanges(q.run), []candle.Range{q.Range}), q.moment)
+		return h.JudgeRanges(candle.Intersect(h.RequestedRanges(q.run), []candle.Range{q.Range}), q.moment)
 	}
 	return h.Judge(q.Range, q.moment)
 }
@@ -112,7 +112,7 @@ func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.
 	}
 	strangers, defaulted := 0, int64(0)
 	err = history.TokenHistories(ctx, q.CoverageQuery, func(h coverage.TokenHistory) error {
-		if !q.fixed && len(h.AskedRanges(q.run)) == 0 {
+		if !q.fixed && len(h.RequestedRanges(q.run)) == 0 {
 			strangers++
 			return nil
 		}
@@ -124,7 +124,7 @@ func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.
 		defaulted += token.Defaulted
 		for _, j := range token.Judged {
 			token.Candles[j.Verdict] += j.Candles
-			if j.Due && j.Verdict != coverage.Have {
+			if j.Stale && j.Verdict != coverage.Have {
 				token.Due += j.Candles
 			}
 		}

@@ -146,7 +146,7 @@ func (a *app) findGaps(ctx context.Context, cfg config.Config, history *clickhou
 	err = a.judge(ctx, cfg, history, found.question, func(t judgedToken) error {
 		found.refetch = append(found.refetch, candle.TokenRanges{Token: t.Token, Ranges: coverage.Refetch(t.Judged)})
 		for _, j := range t.Judged {
-			if j.Due && j.Verdict != coverage.Have {
+			if j.Stale && j.Verdict != coverage.Have {
 				found.gaps = append(found.gaps, gap{t.Token, j.Range, j.Candles, j.Verdict, why(j), j.RolledBack})
 			}
 		}
@@ -200,7 +200,7 @@ func (a *app) runOfGaps(ctx context.Context, history *clickhouse.DB, o *gapOptio
 }
 
 // why is the verdict in words, with the runs that are rolled back.
-func why(j coverage.Judged) string {
+func why(j coverage.VerdictSpan) string {
 	words := verdictWords(j.Verdict)
 	if len(j.RolledBack) == 0 {
 		return words

@@ -117,7 +117,7 @@ func (a *app) launchOne(ctx context.Context, cmd *cobra.Command, cfg config.Conf
 	run.Manifest.Services = wiring.Services(cfg, w.sources()...)
 	ctx = manifest.NewContext(ctx, run.Manifest)
 	a.announceTwin(ctx, stores.History, run)
-	if err := stores.History.Relied(ctx, run.ID(), size.Relied); err != nil {
+	if err := stores.History.RecordDependencies(ctx, run.ID(), size.Relied); err != nil {
 		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)
 	}
 	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan, w.options.force) })

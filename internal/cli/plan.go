@@ -47,7 +47,7 @@ func (a *app) plan(ctx context.Context, history *clickhouse.DB, state stateFunc,
 	}
 	// Before what is covered, so that a chunk that ends in between is seen by one of the two.
 	being := a.beingFetched(ctx, history, state, in, whole.Range)
-	coverage := coverage.NewCoverage(in.request.Wanted, in.request.Interval, now)
+	coverage := coverage.NewFilter(in.request.Wanted, in.request.Interval, now)
 	if err := history.FillCoverage(ctx, coverageQuery(in, whole.Range), coverage); err != nil {
 		if ctx.Err() != nil {
 			return planned{}, ctx.Err()
@@ -60,7 +60,7 @@ func (a *app) plan(ctx context.Context, history *clickhouse.DB, state stateFunc,
 		return planned{}, planError(err)
 	}
 	p.Saved = backfill.Cost{Calls: whole.Cost.Calls - p.Cost.Calls, Credits: whole.Cost.Credits - p.Cost.Credits}
-	p.Covered, p.Relied = whole.Candles-p.Candles, coverage.Relied()
+	p.Covered, p.Relied = whole.Candles-p.Candles, coverage.Dependencies()
 	return p, p.leaveOut(ctx, being, source)
 }
 

@@ -236,7 +236,7 @@ func (a *app) printFailures(groups []clickhouse.FailedGroup) {
 	}
 }
 
-func (a *app) printTasks(tasks []clickhouse.Task) {
+func (a *app) printTasks(tasks []clickhouse.TaskDetails) {
 	if len(tasks) == 0 {
 		return
 	}

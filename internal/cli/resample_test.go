@@ -128,7 +128,7 @@ func resampled(market *simmarket.Market, token candle.Token, day, asked candle.R
 			b.High, b.Low, b.Close = max(b.High, c.High), min(b.Low, c.Low), c.Close
 			b.Volume, b.VolumeUSD = b.Volume+c.Volume, b.VolumeUSD+c.VolumeUSD
 		}
-		b.ConfirmedEmpty = known.Opens(candle.Interval1m) - b.Candles
+		b.ConfirmedEmpty = known.Candles(candle.Interval1m) - b.Candles
 		b.Complete = known == hour
 		if b.Candles > 0 {
 			buckets = append(buckets, b)

@@ -178,8 +178,8 @@ type runDetails struct {
 	Failures      []clickhouse.FailedGroup   `json:"failures"`
 	Rejected      []clickhouse.RejectedCount `json:"rejected_by_rule"`
 	// Events are the run's attempts, and who rolled it back or restored it, when and why.
-	Events []clickhouse.RunEvent `json:"events"`
-	Tasks  []clickhouse.Task     `json:"tasks,omitzero"`
+	Events []clickhouse.RunEvent    `json:"events"`
+	Tasks  []clickhouse.TaskDetails `json:"tasks,omitzero"`
 	// Repairs is what reconcilers did for the run, as long as Redis has it.
 	Repairs map[backfill.RepairAction]int64 `json:"repairs,omitempty"`
 }

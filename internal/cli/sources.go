@@ -105,7 +105,7 @@ alone because it said that it was asked too fast. Chunks that wait for it are ta
 				if err != nil {
 					return err
 				}
-				hurried, err := stores.Queue.Hurry()
+				hurried, err := stores.Queue.RunDelayedNow()
 				fmt.Fprintf(a.stderr, "%s: unparked %s; %s taken up again\n", args[0], counted(unparked, "account"), counted(hurried, "waiting chunk"))
 				return err
 			})

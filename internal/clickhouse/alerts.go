@@ -33,16 +33,16 @@ type EndedAttempt struct {
 // mostUntold bounds what is read at a time; the rest comes when these are told.
 const mostUntold = 1_000
 
-// UntoldEnds lists, oldest first, the attempts that ended badly since a moment and of which no alert of these kinds was
+// UndeliveredFailures lists, oldest first, the attempts that ended badly since a moment and of which no alert of these kinds was
 // delivered. rate is the share of failed chunks, or of rejected candles, from which on an end is bad.
-func (db *DB) UntoldEnds(ctx context.Context, since time.Time, rate float64, kinds []string) ([]EndedAttempt, error) {
+func (db *DB) UndeliveredFailures(ctx context.Context, since time.Time, rate float64, kinds []string) ([]EndedAttempt, error) {
 	found, err := selectStructs[EndedAttempt](ctx, db, untoldEndsSQL,
 		named("since", since.UnixMilli()), named("rate", rate), named("kinds", kinds), named("limit", mostUntold))
 	return found, db.storeError("list the ends that nobody was told of", err)
 }
 
-// Sign is the last sign of life of an attempt.
-type Sign struct {
+// LastActivity is the last sign of life of an attempt.
+type LastActivity struct {
 	At time.Time
 	// Silence is how long ago that was, by the server's clock.
 	Silence time.Duration
@@ -50,8 +50,8 @@ type Sign struct {
 	Ended, Planned int64
 }
 
-// LastSign tells when the attempt's last outcome was written, or its plan. found is false when the history has neither.
-func (db *DB) LastSign(ctx context.Context, runID uuid.UUID, attempt int) (sign Sign, found bool, err error) {
+// LastActivity tells when the attempt's last outcome was written, or its plan. found is false when the history has neither.
+func (db *DB) LastActivity(ctx context.Context, runID uuid.UUID, attempt int) (sign LastActivity, found bool, err error) {
 	rows, err := selectStructs[struct {
 		LastSign time.Time `ch:"last_sign"`
 		Now      time.Time `ch:"now"`
@@ -59,10 +59,10 @@ func (db *DB) LastSign(ctx context.Context, runID uuid.UUID, attempt int) (sign 
 		Planned  uint64    `ch:"planned"`
 	}](ctx, db, lastSignSQL, named("run_id", runID), named("attempt", attempt))
 	if err != nil || len(rows) == 0 || rows[0].Planned == 0 {
-		return Sign{}, false, db.storeError(fmt.Sprintf("read the last sign of run %s", runID), err)
+		return LastActivity{}, false, db.storeError(fmt.Sprintf("read the last sign of run %s", runID), err)
 	}
 	r := rows[0]
-	return Sign{At: r.LastSign.UTC(), Silence: r.Now.Sub(r.LastSign), Ended: int64(r.Ended), Planned: int64(r.Planned)}, true, nil
+	return LastActivity{At: r.LastSign.UTC(), Silence: r.Now.Sub(r.LastSign), Ended: int64(r.Ended), Planned: int64(r.Planned)}, true, nil
 }
 
 // Alert is an alert that was delivered.
@@ -75,8 +75,8 @@ type Alert struct {
 	DeliveredBy string    `ch:"delivered_by"`
 }
 
-// Told tells whether an event of this kind was delivered.
-func (db *DB) Told(ctx context.Context, kind string, eventID uuid.UUID) (bool, error) {
+// Delivered tells whether an event of this kind was delivered.
+func (db *DB) Delivered(ctx context.Context, kind string, eventID uuid.UUID) (bool, error) {
 	count, err := queryCount(ctx, db, toldSQL, named("kind", kind), named("event_id", eventID))
 	return count > 0, db.storeError("look up an alert", err)
 }

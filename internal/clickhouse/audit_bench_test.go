@@ -177,7 +177,7 @@ func BenchmarkCoverage(b *testing.B) {
 	}
 	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}}
 	for b.Loop() {
-		coverage := coverage.NewCoverage(wanted, candle.Interval1m, time.Now())
+		coverage := coverage.NewFilter(wanted, candle.Interval1m, time.Now())
 		require.NoError(b, db.FillCoverage(b.Context(), q, coverage))
 		missing := coverage.Missing()
 		require.Len(b, missing, tokens)

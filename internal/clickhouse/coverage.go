@@ -67,7 +67,7 @@ func (q CoverageQuery) params() []any {
 var endOfTime = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // FillCoverage adds the answers in the history to the coverage. Tokens other than those of the query may come, too.
-func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *coverage.Coverage) error {
+func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *coverage.Filter) error {
 	if err := db.rejectedRanges(ctx, q, coverage.AddRejected); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ const (
 )
 
 // asked reads outcomes in order of token and time. Answers that are hidden are given as hidden by their own runs.
-func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(coverage.Asked)) error {
+func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(coverage.FetchRecord)) error {
 	// The same few chains, tokens and runs come again and again: decoding into one struct saves their copies.
 	var row struct {
 		chain, token  string
@@ -114,7 +114,7 @@ func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(coverage.As
 		if err != nil {
 			return err
 		}
-		asked := coverage.Asked{
+		asked := coverage.FetchRecord{
 			Token: candle.Token{Chain: candle.Chain(row.chain), Address: row.token}, Range: candle.Range{From: row.from.Unix(), To: row.covered.Unix()},
 			RunID: row.runID, Answered: row.outcome >= outcomeAnswered, Cancelled: row.outcome == outcomeCancelled, Confirmed: row.confirmed == 1,
 			At: row.recorded, Defaulted: row.defaulted,
@@ -123,7 +123,7 @@ func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(coverage.As
 			asked.HiddenBy = row.runID
 		}
 		if to := row.to.Unix(); to > asked.Range.To {
-			asked.AskedTo = to
+			asked.RequestedTo = to
 		}
 		yield(asked)
 		return nil
@@ -207,9 +207,9 @@ func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(co
 		return err
 	}
 	hidden := false
-	err = db.asked(ctx, q, func(a coverage.Asked) {
+	err = db.asked(ctx, q, func(a coverage.FetchRecord) {
 		if h := known[a.Token]; h != nil {
-			h.Asked = append(h.Asked, a)
+			h.Fetches = append(h.Fetches, a)
 			hidden = hidden || a.HiddenBy != uuid.Nil
 		}
 	})
@@ -245,9 +245,9 @@ func (db *DB) nameHidden(ctx context.Context, q CoverageQuery, known map[candle.
 		return err
 	})
 	for _, h := range known {
-		for i := range h.Asked {
-			if by, hidden := hiddenBy[h.Asked[i].HiddenBy]; hidden {
-				h.Asked[i].HiddenBy = by
+		for i := range h.Fetches {
+			if by, hidden := hiddenBy[h.Fetches[i].HiddenBy]; hidden {
+				h.Fetches[i].HiddenBy = by
 			}
 		}
 	}
@@ -278,14 +278,14 @@ func (db *DB) have(ctx context.Context, q CoverageQuery, yield func(candle.Token
 	return db.storeError("read which candles are there", err)
 }
 
-// Reliance is how many candles a run left out because another one had answered for them.
-type Reliance struct {
+// Dependency is how many candles a run left out because another one had answered for them.
+type Dependency struct {
 	RunID   uuid.UUID `json:"run_id"`
 	Candles int64     `json:"candles"`
 }
 
-// Relied writes down on whose answers the run relies.
-func (db *DB) Relied(ctx context.Context, runID uuid.UUID, on map[uuid.UUID]int64) error {
+// RecordDependencies writes down on whose answers the run relies.
+func (db *DB) RecordDependencies(ctx context.Context, runID uuid.UUID, on map[uuid.UUID]int64) error {
 	type row struct {
 		ReliedOn uuid.UUID `ch:"relied_on_run_id"`
 		RunID    uuid.UUID `ch:"run_id"`
@@ -299,15 +299,15 @@ func (db *DB) Relied(ctx context.Context, runID uuid.UUID, on map[uuid.UUID]int6
 }
 
 // relyingOn are the runs that left ranges out because this run had answered for them, most candles first.
-func (db *DB) relyingOn(ctx context.Context, runID uuid.UUID) ([]Reliance, error) {
+func (db *DB) relyingOn(ctx context.Context, runID uuid.UUID) ([]Dependency, error) {
 	type row struct {
 		RunID   uuid.UUID `ch:"run_id"`
 		Candles uint64    `ch:"candles"`
 	}
 	rows, err := selectStructs[row](ctx, db, relyingRunsSQL, named("run_id", runID))
-	relying := make([]Reliance, len(rows))
+	relying := make([]Dependency, len(rows))
 	for i, r := range rows {
-		relying[i] = Reliance{RunID: r.RunID, Candles: int64(r.Candles)}
+		relying[i] = Dependency{RunID: r.RunID, Candles: int64(r.Candles)}
 	}
 	return relying, db.storeError(fmt.Sprintf("look up who relies on run %s", runID), err)
 }

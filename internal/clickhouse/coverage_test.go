@@ -32,14 +32,14 @@ var firstHour = candle.Range{From: day0, To: day0 + 3600}
 func (db *DB) missing(t *testing.T, sources ...string) ([]candle.Range, map[uuid.UUID]int64) {
 	t.Helper()
 	wanted := []candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}
-	coverage := coverage.NewCoverage(wanted, candle.Interval1m, time.Now())
+	coverage := coverage.NewFilter(wanted, candle.Interval1m, time.Now())
 	q := CoverageQuery{Sources: sources, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}}
 	require.NoError(t, db.FillCoverage(t.Context(), q, coverage))
 	missing := coverage.Missing()
 	if len(missing) == 0 {
-		return nil, coverage.Relied()
+		return nil, coverage.Dependencies()
 	}
-	return missing[0].Ranges, coverage.Relied()
+	return missing[0].Ranges, coverage.Dependencies()
 }
 
 func TestAnswersCoverUntilTheirRunIsRolledBack(t *testing.T) {
@@ -60,10 +60,10 @@ func TestAnswersCoverUntilTheirRunIsRolledBack(t *testing.T) {
 
 	later := newRun(9)
 	require.NoError(t, db.Started(t.Context(), later))
-	require.NoError(t, db.Relied(t.Context(), later.ID(), relied))
+	require.NoError(t, db.RecordDependencies(t.Context(), later.ID(), relied))
 	preview, err := db.PreviewRollback(t.Context(), first.ID())
 	require.NoError(t, err)
-	require.Equal(t, []Reliance{{RunID: later.ID(), Candles: 20}}, preview.Relying)
+	require.Equal(t, []Dependency{{RunID: later.ID(), Candles: 20}}, preview.Relying)
 	require.NoError(t, db.RollBack(t.Context(), first.ID(), someone, false))
 	missing, _ = db.missing(t, "birdeye")
 	require.Equal(t, []candle.Range{firstHour}, missing)
@@ -125,16 +125,16 @@ func TestTokenHistories(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []candle.Token{token}, tokens)
 	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: tokens}
-	var judged []coverage.Judged
+	var judged []coverage.VerdictSpan
 	require.NoError(t, db.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
 		judged = append(judged, h.Judge(firstHour, coverage.Moment{Now: time.Now()})...)
 		return nil
 	}))
 	span := func(from, to int64) candle.Range { return candle.Range{From: day0 + 60*from, To: day0 + 60*to} }
-	require.Equal(t, []coverage.Judged{
+	require.Equal(t, []coverage.VerdictSpan{
 		{Range: span(0, 5), Verdict: coverage.Have, Candles: 5}, {Range: span(5, 8), Verdict: coverage.ConfirmedEmpty, Candles: 3},
 		{Range: span(8, 12), Verdict: coverage.Have, Candles: 4}, {Range: span(12, 20), Verdict: coverage.ConfirmedEmpty, Candles: 8},
-		{Range: span(20, 60), Verdict: coverage.NeverAsked, Candles: 40, Due: true},
+		{Range: span(20, 60), Verdict: coverage.NeverAsked, Candles: 40, Stale: true},
 	}, judged)
 }
 
@@ -187,7 +187,7 @@ func TestFilesDoNotCoverARequestWithoutThem(t *testing.T) {
 		return func(w *backfill.ChunkWrite) { w.Outcome.Files, w.Outcome.AnsweredTo = files, day0+int64(60*minutes) }
 	}
 	without := func() []candle.Range {
-		coverage := coverage.NewCoverage([]candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}, candle.Interval1m, time.Now())
+		coverage := coverage.NewFilter([]candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}, candle.Interval1m, time.Now())
 		q := CoverageQuery{
 			Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}, NoPublishedFiles: true,
 		}

@@ -35,7 +35,7 @@ func (db *DB) DeploymentBinding(ctx context.Context) (binding backfill.HistoryBi
 	for _, r := range rows {
 		adopted := backfill.AdoptedRedis{ID: r.RedisID, Adoption: int(r.Adoption), Address: r.Address, Server: r.Server}
 		if r.SeenAt.Unix() > 0 {
-			adopted.SignedAt, adopted.SignAge, adopted.Released = r.SeenAt.UTC(), time.Duration(r.AgeUS)*time.Microsecond, r.Released
+			adopted.PresentAt, adopted.PresenceAge, adopted.Released = r.SeenAt.UTC(), time.Duration(r.AgeUS)*time.Microsecond, r.Released
 		}
 		binding.Adopted = append(binding.Adopted, adopted)
 	}
@@ -65,9 +65,9 @@ func (db *DB) AdoptRedis(ctx context.Context, deployment uuid.UUID, redis backfi
 	return db.storeError("adopt a Redis", err)
 }
 
-// SignRedis writes that processes work with this Redis, or that the last one took its leave, and returns the server's time of
+// RecordRedisPresence writes that processes work with this Redis, or that the last one took its leave, and returns the server's time of
 // it.
-func (db *DB) SignRedis(ctx context.Context, deployment uuid.UUID, redis backfill.RedisBinding, released bool) (at time.Time, err error) {
+func (db *DB) RecordRedisPresence(ctx context.Context, deployment uuid.UUID, redis backfill.RedisBinding, released bool) (at time.Time, err error) {
 	type row struct {
 		DeploymentID uuid.UUID `ch:"deployment_id"`
 		RedisID      uuid.UUID `ch:"redis_id"`

@@ -28,7 +28,7 @@ func (db *DB) Known(ctx context.Context, s Selection, m coverage.Moment) (map[co
 	known := make(map[coverage.Verdict]int64)
 	q := CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: tokens, AsOf: s.AsOf}
 	err := db.TokenHistories(ctx, q, func(h coverage.TokenHistory) error {
-		if len(s.Tokens) == 0 && len(h.Asked) == 0 && len(h.Have) == 0 {
+		if len(s.Tokens) == 0 && len(h.Fetches) == 0 && len(h.Have) == 0 {
 			return nil
 		}
 		for _, judged := range h.Judge(s.Range, m) {

@@ -69,14 +69,14 @@ func (db *DB) rollbacks(ctx context.Context) (n uint64, err error) {
 }
 
 // answers are those of all sources and validations, at the moment of the selection.
-func (db *DB) answers(ctx context.Context, s Selection) (*coverage.Answers, error) {
-	answers := coverage.NewAnswers()
+func (db *DB) answers(ctx context.Context, s Selection) (*coverage.Fetches, error) {
+	answers := coverage.NewFetches()
 	q := CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: s.Tokens, AsOf: s.AsOf, answers: true}
 	err := db.rejectedRanges(ctx, q, func(r coverage.RejectedRange) { answers.Reject(r.Token, r.Range) })
 	if err != nil {
 		return nil, err
 	}
-	err = db.asked(ctx, q, func(a coverage.Asked) {
+	err = db.asked(ctx, q, func(a coverage.FetchRecord) {
 		if a.Confirmed {
 			answers.Add(a.Token, a.Range)
 		}
@@ -116,7 +116,7 @@ func (db *DB) buckets(ctx context.Context, r *resampler) error {
 type resampler struct {
 	selection Selection
 	length    candle.Interval
-	answers   *coverage.Answers
+	answers   *coverage.Fetches
 	yield     func(*Bucket) error
 	seen      map[candle.Token]emitted
 	result    Resampling
@@ -129,13 +129,13 @@ type emitted struct {
 
 func (r *resampler) add(b *Bucket, opens []uint32) error {
 	within := candle.Range{From: b.OpenTime, To: b.OpenTime + r.length.Seconds()}
-	b.Expected = within.Opens(r.selection.Interval)
+	b.Expected = within.Candles(r.selection.Interval)
 	if b.Candles < b.Expected {
-		b.Silent = r.answers.Silent(b.Token, r.selection.Interval, within, opens)
+		b.Silent = r.answers.ConfirmedEmpty(b.Token, r.selection.Interval, within, opens)
 	}
 	seen := r.seen[b.Token]
 	seen.buckets++
-	if r.answers.Silent(b.Token, r.selection.Interval, within, nil) == b.Expected {
+	if r.answers.ConfirmedEmpty(b.Token, r.selection.Interval, within, nil) == b.Expected {
 		seen.answered++
 	}
 	r.seen[b.Token] = seen
@@ -159,8 +159,8 @@ func (r *resampler) countUnknown() {
 	for token, seen := range r.seen {
 		empty := -seen.answered
 		for _, confirmed := range r.answers.Ranges(token) {
-			empty += confirmed.Intersect(r.selection.Range).Align(r.length).Opens(r.length)
+			empty += confirmed.Intersect(r.selection.Range).Align(r.length).Candles(r.length)
 		}
-		r.result.Unknown += r.selection.Range.Opens(r.length) - seen.buckets - empty
+		r.result.Unknown += r.selection.Range.Candles(r.length) - seen.buckets - empty
 	}
 }

@@ -24,7 +24,7 @@ type RollbackPreview struct {
 	// Removed is what sweeps removed, or other runs skipped, because this run's versions were as good.
 	Removed []RemovedMonth `json:"versions_removed"`
 	// Relying are the runs that left ranges out because this run had answered for them.
-	Relying []Reliance `json:"runs_relying"`
+	Relying []Dependency `json:"runs_relying"`
 }
 
 // FallBack is how many candles another run would serve.

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// RunSummary is the part of a run's row that lists show: it is read many times faster than the whole.
-type RunSummary struct {
+// RunListItem is the part of a run's row that lists show: it is read many times faster than the whole.
+type RunListItem struct {
 	RunID               uuid.UUID  `json:"run_id" ch:"run_id"`
 	StartedAt           time.Time  `json:"started_at" ch:"started_at"`
 	CompletedAt         *time.Time `json:"completed_at" ch:"completed_at"` // nil while running
@@ -57,7 +57,7 @@ type RunSearch struct {
 }
 
 // RunsPage lists runs, the newest first.
-func (db *DB) RunsPage(ctx context.Context, s RunSearch) ([]RunSummary, error) {
+func (db *DB) RunsPage(ctx context.Context, s RunSearch) ([]RunListItem, error) {
 	// The run id of the same millisecond counts only after a position; before the newest, any is smaller.
 	before, beforeRun := farAhead, uuid.Max
 	if !s.After.StartedAt.IsZero() {
@@ -67,7 +67,7 @@ func (db *DB) RunsPage(ctx context.Context, s RunSearch) ([]RunSummary, error) {
 	if !s.Until.IsZero() {
 		until = s.Until.UnixMilli()
 	}
-	rows, err := selectStructs[RunSummary](ctx, db, runsPageSQL,
+	rows, err := selectStructs[RunListItem](ctx, db, runsPageSQL,
 		named("status", s.Status), named("source", s.Source), named("token", s.Token), named("search", s.Text),
 		named("since", max(s.Since.UnixMilli(), 0)), named("until", until),
 		named("before", before), named("before_run", beforeRun), named("limit", s.Limit))
@@ -156,7 +156,7 @@ type ChunkPage struct {
 }
 
 // ChunksPage lists chunks of the run, each with its latest attempt.
-func (db *DB) ChunksPage(ctx context.Context, runID uuid.UUID, p ChunkPage) ([]Task, error) {
+func (db *DB) ChunksPage(ctx context.Context, runID uuid.UUID, p ChunkPage) ([]TaskDetails, error) {
 	rows, err := selectStructs[taskRow](ctx, db, chunksPageSQL, named("run_id", runID), named("status", p.Status),
 		named("token", p.Token), named("order", p.Order), named("limit", p.Limit), named("offset", p.Offset))
 	if err != nil {

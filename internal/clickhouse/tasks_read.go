@@ -124,8 +124,8 @@ type TaskFilter struct {
 	Statuses []string
 }
 
-// Task is a chunk of a run with what it ended as in its latest attempt, as people read it.
-type Task struct {
+// TaskDetails is a chunk of a run with what it ended as in its latest attempt, as people read it.
+type TaskDetails struct {
 	Attempt int               `json:"attempt"`
 	Status  string            `json:"status"` // planned, success, failed or cancelled
 	Chunk   backfill.Chunk    `json:"chunk"`
@@ -133,7 +133,7 @@ type Task struct {
 }
 
 // Tasks returns up to limit chunks of the run, each with its latest attempt, by token and time.
-func (db *DB) Tasks(ctx context.Context, runID uuid.UUID, filter TaskFilter, limit int) ([]Task, error) {
+func (db *DB) Tasks(ctx context.Context, runID uuid.UUID, filter TaskFilter, limit int) ([]TaskDetails, error) {
 	statuses := filter.Statuses
 	if statuses == nil {
 		statuses = []string{}
@@ -146,10 +146,10 @@ func (db *DB) Tasks(ctx context.Context, runID uuid.UUID, filter TaskFilter, lim
 	return tasksOf(rows), nil
 }
 
-func tasksOf(rows []taskRow) []Task {
-	tasks := make([]Task, len(rows))
+func tasksOf(rows []taskRow) []TaskDetails {
+	tasks := make([]TaskDetails, len(rows))
 	for i := range rows {
-		tasks[i] = Task{Attempt: int(rows[i].Attempt), Status: rows[i].Status, Chunk: rows[i].chunk(), Outcome: rows[i].outcome()}
+		tasks[i] = TaskDetails{Attempt: int(rows[i].Attempt), Status: rows[i].Status, Chunk: rows[i].chunk(), Outcome: rows[i].outcome()}
 	}
 	return tasks
 }

@@ -12,23 +12,23 @@ import (
 	"quantbot/internal/coverage"
 )
 
-func judgeAsked(t *testing.T, db *DB, q CoverageQuery) (judged []coverage.Judged) {
+func judgeAsked(t *testing.T, db *DB, q CoverageQuery) (judged []coverage.VerdictSpan) {
 	t.Helper()
 	q.Interval, q.Tokens, q.Range = candle.Interval1m, []candle.Token{token}, candle.Range{To: day0 + 86_400}
 	if !q.Any {
 		q.Sources, q.Validation = []string{"birdeye"}, candle.Lenient
 	}
 	require.NoError(t, db.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
-		judged = append(judged, h.JudgeAsked(uuid.Nil, coverage.Moment{Now: time.Now()})...)
+		judged = append(judged, h.JudgeRequested(uuid.Nil, coverage.Moment{Now: time.Now()})...)
 		return nil
 	}))
 	return judged
 }
 
 // stretchOf is a stretch of n minutes, from this minute of the day on.
-func stretchOf(from, n int64, verdict coverage.Verdict, due bool, by ...uuid.UUID) coverage.Judged {
+func stretchOf(from, n int64, verdict coverage.Verdict, due bool, by ...uuid.UUID) coverage.VerdictSpan {
 	r := candle.Range{From: day0 + 60*from, To: day0 + 60*(from+n)}
-	return coverage.Judged{Range: r, Verdict: verdict, Candles: n, Due: due, RolledBack: by}
+	return coverage.VerdictSpan{Range: r, Verdict: verdict, Candles: n, Stale: due, RolledBack: by}
 }
 
 // What was asked for and is not served is told apart: rolled back (by which run), cancelled, planned by a run that died. Nothing
@@ -67,11 +67,11 @@ func TestWhatIsNotServedHasItsVerdict(t *testing.T) {
 	require.NoError(t, db.RollBack(t.Context(), first.ID(), someone, false))
 
 	cancelled, failed := stretchOf(60, 10, coverage.CancelledChunk, true), stretchOf(90, 5, coverage.FailedToFetch, true)
-	require.Equal(t, []coverage.Judged{
+	require.Equal(t, []coverage.VerdictSpan{
 		stretchOf(0, 5, coverage.Have, false), stretchOf(5, 15, coverage.RolledBack, true, first.ID()), stretchOf(20, 40, coverage.NeverAsked, false),
 		cancelled, stretchOf(70, 20, coverage.NeverAsked, false), failed,
 	}, judgeAsked(t, db, CoverageQuery{}))
-	require.Equal(t, []coverage.Judged{stretchOf(0, 15, coverage.Have, false), stretchOf(15, 5, coverage.ConfirmedEmpty, false)},
+	require.Equal(t, []coverage.VerdictSpan{stretchOf(0, 15, coverage.Have, false), stretchOf(15, 5, coverage.ConfirmedEmpty, false)},
 		judgeAsked(t, db, CoverageQuery{Any: true, AsOf: before}), "as of then")
 }
 
@@ -84,7 +84,7 @@ func TestAForcedRollbackIsNamed(t *testing.T) {
 	_, err := db.Sweep(t.Context(), Sweep{})
 	require.NoError(t, err)
 	require.NoError(t, db.RollBack(t.Context(), better.ID(), someone, true))
-	require.Equal(t, []coverage.Judged{stretchOf(0, 60, coverage.RolledBack, true, better.ID())}, judgeAsked(t, db, CoverageQuery{}))
+	require.Equal(t, []coverage.VerdictSpan{stretchOf(0, 60, coverage.RolledBack, true, better.ID())}, judgeAsked(t, db, CoverageQuery{}))
 }
 
 // What a run rejected leaves with it: where another one confirmed that there is none, an hour is complete, for the judge and for

@@ -33,8 +33,8 @@ type Version struct {
 	RunStarted time.Time
 }
 
-// Rejection is a candle that a run got for a key and did not store.
-type Rejection struct {
+// QuarantinedCandle is a candle that a run got for a key and did not store.
+type QuarantinedCandle struct {
 	Candle     candle.Candle
 	RunID      uuid.UUID
 	Rule       candle.Rule
@@ -77,10 +77,10 @@ func (db *DB) Versions(ctx context.Context, token candle.Token, interval candle.
 }
 
 // Rejections returns what runs rejected of the candle, the latest first, at most 100; after 90 days nothing is known of it.
-func (db *DB) Rejections(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]Rejection, error) {
-	var rejections []Rejection
+func (db *DB) Rejections(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]QuarantinedCandle, error) {
+	var rejections []QuarantinedCandle
 	err := db.rows(ctx, queryTimeout, rejectionsSQL, candleParams(token, interval, openTime), func(rows chdriver.Rows) error {
-		r := Rejection{Candle: candle.Candle{OpenTime: openTime}}
+		r := QuarantinedCandle{Candle: candle.Candle{OpenTime: openTime}}
 		c := &r.Candle
 		var rule string
 		err := rows.Scan(&r.RunID, &rule, &r.Source, &c.Open, &c.High, &c.Low, &c.Close, &c.Volume, &c.VolumeUSD, &r.RejectedAt, &r.Detail)

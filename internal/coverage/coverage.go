@@ -18,13 +18,13 @@ const RecheckAfter = 24 * time.Hour
 // when it was confirmed to be empty is asked for again so long after; it is old then, so that it is asked for only once more.
 const YoungFor = 7 * 24 * time.Hour
 
-// Asked is what the history has of a chunk: what a source was asked for, and whether it answered.
-type Asked struct {
+// FetchRecord is what the history has of a chunk: what a source was asked for, and whether it answered.
+type FetchRecord struct {
 	Token candle.Token
 	Range candle.Range
-	// AskedTo is where the chunk ends, where its answer ended before that; otherwise 0.
-	AskedTo int64
-	RunID   uuid.UUID
+	// RequestedTo is where the chunk ends, where its answer ended before that; otherwise 0.
+	RequestedTo int64
+	RunID       uuid.UUID
 	// Answered: the source's answer was whole. Otherwise the chunk failed or was cancelled.
 	Answered  bool
 	Cancelled bool
@@ -39,11 +39,11 @@ type Asked struct {
 }
 
 // Counts tells that the answer says what there is. One that a rollback hides does not.
-func (a Asked) Counts() bool { return a.Answered && a.HiddenBy == uuid.Nil }
+func (a FetchRecord) Counts() bool { return a.Answered && a.HiddenBy == uuid.Nil }
 
 // whole is what was asked for, of which Range may be the answered beginning.
-func (a Asked) whole() candle.Range {
-	return candle.Range{From: a.Range.From, To: max(a.Range.To, a.AskedTo)}
+func (a FetchRecord) whole() candle.Range {
+	return candle.Range{From: a.Range.From, To: max(a.Range.To, a.RequestedTo)}
 }
 
 // RejectedRange is a stretch of candles that a run rejected because they were corrupt.
@@ -53,17 +53,17 @@ type RejectedRange struct {
 	Range candle.Range
 }
 
-// Coverage says which part of what is wanted need not be asked for again. Rejected ranges come first, then what was
+// Filter says which part of what is wanted need not be asked for again. Rejected ranges come first, then what was
 // asked; in order of time is fastest. It holds merged ranges only.
-type Coverage struct {
+type Filter struct {
 	interval candle.Interval
 	// recheck: what was answered before then and proves little is not covered; reask: what was young then is asked for again.
-	recheck  time.Time
-	reask    time.Time
-	wanted   []candle.TokenRanges
-	tokens   map[candle.Token]*tokenCoverage
-	rejected map[rejectedKey][]candle.Range
-	relied   map[uuid.UUID]int64
+	recheck      time.Time
+	reask        time.Time
+	wanted       []candle.TokenRanges
+	tokens       map[candle.Token]*tokenCoverage
+	rejected     map[rejectedKey][]candle.Range
+	dependencies map[uuid.UUID]int64
 }
 
 type tokenCoverage struct {
@@ -84,11 +84,11 @@ type rejectedKey struct {
 	runID uuid.UUID
 }
 
-// NewCoverage starts with nothing covered. wanted must be normalized (see Request.Normalize).
-func NewCoverage(wanted []candle.TokenRanges, interval candle.Interval, now time.Time) *Coverage {
-	c := &Coverage{
+// NewFilter starts with nothing covered. wanted must be normalized (see Request.Normalize).
+func NewFilter(wanted []candle.TokenRanges, interval candle.Interval, now time.Time) *Filter {
+	c := &Filter{
 		interval: interval, recheck: now.Add(-RecheckAfter), reask: now.Add(-YoungFor), wanted: wanted, tokens: make(map[candle.Token]*tokenCoverage, len(wanted)),
-		rejected: make(map[rejectedKey][]candle.Range), relied: make(map[uuid.UUID]int64),
+		rejected: make(map[rejectedKey][]candle.Range), dependencies: make(map[uuid.UUID]int64),
 	}
 	all := make([]tokenCoverage, len(wanted))
 	for i, w := range wanted {
@@ -99,7 +99,7 @@ func NewCoverage(wanted []candle.TokenRanges, interval candle.Interval, now time
 }
 
 // AddRejected notes what must not count as covered by the answer of its run.
-func (c *Coverage) AddRejected(r RejectedRange) {
+func (c *Filter) AddRejected(r RejectedRange) {
 	if c.tokens[r.Token] != nil {
 		key := rejectedKey{r.Token, r.RunID}
 		c.rejected[key] = append(c.rejected[key], r.Range)
@@ -107,7 +107,7 @@ func (c *Coverage) AddRejected(r RejectedRange) {
 }
 
 // Add takes an outcome into account. Chunks that failed or are hidden cover nothing.
-func (c *Coverage) Add(a Asked) {
+func (c *Filter) Add(a FetchRecord) {
 	token := c.tokens[a.Token]
 	old := a.At.Before(c.recheck)
 	if token == nil || !a.Counts() || old && !a.Confirmed {
@@ -127,7 +127,7 @@ func (c *Coverage) Add(a Asked) {
 }
 
 // young is the part of the range whose candles had closed less than YoungFor before the answer, if that is so long ago.
-func (c *Coverage) young(a Asked, r candle.Range) candle.Range {
+func (c *Filter) young(a FetchRecord, r candle.Range) candle.Range {
 	if !a.At.Before(c.reask) {
 		return candle.Range{}
 	}
@@ -135,16 +135,16 @@ func (c *Coverage) young(a Asked, r candle.Range) candle.Range {
 	return r
 }
 
-func (c *Coverage) cover(token *tokenCoverage, run uuid.UUID, r candle.Range) {
+func (c *Filter) cover(token *tokenCoverage, run uuid.UUID, r candle.Range) {
 	if relied := token.wants(r, c.interval); relied > 0 {
-		c.relied[run] += relied
+		c.dependencies[run] += relied
 		token.cover(r)
 	}
 }
 
 // Aged are the wanted tokens with answers that are asked for again where they found nothing, with the range of these. What
 // is there of them must be told by AddHave before Missing.
-func (c *Coverage) Aged() (tokens []candle.Token, span candle.Range) {
+func (c *Filter) Aged() (tokens []candle.Token, span candle.Range) {
 	for _, w := range c.wanted {
 		token, before := c.tokens[w.Token], len(tokens)
 		for _, aged := range token.aged {
@@ -164,7 +164,7 @@ func (c *Coverage) Aged() (tokens []candle.Token, span candle.Range) {
 }
 
 // AddHave notes stretches of a token in which no candle is missing.
-func (c *Coverage) AddHave(t candle.Token, have []candle.Range) {
+func (c *Filter) AddHave(t candle.Token, have []candle.Range) {
 	if token := c.tokens[t]; token != nil {
 		token.have = append(token.have, have...)
 	}
@@ -173,7 +173,7 @@ func (c *Coverage) AddHave(t candle.Token, have []candle.Range) {
 // settleAged decides about the answers that have aged. What is asked for again reaches from the first to the last candle that
 // is missing: where one page holds those two it holds what is between them, too, at no further cost. Where they are further
 // apart the pages between them are bought as well, once, and at most those of YoungFor.
-func (c *Coverage) settleAged(token *tokenCoverage) {
+func (c *Filter) settleAged(token *tokenCoverage) {
 	have := candle.Merge(slices.Clone(token.have))
 	for _, aged := range token.aged {
 		rest := []candle.Range{aged.r}
@@ -200,7 +200,7 @@ func (t *tokenCoverage) wants(r candle.Range, interval candle.Interval) (opens i
 		if w.From >= r.To {
 			break
 		}
-		opens += w.Intersect(r).Opens(interval)
+		opens += w.Intersect(r).Candles(interval)
 	}
 	return opens
 }
@@ -214,7 +214,7 @@ func (t *tokenCoverage) cover(r candle.Range) {
 }
 
 // Missing is what is wanted and not covered. Tokens that are covered whole are left out.
-func (c *Coverage) Missing() []candle.TokenRanges {
+func (c *Filter) Missing() []candle.TokenRanges {
 	missing := make([]candle.TokenRanges, 0, len(c.wanted))
 	for _, w := range c.wanted {
 		token := c.tokens[w.Token]
@@ -230,6 +230,6 @@ func (c *Coverage) Missing() []candle.TokenRanges {
 	return missing
 }
 
-// Relied are the runs whose answers cover something wanted, with how many candles, for the plan to remember: when one of
+// Dependencies are the runs whose answers cover something wanted, with how many candles, for the plan to remember: when one of
 // them is rolled back, its ranges are missing here.
-func (c *Coverage) Relied() map[uuid.UUID]int64 { return maps.Clone(c.relied) }
+func (c *Filter) Dependencies() map[uuid.UUID]int64 { return maps.Clone(c.dependencies) }

@@ -31,36 +31,36 @@ func TestWhatCoversARange(t *testing.T) {
 	t.Parallel()
 	all := candle.Range{From: 0, To: 6_000}
 	run := uuid.New()
-	answer := coverage.Asked{Token: testToken, Range: candle.Range{From: 600, To: 1_200}, RunID: run, Answered: true, Confirmed: true, At: stale}
+	answer := coverage.FetchRecord{Token: testToken, Range: candle.Range{From: 600, To: 1_200}, RunID: run, Answered: true, Confirmed: true, At: stale}
 	hole := coverage.RejectedRange{Token: testToken, RunID: run, Range: candle.Range{From: 660, To: 720}}
-	with := func(change func(*coverage.Asked)) coverage.Asked { a := answer; change(&a); return a }
+	with := func(change func(*coverage.FetchRecord)) coverage.FetchRecord { a := answer; change(&a); return a }
 	around := []candle.Range{{From: 0, To: 600}, {From: 1_200, To: 6_000}}
 	for name, test := range map[string]struct {
-		asked    coverage.Asked
+		asked    coverage.FetchRecord
 		rejected []coverage.RejectedRange
 		missing  []candle.Range
 		relied   int64
 	}{
 		"an answer":                           {answer, nil, around, 10},
-		"a failure":                           {with(func(a *coverage.Asked) { a.Answered = false }), nil, []candle.Range{all}, 0},
-		"silence of a source that had none":   {with(func(a *coverage.Asked) { a.Confirmed = false }), nil, []candle.Range{all}, 0},
-		"such silence of today":               {with(func(a *coverage.Asked) { a.Confirmed = false; a.At = fresh }), nil, around, 10},
+		"a failure":                           {with(func(a *coverage.FetchRecord) { a.Answered = false }), nil, []candle.Range{all}, 0},
+		"silence of a source that had none":   {with(func(a *coverage.FetchRecord) { a.Confirmed = false }), nil, []candle.Range{all}, 0},
+		"such silence of today":               {with(func(a *coverage.FetchRecord) { a.Confirmed = false; a.At = fresh }), nil, around, 10},
 		"an answer with a corrupt candle":     {answer, []coverage.RejectedRange{hole}, []candle.Range{{From: 0, To: 600}, {From: 660, To: 720}, {From: 1_200, To: 6_000}}, 9},
-		"a corrupt candle of today":           {with(func(a *coverage.Asked) { a.At = fresh }), []coverage.RejectedRange{hole}, around, 10},
+		"a corrupt candle of today":           {with(func(a *coverage.FetchRecord) { a.At = fresh }), []coverage.RejectedRange{hole}, around, 10},
 		"a corrupt candle of another run":     {answer, []coverage.RejectedRange{{Token: testToken, RunID: uuid.New(), Range: hole.Range}}, around, 10},
-		"an answer about something else":      {with(func(a *coverage.Asked) { a.Range = candle.Range{From: 9_000, To: 9_600} }), nil, []candle.Range{all}, 0},
-		"an answer about another token":       {with(func(a *coverage.Asked) { a.Token.Address = "x" }), nil, []candle.Range{all}, 0},
-		"an answer that reaches over the end": {with(func(a *coverage.Asked) { a.Range.To = 9_000 }), nil, []candle.Range{{From: 0, To: 600}}, 90},
+		"an answer about something else":      {with(func(a *coverage.FetchRecord) { a.Range = candle.Range{From: 9_000, To: 9_600} }), nil, []candle.Range{all}, 0},
+		"an answer about another token":       {with(func(a *coverage.FetchRecord) { a.Token.Address = "x" }), nil, []candle.Range{all}, 0},
+		"an answer that reaches over the end": {with(func(a *coverage.FetchRecord) { a.Range.To = 9_000 }), nil, []candle.Range{{From: 0, To: 600}}, 90},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := coverage.NewCoverage(wanting(all), candle.Interval1m, coverageNow)
+			c := coverage.NewFilter(wanting(all), candle.Interval1m, coverageNow)
 			for _, r := range test.rejected {
 				c.AddRejected(r)
 			}
 			c.Add(test.asked)
 			require.Equal(t, wanting(test.missing...), c.Missing())
-			require.Equal(t, test.relied, c.Relied()[run])
+			require.Equal(t, test.relied, c.Dependencies()[run])
 		})
 	}
 }
@@ -97,11 +97,11 @@ func planOfTheMissing(t *rapid.T) {
 		}
 	}
 	request.Normalize()
-	c := coverage.NewCoverage(request.Wanted, interval, coverageNow)
-	var asked []coverage.Asked
+	c := coverage.NewFilter(request.Wanted, interval, coverageNow)
+	var asked []coverage.FetchRecord
 	var rejected []coverage.RejectedRange
 	for range rapid.IntRange(0, 12).Draw(t, "outcomes") {
-		a := coverage.Asked{
+		a := coverage.FetchRecord{
 			Token: testToken, Range: span("asked"), RunID: uuid.New(), Answered: rapid.Bool().Draw(t, "answered"),
 			Confirmed: rapid.Bool().Draw(t, "confirmed"), At: rapid.SampledFrom([]time.Time{fresh, stale}).Draw(t, "ended"),
 		}
@@ -142,14 +142,14 @@ func TestEachMomentHasOneVerdict(t *testing.T) {
 	span := func(from, to int64) candle.Range { return candle.Range{From: 60 * from, To: 60 * to} }
 	h := coverage.TokenHistory{
 		Token: testToken, Interval: candle.Interval1m, Have: []candle.Range{span(0, 10), span(12, 20)},
-		Asked: []coverage.Asked{
+		Fetches: []coverage.FetchRecord{
 			{Token: testToken, Range: span(0, 30), RunID: run, Answered: true, Confirmed: true, At: stale},
 			{Token: testToken, Range: span(25, 40), RunID: run, At: stale},
 		},
 		Rejected: []coverage.RejectedRange{{Token: testToken, RunID: run, Range: span(10, 11)}},
 	}
 	require.Equal(t, span(0, 40), h.Span())
-	require.Equal(t, []coverage.Judged{
+	require.Equal(t, []coverage.VerdictSpan{
 		{span(0, 10), coverage.Have, 10, false, nil},
 		{span(10, 11), coverage.RejectedCandle, 1, true, nil},
 		{span(11, 12), coverage.ConfirmedEmpty, 1, false, nil},
@@ -158,8 +158,8 @@ func TestEachMomentHasOneVerdict(t *testing.T) {
 		{span(30, 40), coverage.FailedToFetch, 10, true, nil},
 		{span(40, 50), coverage.NeverAsked, 10, true, nil},
 	}, h.Judge(span(0, 50), coverage.Moment{Now: coverageNow}))
-	silent := coverage.TokenHistory{Token: testToken, Interval: candle.Interval1m, Asked: []coverage.Asked{{Token: testToken, Range: span(0, 5), RunID: run, Answered: true, At: stale}}}
-	require.Equal(t, []coverage.Judged{{span(0, 5), coverage.Unconfirmed, 5, true, nil}}, silent.Judge(span(0, 5), coverage.Moment{Now: coverageNow}))
+	silent := coverage.TokenHistory{Token: testToken, Interval: candle.Interval1m, Fetches: []coverage.FetchRecord{{Token: testToken, Range: span(0, 5), RunID: run, Answered: true, At: stale}}}
+	require.Equal(t, []coverage.VerdictSpan{{span(0, 5), coverage.Unconfirmed, 5, true, nil}}, silent.Judge(span(0, 5), coverage.Moment{Now: coverageNow}))
 	require.Empty(t, silent.Judge(candle.Range{}, coverage.Moment{Now: coverageNow}))
 }
 
@@ -171,10 +171,10 @@ func BenchmarkCoverageOf100000Tokens(b *testing.B) {
 	run := uuid.New()
 	b.ReportAllocs()
 	for b.Loop() {
-		c := coverage.NewCoverage(wanted, candle.Interval1m, coverageNow)
+		c := coverage.NewFilter(wanted, candle.Interval1m, coverageNow)
 		for _, w := range wanted {
 			for chunk := range int64(9) { // ten chunks each, the last one is missing
-				c.Add(coverage.Asked{Token: w.Token, Range: candle.Range{From: chunk * 1_200_000, To: (chunk + 1) * 1_200_000}, RunID: run, Answered: true, Confirmed: true, At: stale})
+				c.Add(coverage.FetchRecord{Token: w.Token, Range: candle.Range{From: chunk * 1_200_000, To: (chunk + 1) * 1_200_000}, RunID: run, Answered: true, Confirmed: true, At: stale})
 			}
 		}
 		if missing := c.Missing(); len(missing) != len(wanted) {
@@ -215,12 +215,12 @@ func TestYoungEmptinessIsAskedForOnceMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run := uuid.New()
-			c := coverage.NewCoverage(wanting(all), candle.Interval1m, test.now)
+			c := coverage.NewFilter(wanting(all), candle.Interval1m, test.now)
 			h := coverage.TokenHistory{Token: testToken, Interval: candle.Interval1m, Have: test.have}
 			for _, at := range test.answered {
-				a := coverage.Asked{Token: testToken, Range: all, RunID: run, Answered: true, Confirmed: true, At: at}
+				a := coverage.FetchRecord{Token: testToken, Range: all, RunID: run, Answered: true, Confirmed: true, At: at}
 				c.Add(a)
-				h.Asked = append(h.Asked, a)
+				h.Fetches = append(h.Fetches, a)
 			}
 			if aged, span := c.Aged(); len(aged) > 0 {
 				require.Equal(t, []candle.Token{testToken}, aged)
@@ -247,7 +247,7 @@ func TestWhatIsStillOpenHasNoVerdict(t *testing.T) {
 	now := time.Unix(6_030, 0)
 	whole := candle.Range{From: 0, To: 12_000}
 	judged := h.Judge(whole, coverage.Moment{Now: now, SettleDelay: 2 * time.Minute})
-	require.Equal(t, []coverage.Judged{{candle.Range{From: 0, To: 5_880}, coverage.NeverAsked, 98, true, nil}}, judged)
+	require.Equal(t, []coverage.VerdictSpan{{candle.Range{From: 0, To: 5_880}, coverage.NeverAsked, 98, true, nil}}, judged)
 	plan, err := backfill.NewPlan(t.Context(), backfill.Request{Interval: candle.Interval1m, Wanted: wanting(whole)}, backfill.PlanOptions{Now: now, SettleDelay: 2 * time.Minute, Cut: backfill.Cut{Candles: 1_000}})
 	require.NoError(t, err)
 	require.Equal(t, judged[0].Range, plan.Range, "what a plan would ask for")

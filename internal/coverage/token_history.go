@@ -14,14 +14,14 @@ type TokenHistory struct {
 	Interval candle.Interval
 	// Have are the stretches without a missing candle.
 	Have []candle.Range
-	// Asked is in the order in which its ranges begin.
-	Asked    []Asked
+	// Fetches is in the order in which its ranges begin.
+	Fetches  []FetchRecord
 	Rejected []RejectedRange
 }
 
-// AskedRanges are what was asked for, by this run alone or, without one, by any; merged.
-func (h TokenHistory) AskedRanges(run uuid.UUID) (ranges []candle.Range) {
-	for _, a := range h.Asked {
+// RequestedRanges are what was asked for, by this run alone or, without one, by any; merged.
+func (h TokenHistory) RequestedRanges(run uuid.UUID) (ranges []candle.Range) {
+	for _, a := range h.Fetches {
 		if run == uuid.Nil || a.RunID == run {
 			ranges = append(ranges, a.whole())
 		}
@@ -30,7 +30,7 @@ func (h TokenHistory) AskedRanges(run uuid.UUID) (ranges []candle.Range) {
 }
 
 // Span reaches from the first to the last moment that was asked for.
-func (h TokenHistory) Span() candle.Range { return hull(h.AskedRanges(uuid.Nil)) }
+func (h TokenHistory) Span() candle.Range { return hull(h.RequestedRanges(uuid.Nil)) }
 
 // hull reaches over merged ranges.
 func hull(ranges []candle.Range) candle.Range {
@@ -43,7 +43,7 @@ func hull(ranges []candle.Range) candle.Range {
 // sets are where each verdict holds but NeverAsked, merged.
 func (h TokenHistory) sets() map[Verdict][]candle.Range {
 	sets := map[Verdict][]candle.Range{Have: slices.Clone(h.Have)}
-	for _, a := range h.Asked {
+	for _, a := range h.Fetches {
 		verdict := ConfirmedEmpty
 		switch {
 		case a.Cancelled:
@@ -73,9 +73,9 @@ func (h TokenHistory) sets() map[Verdict][]candle.Range {
 }
 
 // nameRolledBack says of the stretches, which are in order, whose rollbacks hide what was answered.
-func (h TokenHistory) nameRolledBack(judged []Judged) {
-	var hidden []Asked
-	for _, a := range h.Asked {
+func (h TokenHistory) nameRolledBack(judged []VerdictSpan) {
+	var hidden []FetchRecord
+	for _, a := range h.Fetches {
 		if a.Answered && a.HiddenBy != uuid.Nil {
 			hidden = append(hidden, a)
 		}
@@ -99,11 +99,11 @@ func (h TokenHistory) nameRolledBack(judged []Judged) {
 	}
 }
 
-// Defaulted counts the candles of the range whose answer is of a run that does not say what it asked for (see Asked), and of no
+// Defaulted counts the candles of the range whose answer is of a run that does not say what it asked for (see FetchRecord), and of no
 // other.
 func (h TokenHistory) Defaulted(r candle.Range) (candles int64) {
 	var defaulted, said []candle.Range
-	for _, a := range h.Asked {
+	for _, a := range h.Fetches {
 		switch {
 		case !a.Counts():
 		case a.Defaulted:
@@ -113,7 +113,7 @@ func (h TokenHistory) Defaulted(r candle.Range) (candles int64) {
 		}
 	}
 	for _, only := range candle.Intersect(candle.Subtract(candle.Merge(defaulted), candle.Merge(said)), []candle.Range{r}) {
-		candles += only.Opens(h.Interval)
+		candles += only.Candles(h.Interval)
 	}
 	return candles
 }

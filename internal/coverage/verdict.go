@@ -30,14 +30,14 @@ func Verdicts() []Verdict {
 	return []Verdict{Have, RolledBack, RejectedCandle, FailedToFetch, CancelledChunk, Unconfirmed, ConfirmedEmpty, NeverAsked}
 }
 
-// Judged is a stretch of a token with one verdict.
-type Judged struct {
+// VerdictSpan is a stretch of a token with one verdict.
+type VerdictSpan struct {
 	Range   candle.Range `json:"range"`
 	Verdict Verdict      `json:"verdict"`
 	// Candles is how many candles could open inside.
 	Candles int64 `json:"candles"`
-	// Due: it would be asked for now.
-	Due bool `json:"due"`
+	// Stale: it would be asked for now.
+	Stale bool `json:"due"`
 	// RolledBack are the runs whose rollbacks hide what was answered, where that is the verdict.
 	RolledBack []uuid.UUID `json:"rolled_back_run_ids"`
 }
@@ -51,21 +51,21 @@ type Moment struct {
 
 // Judge cuts the range into stretches of one verdict, in order of time. It ends where the candles begin that have not closed
 // yet: nothing can be said of them, and no plan asks for them.
-func (h TokenHistory) Judge(r candle.Range, m Moment) []Judged {
+func (h TokenHistory) Judge(r candle.Range, m Moment) []VerdictSpan {
 	return h.JudgeRanges([]candle.Range{r}, m)
 }
 
 // JudgeRanges is Judge for several ranges, which must be merged.
-func (h TokenHistory) JudgeRanges(ranges []candle.Range, m Moment) []Judged {
+func (h TokenHistory) JudgeRanges(ranges []candle.Range, m Moment) []VerdictSpan {
 	wanted := h.closed(ranges, m)
 	if len(wanted) == 0 {
 		return nil
 	}
-	coverage := NewCoverage([]candle.TokenRanges{{Token: h.Token, Ranges: wanted}}, h.Interval, m.Now)
+	coverage := NewFilter([]candle.TokenRanges{{Token: h.Token, Ranges: wanted}}, h.Interval, m.Now)
 	for _, rejected := range h.Rejected {
 		coverage.AddRejected(rejected)
 	}
-	for _, asked := range h.Asked {
+	for _, asked := range h.Fetches {
 		coverage.Add(asked)
 	}
 	coverage.AddHave(h.Token, h.Have)
@@ -77,13 +77,13 @@ func (h TokenHistory) JudgeRanges(ranges []candle.Range, m Moment) []Judged {
 	return h.cut(wanted, due)
 }
 
-// JudgeAsked judges what was asked for, by this run alone or, without one, by any, and nothing else: what lies between was never
+// JudgeRequested judges what was asked for, by this run alone or, without one, by any, and nothing else: what lies between was never
 // asked for, and is not due.
-func (h TokenHistory) JudgeAsked(run uuid.UUID, m Moment) []Judged {
-	asked := h.closed(h.AskedRanges(run), m)
+func (h TokenHistory) JudgeRequested(run uuid.UUID, m Moment) []VerdictSpan {
+	asked := h.closed(h.RequestedRanges(run), m)
 	judged := h.JudgeRanges(asked, m)
 	for _, r := range candle.Subtract(candle.Merge([]candle.Range{hull(asked)}), asked) {
-		judged = append(judged, Judged{Range: r, Verdict: NeverAsked, Candles: r.Opens(h.Interval)})
+		judged = append(judged, VerdictSpan{Range: r, Verdict: NeverAsked, Candles: r.Candles(h.Interval)})
 	}
 	return inOrder(judged)
 }
@@ -99,7 +99,7 @@ func (h TokenHistory) closed(ranges []candle.Range, m Moment) []candle.Range {
 }
 
 // cut gives each moment its verdict, and tells apart what is due.
-func (h TokenHistory) cut(left []candle.Range, due map[bool][]candle.Range) (judged []Judged) {
+func (h TokenHistory) cut(left []candle.Range, due map[bool][]candle.Range) (judged []VerdictSpan) {
 	sets := h.sets()
 	for _, verdict := range Verdicts() {
 		found := left
@@ -109,7 +109,7 @@ func (h TokenHistory) cut(left []candle.Range, due map[bool][]candle.Range) (jud
 		}
 		for isDue, ranges := range due {
 			for _, r := range candle.Intersect(found, ranges) {
-				judged = append(judged, Judged{Range: r, Verdict: verdict, Candles: r.Opens(h.Interval), Due: isDue})
+				judged = append(judged, VerdictSpan{Range: r, Verdict: verdict, Candles: r.Candles(h.Interval), Stale: isDue})
 			}
 		}
 	}
@@ -118,19 +118,19 @@ func (h TokenHistory) cut(left []candle.Range, due map[bool][]candle.Range) (jud
 	return judged
 }
 
-func inOrder(judged []Judged) []Judged {
-	slices.SortFunc(judged, func(a, b Judged) int { return int(a.Range.From - b.Range.From) })
+func inOrder(judged []VerdictSpan) []VerdictSpan {
+	slices.SortFunc(judged, func(a, b VerdictSpan) int { return int(a.Range.From - b.Range.From) })
 	return judged
 }
 
 // Refetch is what to ask for so that all due stretches are answered: they themselves and, between two that are due because
 // their emptiness has aged, the candles that come with the same pages. Stretches must be in order of time.
-func Refetch(judged []Judged) (ranges []candle.Range) {
+func Refetch(judged []VerdictSpan) (ranges []candle.Range) {
 	var between candle.Range // candles since the last aged stretch
 	aged := false
 	for _, j := range judged {
 		switch {
-		case !j.Due:
+		case !j.Stale:
 			aged = false
 		case j.Verdict != Have:
 			if aged && j.Verdict == ConfirmedEmpty && !between.Empty() {

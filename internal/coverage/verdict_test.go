@@ -18,23 +18,23 @@ func minuteSpan(from, to int64) candle.Range { return candle.Range{From: 60 * fr
 func TestWhatIsHiddenOrCancelledIsDue(t *testing.T) {
 	t.Parallel()
 	undone, served, cancelled := uuid.New(), uuid.New(), uuid.New()
-	answer := func(run uuid.UUID, r candle.Range) coverage.Asked {
-		return coverage.Asked{Token: testToken, Range: r, RunID: run, Answered: true, Confirmed: true, At: stale}
+	answer := func(run uuid.UUID, r candle.Range) coverage.FetchRecord {
+		return coverage.FetchRecord{Token: testToken, Range: r, RunID: run, Answered: true, Confirmed: true, At: stale}
 	}
 	hidden := answer(undone, minuteSpan(10, 40))
 	hidden.HiddenBy = undone
 	late := answer(served, minuteSpan(80, 85))
-	late.AskedTo = 60 * 90 // the rest had not closed
+	late.RequestedTo = 60 * 90 // the rest had not closed
 	h := coverage.TokenHistory{
 		Token: testToken, Interval: candle.Interval1m, Have: []candle.Range{minuteSpan(20, 25)},
-		Asked: []coverage.Asked{
+		Fetches: []coverage.FetchRecord{
 			{Token: testToken, Range: minuteSpan(0, 10), RunID: cancelled, Cancelled: true, At: stale},
 			hidden,
 			answer(served, minuteSpan(20, 30)),
 			late,
 		},
 	}
-	want := []coverage.Judged{
+	want := []coverage.VerdictSpan{
 		{minuteSpan(0, 10), coverage.CancelledChunk, 10, true, nil},
 		{minuteSpan(10, 20), coverage.RolledBack, 10, true, []uuid.UUID{undone}},
 		{minuteSpan(20, 25), coverage.Have, 5, false, nil},
@@ -45,11 +45,11 @@ func TestWhatIsHiddenOrCancelledIsDue(t *testing.T) {
 		{minuteSpan(85, 90), coverage.NeverAsked, 5, true, nil},
 	}
 	m := coverage.Moment{Now: coverageNow}
-	require.Equal(t, want, h.JudgeAsked(uuid.Nil, m), "between what was asked for nothing is due")
-	require.Equal(t, want[:1], h.JudgeAsked(cancelled, m))
-	want[5].Due = true
+	require.Equal(t, want, h.JudgeRequested(uuid.Nil, m), "between what was asked for nothing is due")
+	require.Equal(t, want[:1], h.JudgeRequested(cancelled, m))
+	want[5].Stale = true
 	require.Equal(t, want, h.Judge(h.Span(), m), "a range that is given is asked for whole")
-	require.Empty(t, h.JudgeAsked(uuid.New(), m))
+	require.Empty(t, h.JudgeRequested(uuid.New(), m))
 }
 
 // Minute by minute: the verdict is the one that a reader of design's list gives, and what is due is what a plan misses.
@@ -71,7 +71,7 @@ func verdictsEqualModel(t *rapid.T) {
 	}
 	h.Have = candle.Merge(h.Have)
 	for range rapid.IntRange(0, 8).Draw(t, "outcomes") {
-		a := coverage.Asked{Token: testToken, Range: span("asked"), RunID: uuid.New(), At: stale, Confirmed: rapid.Bool().Draw(t, "confirmed")}
+		a := coverage.FetchRecord{Token: testToken, Range: span("asked"), RunID: uuid.New(), At: stale, Confirmed: rapid.Bool().Draw(t, "confirmed")}
 		switch rapid.IntRange(0, 3).Draw(t, "outcome") {
 		case 0:
 			a.Answered = true
@@ -80,18 +80,18 @@ func verdictsEqualModel(t *rapid.T) {
 		case 2:
 			a.Cancelled = true
 		}
-		h.Asked = append(h.Asked, a)
+		h.Fetches = append(h.Fetches, a)
 		if a.Counts() && rapid.Bool().Draw(t, "corrupt") {
 			h.Rejected = append(h.Rejected, coverage.RejectedRange{Token: testToken, RunID: a.RunID, Range: a.Range.Intersect(span("corrupt"))})
 		}
 	}
-	slices.SortStableFunc(h.Asked, func(a, b coverage.Asked) int { return int(a.Range.From - b.Range.From) })
+	slices.SortStableFunc(h.Fetches, func(a, b coverage.FetchRecord) int { return int(a.Range.From - b.Range.From) })
 	whole := minuteSpan(0, 80)
-	covered, end := coverage.NewCoverage(wanting(whole), h.Interval, coverageNow), whole.From
+	covered, end := coverage.NewFilter(wanting(whole), h.Interval, coverageNow), whole.From
 	for _, r := range h.Rejected {
 		covered.AddRejected(r)
 	}
-	for _, a := range h.Asked {
+	for _, a := range h.Fetches {
 		covered.Add(a)
 	}
 	var missing []candle.Range
@@ -105,7 +105,7 @@ func verdictsEqualModel(t *rapid.T) {
 			verdict, by := modelVerdict(h, open)
 			require.Equal(t, verdict, j.Verdict, "minute %d", open/60)
 			require.Subset(t, j.RolledBack, by)
-			require.Equal(t, slices.ContainsFunc(missing, func(r candle.Range) bool { return r.Contains(open) }), j.Due)
+			require.Equal(t, slices.ContainsFunc(missing, func(r candle.Range) bool { return r.Contains(open) }), j.Stale)
 		}
 	}
 	require.Equal(t, whole.To, end)
@@ -118,7 +118,7 @@ func modelVerdict(h coverage.TokenHistory, open int64) (coverage.Verdict, []uuid
 	}
 	var counted, confirmed, failed, cancelled bool
 	var by []uuid.UUID
-	for _, a := range h.Asked {
+	for _, a := range h.Fetches {
 		switch {
 		case !a.Range.Contains(open):
 		case a.Counts():

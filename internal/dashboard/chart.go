@@ -77,12 +77,14 @@ func drawChart(t *tokenData) chart {
 	for i := range t.Candles {
 		c.Candles = append(c.Candles, s.shape(&t.Candles[i], t.Bucket, t.at))
 	}
-	c.Strip = s.bands(t.Coverage, func(coverage.Tally) bool { return true })
+	c.Strip = s.bands(t.Coverage, func(coverage.VerdictCounts) bool { return true })
 	filled := make(map[int64]bool, len(t.Candles))
 	for i := range t.Candles {
 		filled[t.Candles[i].OpenTime] = true
 	}
-	c.Gaps = s.bands(t.Coverage, func(tally coverage.Tally) bool { return !filled[tally.Range.From-tally.Range.From%int64(t.Bucket)] })
+	c.Gaps = s.bands(t.Coverage, func(counts coverage.VerdictCounts) bool {
+		return !filled[counts.Range.From-counts.Range.From%int64(t.Bucket)]
+	})
 	for i := range c.Gaps {
 		c.Gaps[i].Y, c.Gaps[i].Height = priceTop, priceHeight
 		c.Gaps[i].Title = "Gap " + c.Gaps[i].Title
@@ -153,26 +155,26 @@ func (s *scale) shape(c *chartCandle, b bucket, selected int64) candleShape {
 }
 
 // bands joins neighbouring tallies of the same verdict; only those that are wanted.
-func (s *scale) bands(tallies []coverage.Tally, wanted func(coverage.Tally) bool) (bands []bandShape) {
-	var open coverage.Tally
+func (s *scale) bands(tallies []coverage.VerdictCounts, wanted func(coverage.VerdictCounts) bool) (bands []bandShape) {
+	var open coverage.VerdictCounts
 	flush := func() {
 		if open.Candles != nil {
 			bands = append(bands, s.band(open))
 		}
-		open = coverage.Tally{}
+		open = coverage.VerdictCounts{}
 	}
 	for _, t := range tallies {
 		switch {
 		case !wanted(t):
 			flush()
 		case open.Candles != nil && open.Range.To == t.Range.From && open.Most() == t.Most():
-			open.Range.To, open.Due = t.Range.To, open.Due+t.Due
+			open.Range.To, open.Stale = t.Range.To, open.Stale+t.Stale
 			for verdict, n := range t.Candles {
 				open.Candles[verdict] += n
 			}
 		default:
 			flush()
-			open = coverage.Tally{Range: t.Range, Due: t.Due, Candles: make(map[coverage.Verdict]int64, len(t.Candles))}
+			open = coverage.VerdictCounts{Range: t.Range, Stale: t.Stale, Candles: make(map[coverage.Verdict]int64, len(t.Candles))}
 			for verdict, n := range t.Candles {
 				open.Candles[verdict] = n
 			}
@@ -182,12 +184,12 @@ func (s *scale) bands(tallies []coverage.Tally, wanted func(coverage.Tally) bool
 	return bands
 }
 
-func (s *scale) band(t coverage.Tally) bandShape {
+func (s *scale) band(t coverage.VerdictCounts) bandShape {
 	left := round2(s.x(t.Range.From))
 	return bandShape{
 		rect:  rect{left, stripTop, round2(s.x(t.Range.To) - left), stripHeight},
 		Class: lookOf(t.Most()).Class,
-		Title: formatMinute(t.Range.From) + " to " + formatMinute(t.Range.To) + ": " + tallyText(t),
+		Title: formatMinute(t.Range.From) + " to " + formatMinute(t.Range.To) + ": " + countsText(t),
 	}
 }
 

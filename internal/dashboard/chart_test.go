@@ -25,7 +25,7 @@ func TestBucketsFitTheRange(t *testing.T) {
 
 func TestTallyPartsFillTheCell(t *testing.T) {
 	t.Parallel()
-	parts := tallyParts(coverage.Tally{Candles: map[coverage.Verdict]int64{coverage.Have: 1437, coverage.RejectedCandle: 1, coverage.FailedToFetch: 2}})
+	parts := countsParts(coverage.VerdictCounts{Candles: map[coverage.Verdict]int64{coverage.Have: 1437, coverage.RejectedCandle: 1, coverage.FailedToFetch: 2}})
 	require.Len(t, parts, 3)
 	require.Equal(t, "v-have", parts[0].Class)
 	sum := 0.0
@@ -36,7 +36,7 @@ func TestTallyPartsFillTheCell(t *testing.T) {
 	require.InDelta(t, 100, sum, 0.1)
 	require.Zero(t, parts[2].Y)
 	require.GreaterOrEqual(t, parts[1].Height, 8.0, "one candle in a thousand is seen")
-	require.Empty(t, tallyParts(coverage.Tally{}))
+	require.Empty(t, countsParts(coverage.VerdictCounts{}))
 }
 
 func TestPriceTicksAreRound(t *testing.T) {

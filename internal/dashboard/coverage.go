@@ -58,9 +58,9 @@ type coverageData struct {
 
 // coveredToken is a row of the heat map.
 type coveredToken struct {
-	Token candle.Token     `json:"token"`
-	Days  []coverage.Tally `json:"days"`
-	Total coverage.Tally   `json:"total"`
+	Token candle.Token             `json:"token"`
+	Days  []coverage.VerdictCounts `json:"days"`
+	Total coverage.VerdictCounts   `json:"total"`
 
 	Href  string     `json:"-"`
 	Cells []heatCell `json:"-"`
@@ -78,7 +78,7 @@ type heatCell struct {
 	Title string
 	Href  string
 	// Parts are there where a day has several verdicts.
-	Parts []tallyPart
+	Parts []countsPart
 }
 
 type dayHead struct {
@@ -126,7 +126,7 @@ func (c *coverageData) read(q *query, now time.Time) {
 	scope := c.scope()
 	c.Sources = sourcesAt(c.Scopes, c.Interval, c.Source)
 	c.readRange(q, scope.Range, now)
-	opens := max(c.Range.Opens(c.Interval), 1)
+	opens := max(c.Range.Candles(c.Interval), 1)
 	c.PageSize = int(min(max(mostJudgedCandles/opens, leastTokens), mostTokens))
 }
 
@@ -222,29 +222,29 @@ func (c *coverageData) row(h coverage.TokenHistory, moment coverage.Moment) cove
 	judged := h.Judge(c.Range, moment)
 	row := coveredToken{
 		Token: h.Token,
-		Days:  coverage.Tallies(judged, c.Interval, c.Range, daySeconds),
-		Total: coverage.Tally{Range: c.Range, Candles: make(map[coverage.Verdict]int64)},
+		Days:  coverage.CountVerdicts(judged, c.Interval, c.Range, daySeconds),
+		Total: coverage.VerdictCounts{Range: c.Range, Candles: make(map[coverage.Verdict]int64)},
 	}
 	row.Href = tokenPath(h.Token) + "?" + c.tokenQuery(c.Range).Encode()
 	for _, day := range row.Days {
 		for verdict, n := range day.Candles {
 			row.Total.Candles[verdict] += n
 		}
-		row.Total.Due += day.Due
+		row.Total.Stale += day.Stale
 		row.Cells = append(row.Cells, c.cell(h.Token, day))
 	}
 	return row
 }
 
-func (c *coverageData) cell(token candle.Token, day coverage.Tally) heatCell {
+func (c *coverageData) cell(token candle.Token, day coverage.VerdictCounts) heatCell {
 	most := lookOf(day.Most())
 	cell := heatCell{
 		Class: most.Class, Sign: most.Sign,
-		Title: formatDay(day.Range.From) + ": " + tallyText(day),
+		Title: formatDay(day.Range.From) + ": " + countsText(day),
 		Href:  tokenPath(token) + "?" + c.tokenQuery(day.Range).Encode(),
 	}
 	if len(day.Candles) > 1 {
-		cell.Class, cell.Parts = "v-mixed", tallyParts(day)
+		cell.Class, cell.Parts = "v-mixed", countsParts(day)
 	}
 	return cell
 }

@@ -38,9 +38,9 @@ type coverageAnswer struct {
 	TotalTokens int          `json:"total_tokens"`
 	Bounded     string       `json:"bounded"`
 	Tokens      []struct {
-		Token candle.Token     `json:"token"`
-		Days  []coverage.Tally `json:"days"`
-		Total coverage.Tally   `json:"total"`
+		Token candle.Token             `json:"token"`
+		Days  []coverage.VerdictCounts `json:"days"`
+		Total coverage.VerdictCounts   `json:"total"`
 	} `json:"tokens"`
 }
 
@@ -84,7 +84,7 @@ func TestCoveragePage(t *testing.T) {
 	}
 	for _, row := range c.Tokens {
 		require.EqualValues(t, deskDays*1440, row.Total.Total(), "every minute has one verdict")
-		var sum coverage.Tally
+		var sum coverage.VerdictCounts
 		sum.Candles = map[coverage.Verdict]int64{}
 		for _, day := range row.Days {
 			require.EqualValues(t, 1440, day.Total())
@@ -131,7 +131,7 @@ func TestCoveragePagesShowWhatIsHidden(t *testing.T) {
 	require.Equal(t, coverage.CancelledChunk, c.most(t, d.tokens[3])[deskDays-1])
 	for _, row := range c.Tokens {
 		if row.Token == d.tokens[7] {
-			require.EqualValues(t, deskDays*1440, row.Total.Due)
+			require.EqualValues(t, deskDays*1440, row.Total.Stale)
 		}
 	}
 	page := w.get(t, "/coverage").body
@@ -158,10 +158,10 @@ func TestCoverageIsBounded(t *testing.T) {
 }
 
 type tokenAnswer struct {
-	Range    candle.Range     `json:"range"`
-	Bucket   int64            `json:"bucket_seconds"`
-	Bounded  string           `json:"bounded"`
-	Coverage []coverage.Tally `json:"coverage"`
+	Range    candle.Range             `json:"range"`
+	Bucket   int64                    `json:"bucket_seconds"`
+	Bounded  string                   `json:"bounded"`
+	Coverage []coverage.VerdictCounts `json:"coverage"`
 	Candles  []struct {
 		Timestamp time.Time `json:"timestamp"`
 		Close     float64   `json:"close"`

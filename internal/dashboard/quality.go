@@ -59,16 +59,16 @@ type qualityPeriod struct {
 }
 
 // ErrorRate is the share of failed chunks.
-func (p qualityPeriod) ErrorRate() float64 { return share(p.FailedChunks, p.Chunks) }
+func (p qualityPeriod) ErrorRate() float64 { return ratio(p.FailedChunks, p.Chunks) }
 
 // RejectionRate is the share of rejected candles.
-func (p qualityPeriod) RejectionRate() float64 { return share(p.Rejected, p.Fetched) }
+func (p qualityPeriod) RejectionRate() float64 { return ratio(p.Rejected, p.Fetched) }
 
 // ZeroVolumeRate is the share of candles without volume.
-func (p qualityPeriod) ZeroVolumeRate() float64 { return share(p.ZeroVolume, p.Fetched) }
+func (p qualityPeriod) ZeroVolumeRate() float64 { return ratio(p.ZeroVolume, p.Fetched) }
 
 // DuplicateRate is the share of candles that brought nothing new.
-func (p qualityPeriod) DuplicateRate() float64 { return share(p.Deduplicated, p.Fetched) }
+func (p qualityPeriod) DuplicateRate() float64 { return ratio(p.Deduplicated, p.Fetched) }
 
 func (d *Dashboard) qualityPage() page {
 	return page{path: "/quality", template: "quality.html", section: "Quality", load: d.loadQuality}

@@ -24,7 +24,7 @@ type runHistory interface {
 	FailedChunks(ctx context.Context, runID uuid.UUID) ([]clickhouse.FailedGroup, error)
 	RejectedByRule(ctx context.Context, runID uuid.UUID) ([]clickhouse.RejectedCount, error)
 	ChunkSummaries(ctx context.Context, runID uuid.UUID) ([]clickhouse.ChunkSummary, error)
-	ChunksPage(ctx context.Context, runID uuid.UUID, page clickhouse.ChunkPage) ([]clickhouse.Task, error)
+	ChunksPage(ctx context.Context, runID uuid.UUID, page clickhouse.ChunkPage) ([]clickhouse.TaskDetails, error)
 }
 
 const (
@@ -66,16 +66,16 @@ type pair struct{ Name, Value string }
 
 // chunksData is a page of the run's chunks.
 type chunksData struct {
-	Tasks []clickhouse.Task `json:"tasks"`
-	Page  int               `json:"page"` // from 1
-	More  bool              `json:"more"`
+	Tasks []clickhouse.TaskDetails `json:"tasks"`
+	Page  int                      `json:"page"` // from 1
+	More  bool                     `json:"more"`
 
 	Status, Token, Order string   `json:"-"`
 	Statuses, Orders     []string `json:"-"`
 }
 
 // ErrorRate is the share of chunks that failed.
-func (d runData) ErrorRate() float64 { return share(d.Run.ErrorsCount, d.Run.PlannedChunks) }
+func (d runData) ErrorRate() float64 { return ratio(d.Run.ErrorsCount, d.Run.PlannedChunks) }
 
 // Took is how long the run went on, until now while it runs.
 func (d runData) Took() time.Duration {
@@ -94,7 +94,7 @@ func (d runData) Unrecorded() int64 {
 	return max(left, 0)
 }
 
-func share(part, whole int64) float64 {
+func ratio(part, whole int64) float64 {
 	if whole == 0 {
 		return 0
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 type runsHistory interface {
-	RunsPage(ctx context.Context, search clickhouse.RunSearch) ([]clickhouse.RunSummary, error)
+	RunsPage(ctx context.Context, search clickhouse.RunSearch) ([]clickhouse.RunListItem, error)
 	RunSources(ctx context.Context) ([]string, error)
 }
 
@@ -53,7 +53,7 @@ type runsData struct {
 
 // runItem is a run, with its live progress while it runs.
 type runItem struct {
-	clickhouse.RunSummary
+	clickhouse.RunListItem
 	Progress *Progress `json:"progress,omitempty"`
 }
 
@@ -122,13 +122,13 @@ func (d *Dashboard) loadRuns(r *http.Request) (content, error) {
 }
 
 // withProgress adds what Redis knows of running runs. Without Redis the list stands without it.
-func (d *Dashboard) withProgress(ctx context.Context, rows []clickhouse.RunSummary) (items []runItem, outages []string) {
+func (d *Dashboard) withProgress(ctx context.Context, rows []clickhouse.RunListItem) (items []runItem, outages []string) {
 	ctx, cancel := context.WithTimeout(ctx, liveWithin)
 	defer cancel()
 	items = make([]runItem, len(rows))
 	looked := 0
 	for i, row := range rows {
-		items[i] = runItem{RunSummary: row}
+		items[i] = runItem{RunListItem: row}
 		if row.Status != string(backfill.StatusRunning) || looked >= liveRuns || len(outages) > 0 {
 			continue
 		}
@@ -168,7 +168,7 @@ func (q *query) position(name string) clickhouse.RunPosition {
 const latestMillis = 4_260_211_200_000
 
 // olderPage is the same address, going on behind the last run.
-func olderPage(u *url.URL, last clickhouse.RunSummary) string {
+func olderPage(u *url.URL, last clickhouse.RunListItem) string {
 	values := u.Query()
 	values.Set("after", fmt.Sprintf("%d_%s", last.StartedAt.UnixMilli(), last.RunID))
 	return "?" + values.Encode()

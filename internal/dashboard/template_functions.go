@@ -38,7 +38,7 @@ var templateFunctions = template.FuncMap{
 	"clip":     clip,
 	"begin":    begin,
 	"add":      func(a, b int) int { return a + b },
-	"share":    share,
+	"share":    ratio,
 	"next":     func(attempt uint32) uint32 { return attempt + 1 },
 	"millis":   formatMillis,
 	"rate":     func(perSecond float64) string { return strconv.FormatFloat(perSecond, 'g', 3, 64) },

@@ -17,7 +17,7 @@ type tokenHistory interface {
 	TokenScopes(ctx context.Context, token candle.Token) ([]clickhouse.TokenScope, error)
 	Chart(ctx context.Context, q clickhouse.ChartQuery) ([]clickhouse.ChartCandle, error)
 	Versions(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]clickhouse.Version, error)
-	Rejections(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]clickhouse.Rejection, error)
+	Rejections(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]clickhouse.QuarantinedCandle, error)
 	TokenChunks(ctx context.Context, q clickhouse.TokenChunksQuery, limit int) ([]clickhouse.TokenChunk, error)
 }
 
@@ -33,18 +33,18 @@ const (
 
 // tokenData is what the page shows; it is the answer of /api/tokens/{chain}/{address}, too.
 type tokenData struct {
-	Token      candle.Token            `json:"token"`
-	Interval   candle.Interval         `json:"interval"`
-	Source     string                  `json:"source"` // whose answers explain the gaps; empty = any
-	Validation candle.Validation       `json:"validation"`
-	Outliers   manifest.Outliers       `json:"outliers"`
-	Range      candle.Range            `json:"range"`
-	Bucket     bucket                  `json:"bucket_seconds"`
-	Scopes     []clickhouse.TokenScope `json:"scopes"`
-	Bounded    string                  `json:"bounded,omitempty"` // what was left out of the question, in a sentence
-	Candles    []chartCandle           `json:"candles"`
-	Coverage   []coverage.Tally        `json:"coverage"`
-	Chunks     []clickhouse.TokenChunk `json:"chunks"`
+	Token      candle.Token             `json:"token"`
+	Interval   candle.Interval          `json:"interval"`
+	Source     string                   `json:"source"` // whose answers explain the gaps; empty = any
+	Validation candle.Validation        `json:"validation"`
+	Outliers   manifest.Outliers        `json:"outliers"`
+	Range      candle.Range             `json:"range"`
+	Bucket     bucket                   `json:"bucket_seconds"`
+	Scopes     []clickhouse.TokenScope  `json:"scopes"`
+	Bounded    string                   `json:"bounded,omitempty"` // what was left out of the question, in a sentence
+	Candles    []chartCandle            `json:"candles"`
+	Coverage   []coverage.VerdictCounts `json:"coverage"`
+	Chunks     []clickhouse.TokenChunk  `json:"chunks"`
 	// Candle is the one whose versions are asked for.
 	Candle *candleVersions `json:"candle,omitempty"`
 
@@ -102,7 +102,7 @@ func (d *Dashboard) loadToken(r *http.Request) (content, error) {
 	if len(scopes) == 0 {
 		return content{}, notFound("No run has asked for %s yet.", token)
 	}
-	data := tokenData{Token: token, Scopes: scopes, Legend: verdictLooks, Candles: []chartCandle{}, Coverage: []coverage.Tally{}, Chunks: []clickhouse.TokenChunk{}}
+	data := tokenData{Token: token, Scopes: scopes, Legend: verdictLooks, Candles: []chartCandle{}, Coverage: []coverage.VerdictCounts{}, Chunks: []clickhouse.TokenChunk{}}
 	q := readQuery(r, d.cfg.Now)
 	data.read(q, d.cfg.Now())
 	if err := q.err(); err != nil {
@@ -141,7 +141,7 @@ func (t *tokenData) read(q *query, now time.Time) {
 	if from != 0 {
 		t.Range.From = from
 	}
-	if t.Range.Opens(t.Interval) > mostCharted {
+	if t.Range.Candles(t.Interval) > mostCharted {
 		t.Range.From = t.Range.To - mostCharted*t.Interval.Seconds()
 		t.Bounded = fmt.Sprintf("Only the last %s candles of the range are shown: a chart takes no more. Choose an earlier end for the others.", formatCount(mostCharted))
 	}
@@ -227,7 +227,7 @@ func (d *Dashboard) judgeToken(ctx context.Context, t *tokenData) error {
 	}
 	moment := d.moment(ctx, sources)
 	return d.cfg.History.TokenHistories(ctx, q, func(h coverage.TokenHistory) error {
-		t.Coverage = nonNil(coverage.Tallies(h.Judge(t.Range, moment), t.Interval, t.Range, int64(t.Bucket)))
+		t.Coverage = nonNil(coverage.CountVerdicts(h.Judge(t.Range, moment), t.Interval, t.Range, int64(t.Bucket)))
 		return nil
 	})
 }

@@ -40,8 +40,8 @@ func lookOf(verdict coverage.Verdict) verdictLook {
 	return verdictLook{Verdict: verdict, Name: string(verdict)}
 }
 
-// tallyText says what a tally counts: "1 200 have, 240 confirmed empty; 240 would be fetched".
-func tallyText(t coverage.Tally) string {
+// countsText says what the counts are: "1 200 have, 240 confirmed empty; 240 would be fetched".
+func countsText(t coverage.VerdictCounts) string {
 	var parts []string
 	for _, look := range verdictLooks {
 		if n := t.Candles[look.Verdict]; n > 0 {
@@ -52,14 +52,14 @@ func tallyText(t coverage.Tally) string {
 		return "nothing yet"
 	}
 	text := strings.Join(parts, ", ")
-	if t.Due > 0 {
-		text += fmt.Sprintf("; %s would be fetched now", formatCount(t.Due))
+	if t.Stale > 0 {
+		text += fmt.Sprintf("; %s would be fetched now", formatCount(t.Stale))
 	}
 	return text
 }
 
-// tallyPart is the share of one verdict, as a piece of a column of 100.
-type tallyPart struct {
+// countsPart is the share of one verdict, as a piece of a column of 100.
+type countsPart struct {
 	Class  string
 	Y      float64
 	Height float64
@@ -68,14 +68,14 @@ type tallyPart struct {
 // leastPart is how high a verdict is at least, so that one candle in a thousand is seen.
 const leastPart = 8.0
 
-// tallyParts stack the verdicts, the best at the bottom.
-func tallyParts(t coverage.Tally) (parts []tallyPart) {
+// countsParts stack the verdicts, the best at the bottom.
+func countsParts(t coverage.VerdictCounts) (parts []countsPart) {
 	total, excess, highest := float64(t.Total()), -100.0, 0
 	for _, look := range verdictLooks {
 		if n := t.Candles[look.Verdict]; n > 0 {
 			height := max(100*float64(n)/total, leastPart)
 			excess += height
-			parts = append(parts, tallyPart{Class: look.Class, Height: height})
+			parts = append(parts, countsPart{Class: look.Class, Height: height})
 			if height > parts[highest].Height {
 				highest = len(parts) - 1
 			}

@@ -26,13 +26,13 @@ func (l *Ledger) Bind(ctx context.Context, deployment, id uuid.UUID) (backfill.R
 	return binding, err
 }
 
-// Signed notes that the process of this name lives, and when the history got a sign of life; a zero time leaves the last one.
-func (l *Ledger) Signed(ctx context.Context, name string, at time.Time) error {
+// RecordPresence notes that the process of this name lives, and when the history got a sign of life; a zero time leaves the last one.
+func (l *Ledger) RecordPresence(ctx context.Context, name string, at time.Time) error {
 	signed := int64(0)
 	if !at.IsZero() {
 		signed = at.UnixMicro()
 	}
-	_, _, err := l.binding(ctx, "sign", name, backfill.SignStale.Microseconds(), signed)
+	_, _, err := l.binding(ctx, "sign", name, backfill.PresenceStale.Microseconds(), signed)
 	return err
 }
 
@@ -62,7 +62,7 @@ func (l *Ledger) binding(ctx context.Context, args ...any) (b backfill.RedisBind
 		return b, 0, fmt.Errorf("read the last sign of life: %w", err)
 	}
 	if signed != 0 {
-		b.SignedAt, b.SignAge = time.UnixMicro(signed).UTC(), time.Duration(r.number(5))*time.Microsecond
+		b.PresentAt, b.PresenceAge = time.UnixMicro(signed).UTC(), time.Duration(r.number(5))*time.Microsecond
 	}
 	return b, r.number(6), nil
 }

@@ -230,7 +230,7 @@ func TestSetHistoryBehind(t *testing.T) {
 	require.NoError(t, err)
 	for _, behind := range []bool{true, false} {
 		require.NoError(t, l.SetHistoryBehind(t.Context(), run.ID(), behind))
-		require.Equal(t, behind, stateOf(t, l, run).HistoryBehind)
+		require.Equal(t, behind, stateOf(t, l, run).HistoryStale)
 	}
 }
 

@@ -32,12 +32,12 @@ func (l *Ledger) State(ctx context.Context, runID uuid.UUID) (backfill.LedgerSta
 
 func decodeState(r reply) (backfill.LedgerState, error) {
 	state := backfill.LedgerState{
-		Phase:         backfill.Phase(r.text(2)),
-		Cancelled:     r.text(3) == flag(true),
-		Epoch:         r.number(4),
-		HeartbeatAge:  time.Duration(r.number(5)) * time.Microsecond,
-		HistoryBehind: r.text(6) == flag(true),
-		Halted:        r.text(8),
+		Phase:        backfill.Phase(r.text(2)),
+		Cancelled:    r.text(3) == flag(true),
+		Epoch:        r.number(4),
+		HeartbeatAge: time.Duration(r.number(5)) * time.Microsecond,
+		HistoryStale: r.text(6) == flag(true),
+		Halted:       r.text(8),
 	}
 	if err := json.Unmarshal([]byte(r.text(1)), &state.Run); err != nil {
 		return backfill.LedgerState{}, err

@@ -82,7 +82,7 @@ func pad(found []candle.Candle, q question) []candle.Candle {
 	if len(found) == 0 {
 		return nil
 	}
-	padded := make([]candle.Candle, 0, min(q.window.Opens(q.interval), pageLimit))
+	padded := make([]candle.Candle, 0, min(q.window.Candles(q.interval), pageLimit))
 	for open := found[0].OpenTime; open < q.window.To && len(padded) < pageLimit; open += q.interval.Seconds() {
 		if len(found) > 0 && found[0].OpenTime == open {
 			padded = append(padded, found[0])

@@ -197,8 +197,8 @@ func (q *Queue) Workers() (int, error) {
 	return len(servers), nil
 }
 
-// Hurry takes up at once the chunks that wait for a later moment. It answers how many.
-func (q *Queue) Hurry() (hurried int, err error) {
+// RunDelayedNow takes up at once the chunks that wait for a later moment. It answers how many.
+func (q *Queue) RunDelayedNow() (hurried int, err error) {
 	known, err := q.inspector.Queues()
 	if err != nil {
 		return 0, backfill.WithClass(backfill.ClassStore, fmt.Errorf("list queues: %w", err))

@@ -80,13 +80,13 @@ type AlertHistory struct {
 
 var _ alert.History = AlertHistory{}
 
-// UntoldEnds implements alert.History.
-func (h AlertHistory) UntoldEnds(ctx context.Context, since time.Time) ([]alert.End, error) {
+// UndeliveredFailures implements alert.History.
+func (h AlertHistory) UndeliveredFailures(ctx context.Context, since time.Time) ([]alert.End, error) {
 	var kinds []string
 	for _, kind := range alert.EndKinds() {
 		kinds = append(kinds, string(kind))
 	}
-	found, err := h.History.UntoldEnds(ctx, since, h.ErrorRate, kinds)
+	found, err := h.History.UndeliveredFailures(ctx, since, h.ErrorRate, kinds)
 	ends := make([]alert.End, len(found))
 	for i, f := range found {
 		ends[i] = alert.End{Source: f.Source, At: f.EndedAt, Run: alert.RunFacts{
@@ -100,21 +100,21 @@ func (h AlertHistory) UntoldEnds(ctx context.Context, since time.Time) ([]alert.
 }
 
 // Running implements alert.History.
-func (h AlertHistory) Running(ctx context.Context) ([]alert.Stall, error) {
+func (h AlertHistory) Running(ctx context.Context) ([]alert.StalledRun, error) {
 	runs, err := h.History.Unfinished(ctx)
 	if err != nil {
 		return nil, err
 	}
-	stalls := make([]alert.Stall, 0, len(runs))
+	stalls := make([]alert.StalledRun, 0, len(runs))
 	for _, run := range runs {
-		sign, found, err := h.History.LastSign(ctx, run.ID(), run.Attempt)
+		sign, found, err := h.History.LastActivity(ctx, run.ID(), run.Attempt)
 		if err != nil {
 			return nil, err
 		}
 		if !found {
 			continue
 		}
-		stalls = append(stalls, alert.Stall{
+		stalls = append(stalls, alert.StalledRun{
 			Source: run.Manifest.Source, Since: sign.At, Silence: sign.Silence, Left: max(sign.Planned-sign.Ended, 0),
 			Run: alert.RunFacts{
 				ID: run.ID(), Attempt: run.Attempt, Status: "running", StartedBy: run.Manifest.StartedBy, Planned: int64(run.PlannedChunks),
@@ -124,9 +124,9 @@ func (h AlertHistory) Running(ctx context.Context) ([]alert.Stall, error) {
 	return stalls, nil
 }
 
-// Told implements alert.History.
-func (h AlertHistory) Told(ctx context.Context, e alert.Event) (bool, error) {
-	return h.History.Told(ctx, string(e.Kind), e.ID)
+// Delivered implements alert.History.
+func (h AlertHistory) Delivered(ctx context.Context, e alert.Event) (bool, error) {
+	return h.History.Delivered(ctx, string(e.Kind), e.ID)
 }
 
 // RecordDelivered implements alert.History.

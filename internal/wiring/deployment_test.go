@@ -96,7 +96,7 @@ func TestTwoDeploymentsOnOneRedis(t *testing.T) {
 	for _, task := range waiting {
 		require.Zero(t, task.Retried, "no try is spent")
 	}
-	_, err = ours.Queue.Hurry()
+	_, err = ours.Queue.RunDelayedNow()
 	require.NoError(t, err)
 	own := ours.handler()
 	own.Deployment = ours.Deployment
@@ -134,7 +134,7 @@ func (w *world) signing(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var signing sync.WaitGroup
 	sign := func() {
-		_, err := w.History.SignRedis(ctx, w.Deployment.ID(), redis, false)
+		_, err := w.History.RecordRedisPresence(ctx, w.Deployment.ID(), redis, false)
 		if ctx.Err() == nil {
 			require.NoError(t, err)
 		}
@@ -175,7 +175,7 @@ func TestTwoRedisOnOneClickHouse(t *testing.T) {
 	// Its last process takes its leave.
 	redis, err := first.Ledger.Binding(t.Context())
 	require.NoError(t, err)
-	_, err = first.History.SignRedis(t.Context(), first.Deployment.ID(), redis, true)
+	_, err = first.History.RecordRedisPresence(t.Context(), first.Deployment.ID(), redis, true)
 	require.NoError(t, err)
 	stores, err := open(t, second, first.env)
 	require.NoError(t, err)
@@ -239,7 +239,7 @@ func TestACopyOfTheDatabaseIsToldFromTheOriginal(t *testing.T) {
 		w.env.ClickHouse(t, fmt.Sprintf("INSERT INTO %[1]s.%[2]s SELECT * FROM %[3]s.%[2]s", copied.Database, table, w.env.Database))
 	}
 	copied.Redis(t, "FLUSHDB")
-	require.NoError(t, w.Ledger.Signed(t.Context(), "a worker", time.Now()))
+	require.NoError(t, w.Ledger.RecordPresence(t.Context(), "a worker", time.Now()))
 	_, err = open(t, w.env, copied)
 	requireStranger(t, err, "migrate --new-deployment")
 
@@ -376,9 +376,9 @@ func TestASignBetweenTwoLooksIsNoCopy(t *testing.T) {
 			require.NoError(t, err)
 			guard := backfill.NewDeploymentGuard(w.Deployment.GuardConfig)
 			before, after := meanwhile(func() {
-				at, err := w.History.SignRedis(t.Context(), w.Deployment.ID(), redis, false)
+				at, err := w.History.RecordRedisPresence(t.Context(), w.Deployment.ID(), redis, false)
 				require.NoError(t, err)
-				require.NoError(t, w.Ledger.Signed(t.Context(), "a worker", at))
+				require.NoError(t, w.Ledger.RecordPresence(t.Context(), "a worker", at))
 			})
 			guard.Ledger = signsMeanwhile{w.Ledger, before, after}
 			require.NoError(t, guard.Check(t.Context()))

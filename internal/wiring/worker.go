@@ -88,7 +88,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: fillHistory{stores.History, writer}, Queue: stores.Queue, Logger: logger,
 		Finisher: stores.Finisher(logger, clock.Now), Deployment: stores.Deployment, Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
 		Filler: &backfill.Filler{
-			Source: seen.source(sources.Source), Store: seen.store(writer), Room: backfill.NewRoom(chunkRoom),
+			Source: seen.source(sources.Source), Store: seen.store(writer), Memory: backfill.NewMemoryLimiter(chunkRoom),
 			Gate: gate, Waits: waits, Worker: name, Version: cfg.Build.Version, Clock: clock,
 			Secrets: secretsOf(cfg.Config),
 		},

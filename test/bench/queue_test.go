@@ -194,7 +194,7 @@ func measureCalls(t *testing.T, b *bench) {
 	w.fill(t, plan)
 	fewest := int64(0)
 	for _, chunk := range plan.Chunks {
-		fewest += (chunk.Range.Opens(chunk.Interval) + pageLimit - 1) / pageLimit
+		fewest += (chunk.Range.Candles(chunk.Interval) + pageLimit - 1) / pageLimit
 	}
 	b.add(figure{Group: "calls", Name: "API calls / the fewest possible", Unit: "×", Goal: 1, AtMost: true}, float64(source.Requests.Load())/float64(fewest))
 	before := source.Requests.Load()

@@ -79,7 +79,7 @@ func (w *world) missing(t *testing.T, tokens []candle.Token, span func(int) cand
 		wanted = append(wanted, candle.TokenRanges{Token: token, Ranges: []candle.Range{span(i)}})
 	}
 	slices.SortFunc(wanted, func(a, b candle.TokenRanges) int { return a.Token.Compare(b.Token) })
-	coverage := coverage.NewCoverage(wanted, candle.Interval1m, time.Now())
+	coverage := coverage.NewFilter(wanted, candle.Interval1m, time.Now())
 	query := clickhouse.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: span(0), Tokens: tokens}
 	require.NoError(t, w.History.FillCoverage(t.Context(), query, coverage))
 	plan, err := backfill.NewPlan(t.Context(), backfill.Request{Source: "birdeye", Interval: candle.Interval1m, Wanted: coverage.Missing()},

@@ -105,7 +105,7 @@ var errOtherInterval = errors.New("the candles close at other times than those o
 // decodePage refuses what is no whole answer to the question, so that a cut or foreign body is never taken for an empty
 // range (R8).
 func decodePage(body []byte, about question) ([]candle.Candle, []backfill.Oddity, error) {
-	a := answer{about: about, rows: service.NewRows(min(about.window.Opens(about.interval), pageSize), len(body), rowBytes)}
+	a := answer{about: about, rows: service.NewRows(min(about.window.Candles(about.interval), pageSize), len(body), rowBytes)}
 	readField := a.readField // one closure for all rows
 	err := service.Decode(body, func(d *jx.Decoder) error {
 		return d.Arr(func(d *jx.Decoder) error { return a.readRow(d, readField) })

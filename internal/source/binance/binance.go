@@ -174,7 +174,7 @@ func (s *Source) page(ctx context.Context, token candle.Token, interval candle.I
 	}
 	about := question{interval: interval, window: r, dollars: hasDollarQuote(token.Address)}
 	answer, calls, err := s.client.Get(ctx, service.Request{
-		Address: s.klines + "?" + query.Encode(), Weight: pageWeight, MaxBody: service.MaxBody(min(r.Opens(interval), pageSize), maxRow),
+		Address: s.klines + "?" + query.Encode(), Weight: pageWeight, MaxBody: service.MaxBody(min(r.Candles(interval), pageSize), maxRow),
 	})
 	page.APICalls, page.Credits = calls, calls*pageWeight
 	if err != nil {
@@ -204,7 +204,7 @@ func (s *Source) Cut(interval candle.Interval) backfill.Cut {
 
 // Cost implements backfill.Source. It counts on no file: there may be none for the symbol.
 func (s *Source) Cost(interval candle.Interval, r candle.Range) backfill.Cost {
-	calls := (r.Opens(interval) + pageSize - 1) / pageSize
+	calls := (r.Candles(interval) + pageSize - 1) / pageSize
 	return backfill.Cost{Calls: calls, Credits: calls * pageWeight}
 }
 

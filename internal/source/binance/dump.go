@@ -103,7 +103,7 @@ func (d *dumps) within(r candle.Range, interval candle.Interval, now time.Time) 
 // pays compares requests. Each full page inside the period is one that the API need not be asked; a page that is not full
 // may be asked for all the same, together with what lies beside the period.
 func (d dump) pays(interval candle.Interval) bool {
-	opens := d.period.Opens(interval)
+	opens := d.period.Candles(interval)
 	return opens/pageSize > dumpRequests && opens <= maxDumpCandles
 }
 
@@ -126,7 +126,7 @@ func (d *dumps) load(ctx context.Context, symbol string, interval candle.Interva
 	if err != nil {
 		return published{}, calls, d.refuse(ctx, name, calls, err)
 	}
-	zipped, more, err := d.client.Get(ctx, service.Request{Address: address, Weight: 1, MaxBody: service.MaxBody(file.period.Opens(interval), maxZipped)})
+	zipped, more, err := d.client.Get(ctx, service.Request{Address: address, Weight: 1, MaxBody: service.MaxBody(file.period.Candles(interval), maxZipped)})
 	calls += more
 	if err != nil {
 		return published{}, calls, d.refuse(ctx, name, calls, err)
@@ -178,7 +178,7 @@ func holes(candles []candle.Candle, period candle.Range, interval candle.Interva
 // pagesOf is how many requests the API takes for windows at most.
 func pagesOf(interval candle.Interval, windows ...candle.Range) (pages int64) {
 	for _, w := range windows {
-		pages += (w.Opens(interval) + pageSize - 1) / pageSize
+		pages += (w.Candles(interval) + pageSize - 1) / pageSize
 	}
 	return pages
 }
@@ -251,7 +251,7 @@ func unpack(zipped []byte, name string, about question) ([]candle.Candle, error)
 
 // readRows reads at most as many candles as the period has. A header is possible: files of other markets have one.
 func readRows(file io.Reader, about question) ([]candle.Candle, error) {
-	most := about.window.Opens(about.interval)
+	most := about.window.Candles(about.interval)
 	bounded := &io.LimitedReader{R: file, N: (most + 1) * maxFileRow}
 	rows := csv.NewReader(bounded)
 	rows.FieldsPerRecord = 12

@@ -66,7 +66,7 @@ const itemBytes = 140
 // decodePage refuses what is no whole answer to the question, so that a cut or foreign body is never taken for an empty
 // range (R8).
 func decodePage(body []byte, about question) ([]candle.Candle, []backfill.Oddity, error) {
-	a := answer{about: about, rows: service.NewRows(min(about.window.Opens(about.interval), pageSize), len(body), itemBytes)}
+	a := answer{about: about, rows: service.NewRows(min(about.window.Candles(about.interval), pageSize), len(body), itemBytes)}
 	err := service.Decode(body, func(d *jx.Decoder) error { return d.ObjBytes(a.readField) })
 	switch {
 	case a.flaw != nil:

@@ -128,9 +128,9 @@ func (s *Source) Candles(ctx context.Context, token candle.Token, interval candl
 // page asks once.
 func (s *Source) page(ctx context.Context, token candle.Token, interval candle.Interval, r candle.Range) (page backfill.Page, err error) {
 	address, header := s.question(token, interval, r)
-	asked := min(r.Opens(interval), pageSize)
+	asked := min(r.Candles(interval), pageSize)
 	answer, calls, err := s.client.Get(ctx, service.Request{Address: address, Header: header, Weight: 1, MaxBody: service.MaxBody(asked, maxItem)})
-	page.APICalls, page.Credits = calls, min(calls, 1)*credits(r.Opens(interval))
+	page.APICalls, page.Credits = calls, min(calls, 1)*credits(r.Candles(interval))
 	if err != nil {
 		return page, err
 	}
@@ -168,7 +168,7 @@ func (s *Source) Cut(candle.Interval) backfill.Cut { return backfill.Pages(pageS
 
 // Cost implements backfill.Source: full pages, and a last one that is cheaper.
 func (s *Source) Cost(interval candle.Interval, r candle.Range) (cost backfill.Cost) {
-	for left := r.Opens(interval); left > 0; left -= pageSize {
+	for left := r.Candles(interval); left > 0; left -= pageSize {
 		cost.Calls++
 		cost.Credits += credits(left)
 	}

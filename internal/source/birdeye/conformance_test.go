@@ -71,7 +71,7 @@ func shift(body []byte, seconds int64) []byte {
 func price(r *http.Request) int64 {
 	from, _ := strconv.ParseInt(r.URL.Query().Get("time_from"), 10, 64)
 	to, _ := strconv.ParseInt(r.URL.Query().Get("time_to"), 10, 64)
-	return credits(candle.Range{From: from, To: to + 1}.Opens(candle.Interval1m))
+	return credits(candle.Range{From: from, To: to + 1}.Candles(candle.Interval1m))
 }
 
 func openURL(t *testing.T, baseURL string, now func() time.Time) *Source {

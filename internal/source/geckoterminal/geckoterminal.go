@@ -93,7 +93,7 @@ func (s *Source) Cut(candle.Interval) backfill.Cut { return backfill.Pages(pageS
 
 // Cost implements backfill.Source: full pages, one that proves that nothing older is there, and the lookup of the pool.
 func (s *Source) Cost(interval candle.Interval, r candle.Range) backfill.Cost {
-	pages := (r.Opens(interval) + pageSize - 1) / pageSize
+	pages := (r.Candles(interval) + pageSize - 1) / pageSize
 	return backfill.Cost{Calls: pages + 2}
 }
 
@@ -135,7 +135,7 @@ func (s *Source) Candles(ctx context.Context, token candle.Token, interval candl
 			return
 		}
 		w := walk{from: r.From, before: r.To, listed: interval.Truncate(pool.created), kept: s.now().Add(-retention).Unix()}
-		for left := pagesFor(r.Opens(interval)); !w.complete(); left-- {
+		for left := pagesFor(r.Candles(interval)); !w.complete(); left-- {
 			page, err := s.page(ctx, token, pool, interval, &w)
 			if err == nil && left == 0 {
 				err = backfill.WithClass(backfill.ClassUnavailable, errEndless)

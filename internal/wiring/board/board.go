@@ -41,7 +41,7 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 		Actions:        &wiring.Operator{Stores: stores, Name: "dashboard", Logger: o.Logger, Now: o.Now},
 		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Private: o.Private, Logger: o.Logger, Now: o.Now,
 		Moment: func(ctx context.Context, sources []string) coverage.Moment {
-			now, _ := clock.Told(ctx)
+			now, _ := clock.NowOrHost(ctx)
 			return coverage.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, sources)}
 		},
 	})

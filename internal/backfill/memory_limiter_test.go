@@ -19,11 +19,11 @@ func TestRoomHoldsManySmallOrFewLargeChunks(t *testing.T) {
 	t.Parallel()
 	for candles, want := range map[int64]int{20_000: 10, 1_440: 55, 1: 80_000, 1_000_000: 1} {
 		synctest.Test(t, func(t *testing.T) {
-			room := NewRoom(24 << 20)
+			room := NewMemoryLimiter(24 << 20)
 			inside := 0
 			for {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // passes at once when nobody leaves
-				_, err := room.enter(ctx, chunkOf(candles))
+				_, err := room.acquire(ctx, chunkOf(candles))
 				cancel()
 				if err != nil {
 					break
@@ -38,12 +38,12 @@ func TestRoomHoldsManySmallOrFewLargeChunks(t *testing.T) {
 func TestRoomGoesOnWhenAChunkLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		room := NewRoom(1 << 20)
-		leave, err := room.enter(t.Context(), chunkOf(1_000_000))
+		room := NewMemoryLimiter(1 << 20)
+		leave, err := room.acquire(t.Context(), chunkOf(1_000_000))
 		require.NoError(t, err)
 		time.AfterFunc(time.Minute, leave)
 		began := time.Now()
-		_, err = room.enter(t.Context(), chunkOf(1))
+		_, err = room.acquire(t.Context(), chunkOf(1))
 		require.NoError(t, err)
 		require.Equal(t, time.Minute, time.Since(began))
 	})

@@ -23,7 +23,7 @@ func TestSiftDoesNotAllocate(t *testing.T) {
 	run, chunk, candles := siftable(5_000)
 	var write ChunkWrite
 	var outcome Outcome
-	require.Zero(t, testing.AllocsPerRun(20, func() { sift(fetchResult{candles: candles}, run, chunk, &write, &outcome) }))
+	require.Zero(t, testing.AllocsPerRun(20, func() { validate(fetchResult{candles: candles}, run, chunk, &write, &outcome) }))
 	require.Len(t, write.Candles, len(candles))
 }
 
@@ -39,7 +39,7 @@ func BenchmarkSift(b *testing.B) {
 				copy(work, given)
 				var write ChunkWrite
 				var outcome Outcome
-				sift(fetchResult{candles: work}, run, chunk, &write, &outcome)
+				validate(fetchResult{candles: work}, run, chunk, &write, &outcome)
 			}
 			b.ReportMetric(float64(len(given))*float64(b.N)/b.Elapsed().Seconds(), "candles/s")
 		})

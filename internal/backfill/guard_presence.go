@@ -16,8 +16,8 @@ func (g *DeploymentGuard) Run(ctx context.Context) {
 			g.strange.Do(func() {
 				g.Logger.ErrorContext(ctx, "redis and ClickHouse do not belong together, leaving both alone", "err", err)
 			})
-		} else if look%int(SignEvery/guardEvery) == 0 {
-			g.sign(ctx)
+		} else if look%int(PresenceEvery/guardEvery) == 0 {
+			g.recordPresence(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -28,18 +28,18 @@ func (g *DeploymentGuard) Run(ctx context.Context) {
 	}
 }
 
-// sign shows life, if no other process of the deployment does it now. One that stops is followed within two signs.
-func (g *DeploymentGuard) sign(ctx context.Context) {
+// recordPresence shows life, if no other process of the deployment does it now. One that stops is followed within two signs.
+func (g *DeploymentGuard) recordPresence(ctx context.Context) {
 	g.mu.Lock()
 	id, redis := g.id, g.redis
 	g.mu.Unlock()
-	held, err := g.Ledger.Claim(ctx, signDuty, g.Name, SignEvery+guardEvery)
+	held, err := g.Ledger.Claim(ctx, presenceDuty, g.Name, PresenceEvery+guardEvery)
 	at := time.Time{}
 	if err == nil && held {
-		at, err = g.History.SignRedis(ctx, id, redis, false)
+		at, err = g.History.RecordRedisPresence(ctx, id, redis, false)
 	}
 	if err == nil {
-		err = g.Ledger.Signed(ctx, g.Name, at)
+		err = g.Ledger.RecordPresence(ctx, g.Name, at)
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -63,7 +63,7 @@ func (g *DeploymentGuard) takeLeave(ctx context.Context) {
 	}
 	last, err := g.Ledger.TakeLeave(ctx, g.Name)
 	if err == nil && last {
-		_, err = g.History.SignRedis(ctx, id, redis, true)
+		_, err = g.History.RecordRedisPresence(ctx, id, redis, true)
 	}
 	if err != nil {
 		g.Logger.DebugContext(ctx, "leave not taken, the last sign of life grows stale", "err", err)

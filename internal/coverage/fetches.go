@@ -6,22 +6,22 @@ import (
 	"quantbot/internal/candle"
 )
 
-// Answers are the stretches in which a missing candle is confirmed: a source has answered for them whose silence means
+// Fetches are the stretches in which a missing candle is confirmed: a source has answered for them whose silence means
 // something, and rejected nothing there. They are added first and asked after; it holds merged ranges only.
-type Answers struct {
-	tokens map[candle.Token]*answered
+type Fetches struct {
+	tokens map[candle.Token]*fetchedToken
 }
 
-type answered struct {
+type fetchedToken struct {
 	ranges, rejected []candle.Range
 	merged           bool
 }
 
-// NewAnswers starts with nothing confirmed.
-func NewAnswers() *Answers { return &Answers{tokens: make(map[candle.Token]*answered)} }
+// NewFetches starts with nothing confirmed.
+func NewFetches() *Fetches { return &Fetches{tokens: make(map[candle.Token]*fetchedToken)} }
 
 // Add notes an answer; in order of time is fastest.
-func (a *Answers) Add(token candle.Token, r candle.Range) {
+func (a *Fetches) Add(token candle.Token, r candle.Range) {
 	t := a.of(token)
 	if last := len(t.ranges) - 1; last >= 0 && t.ranges[last].From <= r.From && r.From <= t.ranges[last].To {
 		t.ranges[last].To = max(t.ranges[last].To, r.To)
@@ -31,20 +31,20 @@ func (a *Answers) Add(token candle.Token, r candle.Range) {
 }
 
 // Reject notes candles that were answered and corrupt: they are not there, and not confirmed to be missing.
-func (a *Answers) Reject(token candle.Token, r candle.Range) {
+func (a *Fetches) Reject(token candle.Token, r candle.Range) {
 	t := a.of(token)
 	t.rejected = append(t.rejected, r)
 }
 
-func (a *Answers) of(token candle.Token) *answered {
+func (a *Fetches) of(token candle.Token) *fetchedToken {
 	if a.tokens[token] == nil {
-		a.tokens[token] = &answered{}
+		a.tokens[token] = &fetchedToken{}
 	}
 	return a.tokens[token]
 }
 
 // Ranges is what is confirmed of the token, merged. The caller must not change it.
-func (a *Answers) Ranges(token candle.Token) []candle.Range {
+func (a *Fetches) Ranges(token candle.Token) []candle.Range {
 	t := a.tokens[token]
 	if t == nil {
 		return nil
@@ -55,9 +55,9 @@ func (a *Answers) Ranges(token candle.Token) []candle.Range {
 	return t.ranges
 }
 
-// Silent counts the candles of the range that are confirmed to be missing, given the open times, ascending, of those
+// ConfirmedEmpty counts the candles of the range that are confirmed to be missing, given the open times, ascending, of those
 // that are there.
-func (a *Answers) Silent(token candle.Token, interval candle.Interval, r candle.Range, opens []uint32) (silent int64) {
+func (a *Fetches) ConfirmedEmpty(token candle.Token, interval candle.Interval, r candle.Range, opens []uint32) (silent int64) {
 	ranges := a.Ranges(token)
 	first, _ := slices.BinarySearchFunc(ranges, r.From, func(confirmed candle.Range, from int64) int {
 		if confirmed.To <= from {
@@ -72,7 +72,7 @@ func (a *Answers) Silent(token candle.Token, interval candle.Interval, r candle.
 		confirmed = confirmed.Intersect(r)
 		from, _ := slices.BinarySearch(opens, uint32(confirmed.From))
 		to, _ := slices.BinarySearch(opens, uint32(confirmed.To))
-		silent += confirmed.Opens(interval) - int64(to-from)
+		silent += confirmed.Candles(interval) - int64(to-from)
 	}
 	return silent
 }

@@ -6,16 +6,18 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Room bounds the memory of the chunks that a process fetches and holds until they are stored. Many small chunks fit and
+// MemoryLimiter bounds the memory of the chunks that a process fetches and holds until they are stored. Many small chunks fit and
 // share an insert; of large ones only a few are fetched at once, however many tasks are running. When the store is slow,
 // nothing leaves, and so nothing more is fetched.
-type Room struct {
+type MemoryLimiter struct {
 	bytes int64
 	free  *semaphore.Weighted
 }
 
-// NewRoom returns room for so many bytes.
-func NewRoom(bytes int64) *Room { return &Room{bytes: bytes, free: semaphore.NewWeighted(bytes)} }
+// NewMemoryLimiter returns room for so many bytes.
+func NewMemoryLimiter(bytes int64) *MemoryLimiter {
+	return &MemoryLimiter{bytes: bytes, free: semaphore.NewWeighted(bytes)}
+}
 
 const (
 	// candleBytes is what a fetched candle takes.
@@ -26,13 +28,13 @@ const (
 	answerCandles = 5_000
 )
 
-// enter waits, first come, first served, until there is room for the chunk; the largest may take all. No room is
+// acquire waits, first come, first served, until there is room for the chunk; the largest may take all. No room is
 // limitless.
-func (r *Room) enter(ctx context.Context, chunk Chunk) (leave func(), err error) {
+func (r *MemoryLimiter) acquire(ctx context.Context, chunk Chunk) (leave func(), err error) {
 	if r == nil {
 		return func() {}, nil
 	}
-	candles := chunk.Range.Opens(chunk.Interval)
+	candles := chunk.Range.Candles(chunk.Interval)
 	bytes := min(candleBytes*candles+answerBytes*min(candles, answerCandles), r.bytes)
 	if err := r.free.Acquire(ctx, bytes); err != nil {
 		return nil, err

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Collapse sorts candles by time and keeps the best of each open time. It reorders its argument and returns a prefix of it.
-func Collapse(candles []Candle, tier SourceTier) []Candle {
+// Dedupe sorts candles by time and keeps the best of each open time. It reorders its argument and returns a prefix of it.
+func Dedupe(candles []Candle, tier SourceTier) []Candle {
 	if ascending(candles) { // as nearly every answer is: nothing to compare
 		return candles
 	}
