@@ -44,9 +44,9 @@ func (a *app) beingFetched(ctx context.Context, history *clickhouse.DB, state st
 
 // withoutEnding leaves out the runs that will fetch nothing more, although the history does not know it yet. One that the ledger
 // lost is rebuilt.
-func withoutEnding(ctx context.Context, state stateFunc, runs []clickhouse.LiveRun) ([]clickhouse.LiveRun, error) {
+func withoutEnding(ctx context.Context, state stateFunc, runs []backfill.LiveRun) ([]backfill.LiveRun, error) {
 	var failed error
-	going := slices.DeleteFunc(runs, func(run clickhouse.LiveRun) bool {
+	going := slices.DeleteFunc(runs, func(run backfill.LiveRun) bool {
 		s, err := state(ctx, run.RunID)
 		if err != nil && !errors.Is(err, backfill.ErrUnknownRun) {
 			failed = err

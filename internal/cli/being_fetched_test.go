@@ -12,7 +12,6 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/simmarket"
 )
 
@@ -168,9 +167,9 @@ func TestRunsThatEndAreLeftNothing(t *testing.T) {
 		}
 		return s, nil
 	}
-	going, err := withoutEnding(t.Context(), state, []clickhouse.LiveRun{{RunID: uuid.UUID{1}}, {RunID: uuid.UUID{2}}, {RunID: uuid.UUID{3}}, {RunID: uuid.UUID{4}}})
+	going, err := withoutEnding(t.Context(), state, []backfill.LiveRun{{RunID: uuid.UUID{1}}, {RunID: uuid.UUID{2}}, {RunID: uuid.UUID{3}}, {RunID: uuid.UUID{4}}})
 	require.NoError(t, err)
-	require.Equal(t, []clickhouse.LiveRun{{RunID: uuid.UUID{1}}, {RunID: uuid.UUID{4}}}, going)
+	require.Equal(t, []backfill.LiveRun{{RunID: uuid.UUID{1}}, {RunID: uuid.UUID{4}}}, going)
 	_, err = withoutEnding(t.Context(), func(context.Context, uuid.UUID) (backfill.LedgerState, error) {
 		return backfill.LedgerState{}, io.ErrUnexpectedEOF
 	}, going)

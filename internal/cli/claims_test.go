@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/coverage"
@@ -72,7 +73,7 @@ type claims struct{ known, unconfirmed, failed int64 }
 func (b *bench) checkClaims(t *testing.T, history *clickhouse.DB, tokens []candle.Token, silenced candle.Token) (found claims) {
 	t.Helper()
 	days := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-04T00:00:00Z")}
-	q := clickhouse.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: days, Tokens: tokens}
+	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: days, Tokens: tokens}
 	market := simmarket.NewMarket(1)
 	require.NoError(t, history.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
 		answered := b.market.Answered(h.Token, candle.Interval1m) // after the claim: it only grows

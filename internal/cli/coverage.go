@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
@@ -58,7 +59,7 @@ type judgedToken struct {
 
 // coverageQuestion is a coverageOptions that was understood.
 type coverageQuestion struct {
-	clickhouse.CoverageQuery
+	backfill.CoverageQuery
 	moment coverage.Moment
 	fixed  bool      // the range was given
 	run    uuid.UUID // what it asked for alone; zero = what any did

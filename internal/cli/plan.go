@@ -90,8 +90,8 @@ func planError(err error) error {
 	return err
 }
 
-func coverageQuery(in ingestion, r candle.Range) clickhouse.CoverageQuery {
-	q := clickhouse.CoverageQuery{
+func coverageQuery(in ingestion, r candle.Range) backfill.CoverageQuery {
+	q := backfill.CoverageQuery{
 		Sources: in.request.Sources(), Validation: in.request.Validation,
 		Interval: in.request.Interval, Range: r, Outliers: in.request.Outliers, NoPublishedFiles: in.request.NoPublishedFiles,
 	}

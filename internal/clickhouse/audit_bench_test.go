@@ -175,7 +175,7 @@ func BenchmarkCoverage(b *testing.B) {
 		address := fmt.Sprintf("token%038d", i)
 		wanted[i] = candle.TokenRanges{Token: candle.Token{Chain: candle.Solana, Address: address}, Ranges: []candle.Range{{From: 0, To: 12_600_000}}}
 	}
-	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}}
+	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}}
 	for b.Loop() {
 		coverage := coverage.NewFilter(wanted, candle.Interval1m, time.Now())
 		require.NoError(b, db.FillCoverage(b.Context(), q, coverage))
@@ -195,7 +195,7 @@ func BenchmarkTokenHistories(b *testing.B) {
 	for i := range tokens {
 		tokens[i] = candle.Token{Chain: candle.Solana, Address: fmt.Sprintf("token%038d", i)}
 	}
-	q := CoverageQuery{
+	q := backfill.CoverageQuery{
 		Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}, Tokens: tokens,
 	}
 	for b.Loop() {

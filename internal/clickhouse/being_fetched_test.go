@@ -27,7 +27,7 @@ func planning(t testing.TB, db *DB, after int, change func(*backfill.Run)) backf
 var twoDays = candle.Range{From: day0, To: day0 + 2*86400}
 
 // left is what a plan for the two days would leave to which run.
-func (db *DB) left(t testing.TB, q CoverageQuery) map[uuid.UUID]int64 {
+func (db *DB) left(t testing.TB, q backfill.CoverageQuery) map[uuid.UUID]int64 {
 	t.Helper()
 	q.Validation, q.Interval, q.Range = candle.Lenient, candle.Interval1m, twoDays
 	wanted := []candle.TokenRanges{{Token: token, Ranges: []candle.Range{twoDays}}}
@@ -46,11 +46,11 @@ func (db *DB) left(t testing.TB, q CoverageQuery) map[uuid.UUID]int64 {
 func TestWhatARunHasYetToFetchIsLeftToIt(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
-	birdeye := CoverageQuery{Sources: []string{"birdeye"}, Tokens: []candle.Token{token}}
+	birdeye := backfill.CoverageQuery{Sources: []string{"birdeye"}, Tokens: []candle.Token{token}}
 	require.Empty(t, db.left(t, birdeye))
 	run := planning(t, db, 0, nil)
 	require.Equal(t, map[uuid.UUID]int64{run.ID(): 2880}, db.left(t, birdeye))
-	require.Empty(t, db.left(t, CoverageQuery{Sources: birdeye.Sources, Tokens: []candle.Token{{Chain: candle.Solana, Address: "other"}}}))
+	require.Empty(t, db.left(t, backfill.CoverageQuery{Sources: birdeye.Sources, Tokens: []candle.Token{{Chain: candle.Solana, Address: "other"}}}))
 
 	require.NoError(t, db.RecordOutcomes(t.Context(), run, []backfill.Outcome{succeeded(newChunk(run, 0), backfill.Stats{})}))
 	require.Equal(t, map[uuid.UUID]int64{run.ID(): 1440}, db.left(t, birdeye), "what has its outcome is covered, or due")
@@ -83,7 +83,7 @@ func TestOnlyRunsWhoseAnswersWouldCoverCount(t *testing.T) {
 	planning(t, db, 5, func(run *backfill.Run) { run.Manifest.Interval = candle.Interval5m })
 	planning(t, db, 6, func(run *backfill.Run) { run.Manifest.DeploymentID = uuid.New() })
 
-	list := func(q CoverageQuery) (ids []uuid.UUID) {
+	list := func(q backfill.CoverageQuery) (ids []uuid.UUID) {
 		q.Validation, q.Interval = candle.Lenient, candle.Interval1m
 		runs, err := db.LiveRuns(t.Context(), q)
 		require.NoError(t, err)
@@ -92,9 +92,9 @@ func TestOnlyRunsWhoseAnswersWouldCoverCount(t *testing.T) {
 		}
 		return ids
 	}
-	require.Equal(t, []uuid.UUID{plain.ID(), withoutFiles.ID()}, list(CoverageQuery{Sources: []string{"birdeye"}}))
-	require.Equal(t, []uuid.UUID{withoutFiles.ID()}, list(CoverageQuery{Sources: []string{"birdeye"}, NoPublishedFiles: true}))
-	require.Equal(t, []uuid.UUID{filtered.ID()}, list(CoverageQuery{Sources: []string{"birdeye"}, Outliers: manifest.OutliersFilter}))
-	require.Empty(t, list(CoverageQuery{Sources: []string{"binance"}}), "its fallback may answer instead")
-	require.Equal(t, []uuid.UUID{fallback.ID()}, list(CoverageQuery{Sources: []string{"binance", "geckoterminal"}}))
+	require.Equal(t, []uuid.UUID{plain.ID(), withoutFiles.ID()}, list(backfill.CoverageQuery{Sources: []string{"birdeye"}}))
+	require.Equal(t, []uuid.UUID{withoutFiles.ID()}, list(backfill.CoverageQuery{Sources: []string{"birdeye"}, NoPublishedFiles: true}))
+	require.Equal(t, []uuid.UUID{filtered.ID()}, list(backfill.CoverageQuery{Sources: []string{"birdeye"}, Outliers: manifest.OutliersFilter}))
+	require.Empty(t, list(backfill.CoverageQuery{Sources: []string{"binance"}}), "its fallback may answer instead")
+	require.Equal(t, []uuid.UUID{fallback.ID()}, list(backfill.CoverageQuery{Sources: []string{"binance", "geckoterminal"}}))
 }

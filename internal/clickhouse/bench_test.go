@@ -127,7 +127,7 @@ func BenchmarkBeingFetched(b *testing.B) {
 	run.PlannedChunks = len(chunks)
 	require.NoError(b, db.Planned(b.Context(), run, chunks))
 	require.NoError(b, db.Started(b.Context(), run))
-	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: wanted[0].Ranges[0]}
+	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: wanted[0].Ranges[0]}
 	for b.Loop() {
 		runs, err := db.LiveRuns(b.Context(), q)
 		require.NoError(b, err)

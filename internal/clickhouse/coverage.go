@@ -10,39 +10,16 @@ import (
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 )
 
-// CoverageQuery says whose outcomes cover: those of these sources, judged by this validation, at this interval.
-type CoverageQuery struct {
-	Sources    []string
-	Validation candle.Validation
-	Interval   candle.Interval
-	// Range is what the outcomes must touch.
-	Range candle.Range
-	// Tokens narrows the reading; none means all.
-	Tokens []candle.Token
-	// Outliers is what the answers did with them; empty = they were kept, or the source's default of the day held, which is that.
-	Outliers manifest.Outliers
-	// Filtering are the sources that can be asked to filter outliers: only their answers can be Defaulted.
-	Filtering []string
-	// NoPublishedFiles leaves out what was read from published files.
-	NoPublishedFiles bool
-	// Any takes all outcomes, whatever their sources, validation and treatment of outliers: what anybody answered.
-	Any bool
-	// AsOf is the moment of which it is judged, as of which candles are read (see Selection); zero = now.
-	AsOf time.Time
-
-	// answers leaves out what covers nothing: chunks that failed, were cancelled, or are hidden.
-	answers bool
-}
-
 // maxTokensAsked is up to how many tokens are named in a query; beyond, all are read and the reader chooses.
 const maxTokensAsked = 10_000
 
-func (q CoverageQuery) params() []any {
+func coverageParams(q backfill.CoverageQuery) []any {
 	addresses := []string{}
 	if len(q.Tokens) <= maxTokensAsked {
 		for _, token := range q.Tokens {
@@ -58,7 +35,7 @@ func (q CoverageQuery) params() []any {
 		named("sources", append([]string{}, q.Sources...)), named("validation", string(q.Validation)), named("interval", uint32(q.Interval)),
 		named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()), named("tokens", addresses),
 		named("as_of", formatMoment(cmp.Or(q.AsOf, endOfTime))), named("then", !q.AsOf.IsZero()),
-		named("any", q.Any), named("answers", q.answers),
+		named("any", q.Any), named("answers", q.CoveringOnly),
 		named("filtered", q.Outliers == manifest.OutliersFilter), named("filtering", append([]string{}, q.Filtering...)),
 	}
 }
@@ -67,11 +44,11 @@ func (q CoverageQuery) params() []any {
 var endOfTime = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // FillCoverage adds the answers in the history to the coverage. Tokens other than those of the query may come, too.
-func (db *DB) FillCoverage(ctx context.Context, q CoverageQuery, coverage *coverage.Filter) error {
+func (db *DB) FillCoverage(ctx context.Context, q backfill.CoverageQuery, coverage *coverage.Filter) error {
 	if err := db.rejectedRanges(ctx, q, coverage.AddRejected); err != nil {
 		return err
 	}
-	q.answers = true
+	q.CoveringOnly = true
 	if err := db.asked(ctx, q, coverage.Add); err != nil {
 		return err
 	}
@@ -97,7 +74,7 @@ const (
 )
 
 // asked reads outcomes in order of token and time. Answers that are hidden are given as hidden by their own runs.
-func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(coverage.FetchRecord)) error {
+func (db *DB) asked(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.FetchRecord)) error {
 	// The same few chains, tokens and runs come again and again: decoding into one struct saves their copies.
 	var row struct {
 		chain, token  string
@@ -109,7 +86,7 @@ func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(coverage.Fe
 		defaulted     bool
 		recorded      time.Time
 	}
-	err := db.rows(ctx, streamTimeout, askedSQL, q.params(), func(rows chdriver.Rows) error {
+	err := db.rows(ctx, streamTimeout, askedSQL, coverageParams(q), func(rows chdriver.Rows) error {
 		err := rows.Scan(&row.chain, &row.token, &row.from, &row.covered, &row.to, &row.runID, &row.outcome, &row.confirmed, &row.defaulted, &row.recorded)
 		if err != nil {
 			return err
@@ -131,11 +108,11 @@ func (db *DB) asked(ctx context.Context, q CoverageQuery, yield func(coverage.Fe
 	return db.storeError("read what was asked", err)
 }
 
-func (db *DB) rejectedRanges(ctx context.Context, q CoverageQuery, yield func(coverage.RejectedRange)) error {
+func (db *DB) rejectedRanges(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.RejectedRange)) error {
 	var chain, token string
 	var runID uuid.UUID
 	var first, last uint32
-	err := db.rows(ctx, streamTimeout, rejectedRangesSQL, q.params(), func(rows chdriver.Rows) error {
+	err := db.rows(ctx, streamTimeout, rejectedRangesSQL, coverageParams(q), func(rows chdriver.Rows) error {
 		if err := rows.Scan(&chain, &token, &runID, &first, &last); err != nil {
 			return err
 		}
@@ -182,7 +159,7 @@ func (db *DB) AskedTokensLike(ctx context.Context, interval candle.Interval, beg
 
 // TokenHistories yields what is known of each token of the query that was asked for, in order; it holds one batch of
 // tokens in memory. An error of yield ends the reading and is returned as it is.
-func (db *DB) TokenHistories(ctx context.Context, q CoverageQuery, yield func(coverage.TokenHistory) error) error {
+func (db *DB) TokenHistories(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.TokenHistory) error) error {
 	for begin := 0; begin < len(q.Tokens); begin += tokensAtOnce {
 		part := q
 		part.Tokens = q.Tokens[begin:min(begin+tokensAtOnce, len(q.Tokens))]
@@ -193,7 +170,7 @@ func (db *DB) TokenHistories(ctx context.Context, q CoverageQuery, yield func(co
 	return nil
 }
 
-func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(coverage.TokenHistory) error) error {
+func (db *DB) tokenHistories(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.TokenHistory) error) error {
 	known := make(map[candle.Token]*coverage.TokenHistory, len(q.Tokens))
 	for _, token := range q.Tokens {
 		known[token] = &coverage.TokenHistory{Token: token, Interval: q.Interval}
@@ -236,9 +213,9 @@ func (db *DB) tokenHistories(ctx context.Context, q CoverageQuery, yield func(co
 }
 
 // nameHidden replaces the runs that are hidden by those whose rollback hides them.
-func (db *DB) nameHidden(ctx context.Context, q CoverageQuery, known map[candle.Token]*coverage.TokenHistory) error {
+func (db *DB) nameHidden(ctx context.Context, q backfill.CoverageQuery, known map[candle.Token]*coverage.TokenHistory) error {
 	hiddenBy := make(map[uuid.UUID]uuid.UUID)
-	err := db.rows(ctx, queryTimeout, hiddenBySQL, q.params(), func(rows chdriver.Rows) error {
+	err := db.rows(ctx, queryTimeout, hiddenBySQL, coverageParams(q), func(rows chdriver.Rows) error {
 		var run, by uuid.UUID
 		err := rows.Scan(&run, &by)
 		hiddenBy[run] = by
@@ -255,7 +232,7 @@ func (db *DB) nameHidden(ctx context.Context, q CoverageQuery, known map[candle.
 }
 
 // have yields the stretches of the query's tokens in which no candle is missing. Other tokens may come, too.
-func (db *DB) have(ctx context.Context, q CoverageQuery, yield func(candle.Token, []candle.Range)) error {
+func (db *DB) have(ctx context.Context, q backfill.CoverageQuery, yield func(candle.Token, []candle.Range)) error {
 	var chains []string
 	for _, token := range q.Tokens {
 		if !slices.Contains(chains, string(token.Chain)) {
@@ -263,7 +240,7 @@ func (db *DB) have(ctx context.Context, q CoverageQuery, yield func(candle.Token
 		}
 	}
 	var chain, address string
-	err := db.rows(ctx, streamTimeout, haveSQL, append(q.params(), named("chains", chains)), func(rows chdriver.Rows) error {
+	err := db.rows(ctx, streamTimeout, haveSQL, append(coverageParams(q), named("chains", chains)), func(rows chdriver.Rows) error {
 		var firsts, lasts []uint32
 		if err := rows.Scan(&chain, &address, &firsts, &lasts); err != nil {
 			return err

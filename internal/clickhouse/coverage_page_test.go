@@ -82,7 +82,7 @@ func TestHaveOfSeveralTokens(t *testing.T) {
 	write(a, 2, 3)
 	write(b, 7)
 	stretches := map[candle.Token][]candle.Range{}
-	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{a, b}}
+	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{a, b}}
 	read := func() {
 		clear(stretches)
 		require.NoError(t, db.have(t.Context(), q, func(token candle.Token, found []candle.Range) { stretches[token] = found }))

@@ -33,7 +33,7 @@ func (db *DB) missing(t *testing.T, sources ...string) ([]candle.Range, map[uuid
 	t.Helper()
 	wanted := []candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}
 	coverage := coverage.NewFilter(wanted, candle.Interval1m, time.Now())
-	q := CoverageQuery{Sources: sources, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}}
+	q := backfill.CoverageQuery{Sources: sources, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}}
 	require.NoError(t, db.FillCoverage(t.Context(), q, coverage))
 	missing := coverage.Missing()
 	if len(missing) == 0 {
@@ -124,7 +124,7 @@ func TestTokenHistories(t *testing.T) {
 	tokens, err = db.AskedTokens(t.Context(), candle.Interval1m, uuid.Nil)
 	require.NoError(t, err)
 	require.Equal(t, []candle.Token{token}, tokens)
-	q := CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: tokens}
+	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: tokens}
 	var judged []coverage.VerdictSpan
 	require.NoError(t, db.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
 		judged = append(judged, h.Judge(firstHour, coverage.Moment{Now: time.Now()})...)
@@ -188,7 +188,7 @@ func TestFilesDoNotCoverARequestWithoutThem(t *testing.T) {
 	}
 	without := func() []candle.Range {
 		coverage := coverage.NewFilter([]candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}, candle.Interval1m, time.Now())
-		q := CoverageQuery{
+		q := backfill.CoverageQuery{
 			Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}, NoPublishedFiles: true,
 		}
 		require.NoError(t, db.FillCoverage(t.Context(), q, coverage))

@@ -7,6 +7,7 @@ import (
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/coverage"
 )
@@ -26,7 +27,7 @@ func (db *DB) Known(ctx context.Context, s Selection, m coverage.Moment) (map[co
 		m.Now = s.AsOf
 	}
 	known := make(map[coverage.Verdict]int64)
-	q := CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: tokens, AsOf: s.AsOf}
+	q := backfill.CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: tokens, AsOf: s.AsOf}
 	err := db.TokenHistories(ctx, q, func(h coverage.TokenHistory) error {
 		if len(s.Tokens) == 0 && len(h.Fetches) == 0 && len(h.Have) == 0 {
 			return nil

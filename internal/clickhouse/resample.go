@@ -7,6 +7,7 @@ import (
 	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/coverage"
 )
@@ -71,7 +72,7 @@ func (db *DB) rollbacks(ctx context.Context) (n uint64, err error) {
 // answers are those of all sources and validations, at the moment of the selection.
 func (db *DB) answers(ctx context.Context, s Selection) (*coverage.Fetches, error) {
 	answers := coverage.NewFetches()
-	q := CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: s.Tokens, AsOf: s.AsOf, answers: true}
+	q := backfill.CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: s.Tokens, AsOf: s.AsOf, CoveringOnly: true}
 	err := db.rejectedRanges(ctx, q, func(r coverage.RejectedRange) { answers.Reject(r.Token, r.Range) })
 	if err != nil {
 		return nil, err

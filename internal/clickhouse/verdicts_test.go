@@ -12,7 +12,7 @@ import (
 	"quantbot/internal/coverage"
 )
 
-func judgeAsked(t *testing.T, db *DB, q CoverageQuery) (judged []coverage.VerdictSpan) {
+func judgeAsked(t *testing.T, db *DB, q backfill.CoverageQuery) (judged []coverage.VerdictSpan) {
 	t.Helper()
 	q.Interval, q.Tokens, q.Range = candle.Interval1m, []candle.Token{token}, candle.Range{To: day0 + 86_400}
 	if !q.Any {
@@ -70,9 +70,9 @@ func TestWhatIsNotServedHasItsVerdict(t *testing.T) {
 	require.Equal(t, []coverage.VerdictSpan{
 		stretchOf(0, 5, coverage.Have, false), stretchOf(5, 15, coverage.RolledBack, true, first.ID()), stretchOf(20, 40, coverage.NeverAsked, false),
 		cancelled, stretchOf(70, 20, coverage.NeverAsked, false), failed,
-	}, judgeAsked(t, db, CoverageQuery{}))
+	}, judgeAsked(t, db, backfill.CoverageQuery{}))
 	require.Equal(t, []coverage.VerdictSpan{stretchOf(0, 15, coverage.Have, false), stretchOf(15, 5, coverage.ConfirmedEmpty, false)},
-		judgeAsked(t, db, CoverageQuery{Any: true, AsOf: before}), "as of then")
+		judgeAsked(t, db, backfill.CoverageQuery{Any: true, AsOf: before}), "as of then")
 }
 
 // Versions that a sweep removed for the sake of a run are gone when that run is rolled back by force: it is that run's doing.
@@ -84,7 +84,7 @@ func TestAForcedRollbackIsNamed(t *testing.T) {
 	_, err := db.Sweep(t.Context(), Sweep{})
 	require.NoError(t, err)
 	require.NoError(t, db.RollBack(t.Context(), better.ID(), someone, true))
-	require.Equal(t, []coverage.VerdictSpan{stretchOf(0, 60, coverage.RolledBack, true, better.ID())}, judgeAsked(t, db, CoverageQuery{}))
+	require.Equal(t, []coverage.VerdictSpan{stretchOf(0, 60, coverage.RolledBack, true, better.ID())}, judgeAsked(t, db, backfill.CoverageQuery{}))
 }
 
 // What a run rejected leaves with it: where another one confirmed that there is none, an hour is complete, for the judge and for

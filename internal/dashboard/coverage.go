@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/coverage"
@@ -18,7 +19,7 @@ import (
 type coverageHistory interface {
 	CoverageScopes(ctx context.Context) ([]clickhouse.CoverageScope, error)
 	AskedTokensPage(ctx context.Context, interval candle.Interval, r candle.Range, text string, limit, offset int) ([]candle.Token, int, error)
-	TokenHistories(ctx context.Context, q clickhouse.CoverageQuery, yield func(coverage.TokenHistory) error) error
+	TokenHistories(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.TokenHistory) error) error
 }
 
 // What one page of coverage may cost: about so many candles are judged, for no more tokens and days than a screen takes.
@@ -200,7 +201,7 @@ func (d *Dashboard) judgeTokens(ctx context.Context, c *coverageData) error {
 	if c.Source != "" {
 		sources = []string{c.Source}
 	}
-	q := clickhouse.CoverageQuery{
+	q := backfill.CoverageQuery{
 		Sources: nonNil(sources), Validation: c.Validation, Outliers: c.Outliers, Interval: c.Interval, Range: c.Range, Tokens: tokens,
 	}
 	moment := d.moment(ctx, sources)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/coverage"
@@ -222,7 +223,7 @@ func (d *Dashboard) judgeToken(ctx context.Context, t *tokenData) error {
 	if t.Source != "" {
 		sources = []string{t.Source}
 	}
-	q := clickhouse.CoverageQuery{
+	q := backfill.CoverageQuery{
 		Sources: nonNil(sources), Validation: t.Validation, Outliers: t.Outliers, Interval: t.Interval, Range: t.Range, Tokens: []candle.Token{t.Token},
 	}
 	moment := d.moment(ctx, sources)
