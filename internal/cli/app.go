@@ -20,7 +20,6 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
-	"quantbot/internal/local"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 )
@@ -42,29 +41,6 @@ func Run(ctx context.Context, outside Outside, args []string) int {
 		getenv: config.Getenv(outside.LookupEnv), now: outside.Now,
 	}
 	return a.run(ctx, args)
-}
-
-// Exit codes; they are part of the command line's contract.
-const (
-	exitFailed      = 1
-	exitUsage       = 2
-	exitRefused     = 3
-	exitRunFailed   = 4
-	exitInterrupted = 130
-)
-
-// exitError carries an exit code to run. Errors without one end with exitUsage before a command has started and with
-// exitFailed after.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
-
-func usageError(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
 // app is what the commands share: the world outside, which tests replace.
@@ -188,52 +164,10 @@ func (a *app) logger() *slog.Logger {
 // begin marks the end of reading the command line: what fails from here on is no wrong usage.
 func (a *app) begin() { a.started = true }
 
-// configure reads the environment, or starts the local engines and returns the configuration that reaches them. release
-// must be called; it stops the engines when nobody else uses them.
-func (a *app) configure(ctx context.Context) (cfg config.Config, release func(), err error) {
-	getenv, release := a.getenv, func() {}
+// command is how a command is typed that goes on with what this one did.
+func (a *app) command(rest string) string {
 	if a.localDir != "" {
-		engines, err := a.startEngines(ctx, a.localDir)
-		if err != nil {
-			return config.Config{}, nil, err
-		}
-		vars := engines.Vars()
-		getenv = func(name string) string {
-			if value, ok := vars[name]; ok {
-				return value
-			}
-			if name == "CLICKHOUSE_DSN" {
-				return "" // a flag wins over the environment
-			}
-			return a.getenv(name)
-		}
-		release = func() { a.stopEngines(ctx, engines) }
+		return fmt.Sprintf("%s --local=%s %s", programName(), a.localDir, rest)
 	}
-	cfg, err = config.Load(getenv)
-	if err != nil {
-		release()
-		return config.Config{}, nil, &exitError{exitUsage, err}
-	}
-	return cfg, release, nil
-}
-
-// engineTimeout bounds the start of the local engines: a cold disk has half a gigabyte of library to read.
-const engineTimeout = 2 * time.Minute
-
-func (a *app) startEngines(ctx context.Context, dir string) (*local.Engines, error) {
-	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
-	defer cancel()
-	engines, err := local.Start(ctx, local.Options{Dir: dir})
-	if err != nil {
-		return nil, fmt.Errorf("start the local engines: %w", err)
-	}
-	return engines, nil
-}
-
-func (a *app) stopEngines(ctx context.Context, engines *local.Engines) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTimeout)
-	defer cancel()
-	if err := engines.Stop(ctx); err != nil {
-		a.logger().WarnContext(ctx, "local engines not stopped", "err", err)
-	}
+	return programName() + " " + rest
 }

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"net"
 
@@ -11,10 +9,7 @@ import (
 
 	"quantbot/internal/config"
 	"quantbot/internal/dashboard"
-	"quantbot/internal/manifest"
-	"quantbot/internal/metrics"
 	"quantbot/internal/wiring"
-	"quantbot/internal/wiring/board"
 )
 
 // dashboardAddress is where the dashboard listens unless told otherwise: this machine only.
@@ -64,37 +59,4 @@ func (a *app) serveDashboard(ctx context.Context, listen string) error {
 		}
 		return serve(ctx)
 	})
-}
-
-// reachableURL is where this machine reaches a server that listens on the address: "every address" is none that a browser
-// could open.
-func reachableURL(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return "http://" + net.JoinHostPort("127.0.0.1", port) + " (and this machine's other addresses)"
-	}
-	return "http://" + address
-}
-
-// openDashboard says where the dashboard is; serve serves it until its context ends. A private one has a token in any case, and
-// its address logs in once; after that there is another way.
-func (a *app) openDashboard(cfg config.Config, stores *wiring.Stores, listener net.Listener, public, private bool, otherWay string) (serve func(context.Context) error, err error) {
-	if private && cfg.DashboardToken == "" {
-		cfg.DashboardToken = config.Secret(rand.Text())
-	}
-	m := wiring.NewMetrics(stores, cfg, manifest.CurrentBuild(), nil, a.now)
-	m.WatchWaits(stores.WaitsForMetrics(a.now), a.now)
-	d, release, err := board.New(cfg, stores, board.Options{
-		Public: public, Private: private, Metrics: metrics.Handler(m.Registry()), Logger: a.logger(), Now: a.now,
-	})
-	if err != nil {
-		_ = listener.Close() // the other error says more
-		return nil, err
-	}
-	at := reachableURL(listener.Addr().String())
-	if private {
-		at += d.LoginOnce(operatorName()) + " (logs you in, once; " + otherWay + ")"
-	}
-	fmt.Fprintln(a.stderr, "dashboard on", at)
-	return func(ctx context.Context) error { return errors.Join(d.Serve(ctx, listener), release()) }, nil
 }

@@ -13,6 +13,7 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
+	"quantbot/internal/worklist"
 )
 
 // effectiveFlags records every flag with the value that counted: relative times are resolved.
@@ -131,10 +132,18 @@ func checkLimit(limit, most int) error {
 	return nil
 }
 
-// formatTime writes a time for people: UTC, to the second.
-func formatTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
+// parseAnyToken reads chain:address, or an address that may be on any chain, as it would be stored.
+func parseAnyToken(text string) (candle.Token, error) {
+	switch {
+	case text == "":
+		return candle.Token{}, nil
+	case strings.Contains(text, ":"):
+		return worklist.ParseToken(text, "")
 	}
-	return t.UTC().Format("2006-01-02 15:04:05")
+	for _, chain := range []candle.Chain{candle.Solana, candle.Ethereum, candle.BinanceSpot} { // one of each form
+		if token, err := candle.NewToken(chain, text); err == nil {
+			return candle.Token{Address: token.Address}, nil
+		}
+	}
+	return candle.Token{}, fmt.Errorf("%q is neither an address nor a symbol", text)
 }

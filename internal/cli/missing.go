@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"quantbot/internal/candle"
@@ -135,11 +134,14 @@ func gapsHint(s clickhouse.Selection) string {
 	return hint
 }
 
-// grouped writes a number for people: 1,440.
-func grouped(n int64) string {
-	digits := []byte(fmt.Sprint(n))
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = slices.Insert(digits, i, ',')
+// incompleteness is a sentence on what is missing, or nothing.
+func incompleteness(r clickhouse.Resampling) string {
+	var parts []string
+	if r.Incomplete > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d buckets are incomplete", r.Incomplete, r.Buckets))
 	}
-	return string(digits)
+	if r.Unknown > 0 {
+		parts = append(parts, fmt.Sprintf("%d buckets have no candle and are not confirmed to be empty", r.Unknown))
+	}
+	return strings.Join(parts, ", ")
 }

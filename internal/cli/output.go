@@ -1,96 +1,70 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
+	"slices"
 	"strings"
+	"time"
 
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
-
-	"quantbot/internal/export"
+	"quantbot/internal/publicjson"
 )
 
-// outputFlags say where rows go, and as what: a table on the screen unless told otherwise.
-type outputFlags struct {
-	format, out string
-	yes         bool
-}
+func (a *app) printJSON(v any) error { return encodeJSON(a.stdout, v) }
 
-func (o *outputFlags) register(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&o.format, "format", "", "table, "+strings.Join(export.Formats(), ", ")+" (default table; of a file by its name)")
-	f.StringVar(&o.out, "out", export.Standard, "write to this `FILE`, whose name may end with "+export.Endings+"; - is standard output")
-	f.BoolVar(&o.yes, "yes", false, "overwrite a file without asking")
-}
-
-// parseOutput leaves the format of the target empty where a table is wanted.
-func (a *app) parseOutput(o outputFlags) (export.Target, error) {
-	switch {
-	case o.out == export.Standard && (o.format == "" || o.format == "table"):
-		return export.Target{Path: export.Standard}, nil
-	case o.format == "table":
-		return export.Target{}, errors.New("--format table is for the screen: leave --out out")
-	}
-	return a.parseTarget(o.out, o.format)
-}
-
-func (a *app) parseTarget(out, format string) (export.Target, error) {
-	info, err := os.Stat(out)
-	switch {
-	case err == nil && info.IsDir():
-		return export.Target{}, fmt.Errorf("--out %s is a directory: name a file", out)
-	case err == nil && !info.Mode().IsRegular(): // a file would take the place of a device or a pipe
-		return export.Target{}, fmt.Errorf("--out %s is no file: name one, or - for standard output", out)
-	}
-	target, err := export.ParseTarget(out, format)
+func encodeJSON(w io.Writer, v any) error {
+	encoded, err := publicjson.MarshalIndent(v)
 	if err != nil {
-		return target, fmt.Errorf("--out, --format: %w", err)
+		return fmt.Errorf("encode JSON: %w", err)
 	}
-	if target.Format == export.Parquet && out == export.Standard && isTerminal(a.data) {
-		return target, errors.New("nobody reads Parquet on a terminal: name a file with --out, or send standard output elsewhere")
-	}
-	return target, nil
+	_, err = w.Write(append(encoded, '\n'))
+	return err
 }
 
-// dataOut is standard output for formats that programs read: bytes as they are, but on a terminal, where they could do harm.
-func (a *app) dataOut() io.Writer {
-	if isTerminal(a.data) {
-		return a.stdout
+// field is a line of a printed run.
+type field struct{ name, value string }
+
+func (a *app) printFields(fields []field) {
+	width := 0
+	for _, f := range fields {
+		width = max(width, len(f.name))
 	}
-	return a.data
+	for _, f := range fields {
+		if f.value != "" {
+			line := fmt.Sprintf("  %-*s  %s", width, f.name, f.value)
+			fmt.Fprintln(a.stdout, wrapped(line, terminalWidth(a.data), strings.Repeat(" ", width+4)))
+		}
+	}
 }
 
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+// say prints a line for people, broken to the width of the terminal.
+func (a *app) say(line string) {
+	fmt.Fprintln(a.stdout, wrapped(line, terminalWidth(a.data), "    "))
 }
 
-// writeRows writes what read gives to the target, which appears when it is whole, and returns its SHA-256 in hex.
-func writeRows[T export.Row](a *app, target export.Target, columns []string, read func(write func(T) error) error) (digest string, err error) {
-	file, err := export.Create(target, a.dataOut())
-	if err != nil {
-		return "", err
+// counted writes a number with its noun: "1 chunk", "2 chunks".
+func counted[N ~int | ~int64 | ~uint64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
 	}
-	defer file.Abort() // nothing is left of what fails
-	rows := export.NewRows[T](file, target.Format, columns)
-	if err := errors.Join(read(rows.Write), rows.Close()); err != nil {
-		return "", err
-	}
-	return file.Commit()
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// mayOverwrite asks before a file that is there is replaced.
-func (a *app) mayOverwrite(ctx context.Context, path string, yes bool) error {
-	if path == export.Standard {
-		return nil
+// grouped writes a number for people: 1,440.
+func grouped(n int64) string {
+	digits := []byte(fmt.Sprint(n))
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = slices.Insert(digits, i, ',')
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return a.confirm(ctx, yes, path+" is there already. Overwrite it?")
+	return string(digits)
 }
+
+// formatTime writes a time for people: UTC, to the second.
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+func formatUnix(unix int64) string { return formatTime(time.Unix(unix, 0)) }

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/export"
-	"quantbot/internal/worklist"
 )
 
 // printedCandle is a candle as query writes it.
@@ -40,104 +37,12 @@ func (c printedCandle) cells() table.Row {
 	return table.Row{formatTime(c.Timestamp), c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD}
 }
 
-// selectionFlags choose candles, for query and export.
-type selectionFlags struct {
-	from, to, chain, interval, asOf, resample string
-	tokens                                    []string
-}
-
-func (o *selectionFlags) register(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address")
-	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of tokens that name none")
-	f.StringVar(&o.from, "from", "", "begin of the range (required)")
-	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
-	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
-	f.StringVar(&o.resample, "resample", "", "make longer candles of those of --interval: 5m, 15m, 1h, 4h or 1d, on the UTC grid")
-	f.StringVar(&o.asOf, "as-of", "", "what was served at this `time`, or when this run ended, of runs that had ended")
-}
-
-// parse reads everything but as-of, which may name a run. length is that of the buckets to resample to, or 0.
-func (o *selectionFlags) parse(now time.Time) (s clickhouse.Selection, length candle.Interval, err error) {
-	if s.Range, err = parseRange(o.from, o.to, now); err != nil {
-		return s, 0, err
-	}
-	chain, err := candle.ParseChain(o.chain)
-	if err != nil {
-		return s, 0, fmt.Errorf("--chain: %w", err)
-	}
-	for _, text := range o.tokens {
-		token, err := worklist.ParseToken(text, chain)
-		if err != nil {
-			return s, 0, fmt.Errorf("--token: %w", err)
-		}
-		if !slices.Contains(s.Tokens, token) {
-			s.Tokens = append(s.Tokens, token)
-		}
-	}
-	if s.Interval, err = candle.ParseInterval(o.interval); err != nil {
-		return s, 0, fmt.Errorf("--interval: %w", err)
-	}
-	if o.resample != "" {
-		length, err = o.bucketLength(s.Interval)
-		s.Range.To = min(s.Range.To, now.Unix()) // what opens later is not missing
-	}
-	return s, length, err
-}
-
-func (o *selectionFlags) bucketLength(interval candle.Interval) (candle.Interval, error) {
-	length, err := candle.ParseInterval(o.resample)
-	if err != nil {
-		return 0, fmt.Errorf("--resample: %w", err)
-	}
-	if length <= interval || length%interval != 0 {
-		return 0, fmt.Errorf("--resample %s must be longer than --interval %s and a multiple of it", length, interval)
-	}
-	return length, nil
-}
-
-// moment understands --as-of: a time, or a run, which stands for its end. Nothing stands for now.
-func (o *selectionFlags) moment(ctx context.Context, history *clickhouse.DB, now time.Time) (time.Time, error) {
-	if o.asOf == "" {
-		return time.Time{}, nil
-	}
-	if at, err := config.ParseTime(o.asOf, now); err == nil {
-		return at, nil
-	}
-	runID, err := history.ResolveRunID(ctx, o.asOf)
-	if err != nil {
-		return time.Time{}, &exitError{exitUsage, fmt.Errorf("--as-of %q is neither a time nor a run: %w", o.asOf, err)}
-	}
-	run, err := history.RunDetails(ctx, runID)
-	if err != nil {
-		return time.Time{}, err
-	}
-	if run.CompletedAt == nil {
-		return time.Time{}, &exitError{exitRefused, fmt.Errorf("--as-of: run %s has not ended yet", runID)}
-	}
-	return history.EndMoment(ctx, runID)
-}
-
-// momentRefused turns a moment that cannot be read any more into exit code 3.
-func momentRefused(err error) error {
-	if errors.Is(err, clickhouse.ErrMomentGone) {
-		return &exitError{exitRefused, fmt.Errorf("--as-of: %w", clickhouse.ErrMomentGone)}
-	}
-	return err
-}
-
 // queryOptions are the flags of query.
 type queryOptions struct {
 	selectionFlags
 	outputFlags
 	limit int
 }
-
-// shownRows is how many rows a table has unless told otherwise; formats that programs read have all.
-const shownRows = 1_000
-
-// maxPrinted is the most rows that a table holds to print them, some 200 MB.
-const maxPrinted = 1_000_000
 
 func (a *app) queryCommand() *cobra.Command {
 	var o queryOptions
@@ -207,9 +112,6 @@ type rowsQuery struct {
 	target export.Target
 	limit  int // 0 = all
 }
-
-// errEnough ends a reading that has all it wants.
-var errEnough = errors.New("enough")
 
 func (a *app) query(ctx context.Context, q rowsQuery) error {
 	candles, err := writeOrKeep(a, q, printedColumns, func(write func(printedCandle) error) error {

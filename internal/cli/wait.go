@@ -233,14 +233,6 @@ func (a *app) rejectionWarning(runID uuid.UUID, rejected, fetched int64) string 
 		float64(rejected)*100/float64(fetched), rejected, fetched, a.command("ohlcv runs-details "+runID.String()))
 }
 
-// command is how a command is typed that goes on with what this one did.
-func (a *app) command(rest string) string {
-	if a.localDir != "" {
-		return fmt.Sprintf("%s --local=%s %s", programName(), a.localDir, rest)
-	}
-	return programName() + " " + rest
-}
-
 // mentionRejected warns once while the run runs, when enough candles have come for a share to mean something.
 func (a *app) mentionRejected(show *progress, state backfill.LedgerState) {
 	if show.warned || state.Progress.Fetched < manyCandles {

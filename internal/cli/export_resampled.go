@@ -3,86 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/jedib0t/go-pretty/v6/table"
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/export"
 )
-
-const resampleHelp = `
-
-With --resample, candles are put together to longer ones: open of the first, close of the last, highest, lowest, sums of the
-volumes. A bucket belongs to the range if it opens inside it. It is complete if every candle of --interval is there or a
-source has confirmed that there is none (see coverage); others are marked, and what is missing is never made up. Buckets without
-any candle are left out; how many of them are not confirmed to be empty is said at the end.`
-
-// printedBucket is a resampled candle as query writes it.
-type printedBucket struct {
-	printedCandle
-	Candles        int64 `json:"candles" parquet:"candles"`
-	ConfirmedEmpty int64 `json:"confirmed_empty" parquet:"confirmed_empty"`
-	Expected       int64 `json:"expected" parquet:"expected"`
-	Complete       bool  `json:"complete" parquet:"complete"`
-}
-
-var printedBucketColumns = append(slices.Clone(printedColumns), "candles", "confirmed_empty", "expected", "complete")
-
-// Record implements export.Row.
-func (b printedBucket) Record(record []string) []string {
-	return append(b.printedCandle.Record(record), strconv.FormatInt(b.Candles, 10), strconv.FormatInt(b.ConfirmedEmpty, 10),
-		strconv.FormatInt(b.Expected, 10), strconv.FormatBool(b.Complete))
-}
-
-func (b printedBucket) cells() table.Row {
-	complete := "yes"
-	if !b.Complete {
-		complete = "INCOMPLETE"
-	}
-	return append(b.printedCandle.cells(), b.Candles, b.ConfirmedEmpty, b.Expected, complete)
-}
-
-func (a *app) queryBuckets(ctx context.Context, q rowsQuery, length candle.Interval) error {
-	var counts clickhouse.Resampling
-	buckets, err := writeOrKeep(a, q, printedBucketColumns, func(write func(printedBucket) error) (err error) {
-		counts, err = q.history.Resampled(ctx, q.known.selection, length, func(b *clickhouse.Bucket) error {
-			return write(printedBucket{
-				printedCandle{time.Unix(b.OpenTime, 0).UTC(), b.Open, b.High, b.Low, b.Close, b.Volume, b.VolumeUSD},
-				b.Candles, b.Silent, b.Expected, b.Complete(),
-			})
-		})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if q.target.Format == "" {
-		printRows(a, buckets.kept, q.known, "time (UTC)", "open", "high", "low", "close", "volume", "volume usd", "candles", "empty", "of", "complete")
-	}
-	if buckets.written == 0 {
-		a.sayLack(q.known, 0, q.target.Format == "")
-	} else if note := incompleteness(counts); note != "" {
-		fmt.Fprintln(a.stderr, note+gapsHint(q.known.selection))
-	}
-	return nil
-}
-
-// incompleteness is a sentence on what is missing, or nothing.
-func incompleteness(r clickhouse.Resampling) string {
-	var parts []string
-	if r.Incomplete > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d buckets are incomplete", r.Incomplete, r.Buckets))
-	}
-	if r.Unknown > 0 {
-		parts = append(parts, fmt.Sprintf("%d buckets have no candle and are not confirmed to be empty", r.Unknown))
-	}
-	return strings.Join(parts, ", ")
-}
 
 // exportedBucket is a row of an exported file of resampled candles.
 type exportedBucket struct {

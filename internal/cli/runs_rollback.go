@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os/user"
 	"strings"
 
 	"github.com/google/uuid"
@@ -112,114 +108,4 @@ func (a *app) rollBack(ctx context.Context, stores *wiring.Stores, runID uuid.UU
 	}
 	fmt.Fprintf(a.stderr, "Run %s is rolled back. Take it back with: %s ohlcv runs-restore %s\n", runID, programName(), runID)
 	return nil
-}
-
-// printStoredRun writes the run's row as JSON, as it is now.
-func (a *app) printStoredRun(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) error {
-	row, err := stores.History.RunDetails(ctx, runID)
-	if err != nil {
-		return err
-	}
-	return a.printJSON(row)
-}
-
-// refusal turns what the state of the run forbids into exit code 3.
-func refusal(runID uuid.UUID, err error) error {
-	if _, impossible := errors.AsType[*clickhouse.UndoImpossibleError](err); impossible {
-		return &exitError{exitRefused, fmt.Errorf("run %s: %w", runID, err)}
-	}
-	for _, reason := range []error{clickhouse.ErrRunning, clickhouse.ErrRolledBack, clickhouse.ErrNotRolledBack, clickhouse.ErrPurging} {
-		if errors.Is(err, reason) {
-			return &exitError{exitRefused, fmt.Errorf("run %s: %w", runID, err)}
-		}
-	}
-	return err
-}
-
-func (a *app) runsRestoreCommand() *cobra.Command {
-	var reason, format string
-	cmd := &cobra.Command{
-		Use:     "runs-restore RUN-ID",
-		Short:   "Take a rollback back: the run's candles are served again",
-		Long:    "Take a rollback back: the run's candles are served again, at once. It is refused once a sweep has begun to purge the run.",
-		Example: "  quantbot ohlcv runs-restore 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
-				runID, err := resolveRun(cmd.Context(), stores.History, args[0])
-				if err != nil {
-					return err
-				}
-				err = a.operator(stores, "runs-restore").Restore(cmd.Context(), runID, clickhouse.Request{By: operatorName(), Reason: reason})
-				if err := refusal(runID, err); err != nil {
-					return err
-				}
-				if format == "json" {
-					return a.printStoredRun(cmd.Context(), stores, runID)
-				}
-				fmt.Fprintf(a.stderr, "Run %s is served again.\n", runID)
-				return nil
-			})
-		},
-	}
-	cmd.Flags().StringVar(&format, "format", "table", "table or json (the run as it is then)")
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
-	return cmd
-}
-
-// confirm asks a question unless yes was given. Without an answer nothing is done.
-func (a *app) confirm(ctx context.Context, yes bool, question string) error {
-	if yes {
-		return nil
-	}
-	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
-	answer, err := a.readAnswer(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return &exitError{exitInterrupted, errors.New("interrupted: nothing was done")}
-	case answer == "y" || answer == "yes":
-		return nil
-	case err != nil && answer == "":
-		return &exitError{exitRefused, errors.New("nobody answered: nothing was done; give --yes to go on without being asked")}
-	}
-	return &exitError{exitRefused, errors.New("nothing was done")}
-}
-
-// longestAnswer is far more than yes takes; what comes without an end is not read on.
-const longestAnswer = 1 << 10
-
-// readAnswer reads a line in a goroutine of its own: reading a terminal does not heed a context, and Ctrl-C must end the
-// question. The goroutine stays behind with the process.
-func (a *app) readAnswer(ctx context.Context) (string, error) {
-	type answer struct {
-		line string
-		err  error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		line, err := bufio.NewReader(io.LimitReader(a.stdin, longestAnswer)).ReadString('\n')
-		answers <- answer{line, err}
-	}()
-	select {
-	case got := <-answers:
-		return strings.ToLower(strings.TrimSpace(got.line)), got.err
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-}
-
-// operator acts on runs; name is the command.
-func (a *app) operator(stores *wiring.Stores, name string) *wiring.Operator {
-	return &wiring.Operator{Stores: stores, Name: name, Logger: a.logger(), Now: a.now}
-}
-
-// operatorName is who acts, for the record.
-func operatorName() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return "unknown"
 }

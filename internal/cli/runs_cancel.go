@@ -41,25 +41,6 @@ ends as cancelled; what was stored stays. No worker needs to be there. The same 
 	return cmd
 }
 
-// withStores runs f with everything open.
-func (a *app) withStores(ctx context.Context, f func(config.Config, *wiring.Stores) error) (err error) {
-	a.begin()
-	cfg, release, err := a.configure(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stores.Close()) }()
-	clock := stores.Clock(a.now)
-	clock.NowOrHost(ctx)
-	a.now = clock.Now // what is written is dated by the stores' clock
-	return f(cfg, stores)
-}
-
 func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, format string) error {
 	err := a.operator(stores, "runs-cancel").Cancel(ctx, runID)
 	switch {
