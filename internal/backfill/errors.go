@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Class says what an error means for the chunk that met it. Adapters attach it where the cause is known; the package
-// tasks alone turns it into a retry or an end.
+// Class says what an error means for the chunk that met it. Adapters attach it where the cause is known; its RetryPolicy
+// makes it a retry or an end.
 type Class string
 
 // The classes of errors.
@@ -39,6 +39,14 @@ const (
 	// the queue, for whoever it belongs to.
 	ClassForeign Class = "foreign"
 )
+
+// Classes returns all of them.
+func Classes() []Class {
+	return []Class{
+		ClassUnknown, ClassUnavailable, ClassSourceDown, ClassRateLimited, ClassParked, ClassKeyRejected, ClassPermanent, ClassStore,
+		ClassCrash, ClassHeld, ClassInterrupted, ClassForeign,
+	}
+}
 
 // ClassError attaches a class, and a wait where the service named one, to an error.
 type ClassError struct {

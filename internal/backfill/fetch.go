@@ -10,9 +10,6 @@ import (
 	"quantbot/internal/candle"
 )
 
-// UnansweredLimit is how often a chunk may get no answer from a source before it is taken elsewhere, or fails.
-const UnansweredLimit = 5
-
 // fetchResult is what a source answered.
 type fetchResult struct {
 	candles []candle.Candle
@@ -74,18 +71,6 @@ var errFlood = errors.New("it sent more than twice the candles that the range ha
 
 // mostCandles is how many candles may come for a chunk: each twice, and a page of the largest more.
 func mostCandles(chunk Chunk) int { return 2*int(chunk.Range.Candles(chunk.Interval)) + answerCandles }
-
-// shouldFallBack reports whether an error is a reason to ask another source: this one will not answer, or not soon. A chunk
-// that got no answer is tried again here first.
-func shouldFallBack(err error, unanswered int) bool {
-	switch ClassOf(err) {
-	case ClassPermanent, ClassKeyRejected, ClassParked:
-		return true
-	case ClassUnavailable, ClassUnknown:
-		return unanswered+1 >= UnansweredLimit
-	}
-	return false
-}
 
 // fetch gathers the closed candles of the chunk from one source. A chunk is a few pages, which bounds the memory. Calls
 // and credits add up over the sources; the rest of the stats describes this one.

@@ -17,7 +17,11 @@ func (l *Ledger) Admit(ctx context.Context, task backfill.Task) (backfill.Admiss
 	run, known := l.runs.lookup(task.RunID, task.Attempt)
 	k := keysOf(task.RunID)
 	keys := []string{k.meta(), k.pending(task.Attempt), k.outcome(task.Attempt), k.tries(task.Attempt), k.lease(task.Attempt)}
-	r, err := l.run(ctx, admitScript, keys, task.Attempt, string(task.ChunkID), flag(!known), backfill.LeaseTime.Microseconds())
+	args := []any{task.Attempt, string(task.ChunkID), flag(!known), backfill.LeaseTime.Microseconds()}
+	for _, class := range backfill.UnansweredClasses() {
+		args = append(args, string(class))
+	}
+	r, err := l.run(ctx, admitScript, keys, args...)
 	if err != nil {
 		return backfill.Admission{}, err
 	}

@@ -46,9 +46,6 @@ func ingestQueue(run backfill.Run) string {
 // for each task. Measured: 8 to 32 reach the most that one Redis takes.
 const enqueueParallel = 24
 
-// maxRetry is asynq's own limit and only a net below ours: the ledger counts per class and ends a chunk earlier.
-const maxRetry = 25
-
 // taskTimeout must outlast waiting for the rate budget and for a store that refuses, over a long weekend; every request and
 // insert has its own, much shorter timeout.
 const taskTimeout = 7 * 24 * time.Hour
@@ -89,24 +86,10 @@ func (q *Queue) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []ba
 	if err != nil {
 		return err
 	}
-	var next sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(enqueueParallel, len(chunks)) {
-		group.Go(func() error {
-			for {
-				next.Lock()
-				if len(chunks) == 0 {
-					next.Unlock()
-					return nil
-				}
-				chunk := chunks[0]
-				chunks = chunks[1:]
-				next.Unlock()
-				if err := enqueueChunk(ctx, client, run, chunk, 0); err != nil {
-					return err
-				}
-			}
-		})
+	group.SetLimit(enqueueParallel)
+	for _, chunk := range chunks {
+		group.Go(func() error { return enqueueChunk(ctx, client, run, chunk, 0) })
 	}
 	return group.Wait()
 }
@@ -127,7 +110,7 @@ func enqueueChunk(ctx context.Context, client *asynq.Client, run backfill.Run, c
 	}
 	id := fillTaskID(backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID}, generation)
 	_, err = client.EnqueueContext(ctx, newTask(ctx, TypeFill, payload),
-		asynq.TaskID(id), asynq.Queue(ingestQueue(run)), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
+		asynq.TaskID(id), asynq.Queue(ingestQueue(run)), asynq.MaxRetry(backfill.QueueRetryLimit), asynq.Timeout(taskTimeout))
 	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil // a task that is there already is either alive or, when dead, the reconciler's to judge
 	}
@@ -145,7 +128,7 @@ func (q *Queue) EnqueueFinish(ctx context.Context, run backfill.Run) error {
 		return fmt.Errorf("encode the finish of run %s: %w", run.ID(), err)
 	}
 	_, err = client.EnqueueContext(ctx, newTask(ctx, TypeFinish, payload),
-		asynq.TaskID(finishTaskID(run.ID(), run.Attempt)), asynq.Queue(QueueFinish), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
+		asynq.TaskID(finishTaskID(run.ID(), run.Attempt)), asynq.Queue(QueueFinish), asynq.MaxRetry(backfill.QueueRetryLimit), asynq.Timeout(taskTimeout))
 	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil
 	}

@@ -29,7 +29,7 @@ func TestRetryPolicy(t *testing.T) {
 		"asked to wait":        {limited, 0, false, 40 * time.Second},
 		"asked to slow down":   {wrap(backfill.ClassRateLimited), 0, false, 10 * time.Second},
 		"source down for all":  {wrap(backfill.ClassSourceDown), 3, false, time.Second},
-		"in other hands":       {errHeld, 3, false, 10 * time.Second},
+		"in other hands":       {wrap(backfill.ClassHeld), 3, false, 10 * time.Second},
 		"quota gone":           {wrap(backfill.ClassParked), 0, false, 15 * time.Minute},
 		"our stores away":      {wrap(backfill.ClassStore), 9, false, 5 * time.Second},
 		"source down, first":   {wrap(backfill.ClassUnavailable), 0, true, time.Second},
@@ -46,14 +46,4 @@ func TestRetryPolicy(t *testing.T) {
 			require.LessOrEqual(t, delay, test.delay*5/4)
 		})
 	}
-}
-
-// A limit at or above asynq's own would let asynq give a chunk up without an outcome.
-func TestOwnLimitsEndAChunkBeforeAsynqDoes(t *testing.T) {
-	t.Parallel()
-	total := crashLimit
-	for _, limit := range classLimits {
-		total = max(total, limit)
-	}
-	require.Less(t, total, maxRetry)
 }

@@ -104,7 +104,7 @@ func (w *world) failChunks(t *testing.T, run backfill.Run, chunks []backfill.Chu
 	t.Helper()
 	for _, chunk := range chunks {
 		h := w.handler()
-		h.Filler.Source = only(refusing{w.source})
+		h.Worker.Filler.Source = only(refusing{w.source})
 		_ = h.ProcessTask(t.Context(), w.task(t, run, chunk)) // asynq would archive the task by its error
 	}
 }

@@ -80,7 +80,7 @@ func (w *world) takeUp(t *testing.T, run backfill.Run, chunk backfill.Chunk, poi
 	t.Helper()
 	m := &mortal{point: point}
 	h := w.handler()
-	h.Ledger, h.Queue = mortalLedger{w.Ledger, m}, mortalQueue{w.Queue, m}
+	h.Worker.Ledger, h.Worker.Queue = mortalLedger{w.Ledger, m}, mortalQueue{w.Queue, m}
 	return h.ProcessTask(t.Context(), w.task(t, run, chunk))
 }
 
@@ -138,7 +138,7 @@ func TestTheChunkOfADeadWorkerGoesToAnother(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	stuck := &gate{Source: w.source, entered: make(chan struct{}, 2), open: make(chan struct{})}
 	victim := w.handler()
-	victim.Filler.Source = only(stuck)
+	victim.Worker.Filler.Source = only(stuck)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
@@ -199,7 +199,7 @@ func TestAZombieThatStoresTooLateChangesNothing(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	zombie := w.handler()
 	frozen := &frozenStore{CandleStore: w.History, entered: make(chan struct{}), open: make(chan struct{})}
-	zombie.Filler.Store = frozen
+	zombie.Worker.Filler.Store = frozen
 	ended := make(chan error, 1)
 	task := w.task(t, run, chunks[0])
 	go func() { ended <- zombie.ProcessTask(t.Context(), task) }()
@@ -237,7 +237,7 @@ func TestAChunkInWorkIsNotTakenTwice(t *testing.T) {
 	task := w.task(t, run, chunks[0])
 	slow := w.handler()
 	stuck := &gate{Source: w.source, entered: make(chan struct{}), open: make(chan struct{})}
-	slow.Filler.Source = only(stuck)
+	slow.Worker.Filler.Source = only(stuck)
 	ended := make(chan error, 1)
 	go func() { ended <- slow.ProcessTask(t.Context(), task) }()
 	<-stuck.entered

@@ -75,7 +75,7 @@ func TestTwoDeploymentsOnOneRedis(t *testing.T) {
 	run, chunks := ours.ownRun(t, 4)
 	require.NoError(t, ours.launcher.Launch(t.Context(), run, chunks, false))
 	stray := theirs.handler()
-	stray.Ledger, stray.Queue, stray.Deployment = ours.Ledger, ours.Queue, theirs.Deployment // it was there before Redis became another one
+	stray.Worker.Ledger, stray.Worker.Queue, stray.Worker.Deployment = ours.Ledger, ours.Queue, theirs.Deployment // it was there before Redis became another one
 	err = stray.ProcessTask(t.Context(), ours.task(t, run, chunks[0]))
 	requireStranger(t, err, "a task of type candles:fill")
 	require.Equal(t, backfill.ClassForeign, backfill.ClassOf(err))
@@ -99,7 +99,7 @@ func TestTwoDeploymentsOnOneRedis(t *testing.T) {
 	_, err = ours.Queue.RunDelayedNow()
 	require.NoError(t, err)
 	own := ours.handler()
-	own.Deployment = ours.Deployment
+	own.Worker.Deployment = ours.Deployment
 	requireExact(t, ours.workWith(t, own, run), 4)
 	require.Equal(t, "0\n", theirs.count(t, "ohlcv_candle_versions"))
 	require.Equal(t, "0\n", theirs.count(t, "ohlcv_ingestion_tasks"))
@@ -107,7 +107,7 @@ func TestTwoDeploymentsOnOneRedis(t *testing.T) {
 	run, chunks = theirs.ownRun(t, 3)
 	require.NoError(t, theirs.launcher.Launch(t.Context(), run, chunks, false))
 	own = theirs.handler()
-	own.Deployment = theirs.Deployment
+	own.Worker.Deployment = theirs.Deployment
 	requireExact(t, theirs.workWith(t, own, run), 3)
 }
 
@@ -163,7 +163,7 @@ func TestTwoRedisOnOneClickHouse(t *testing.T) {
 	run, chunks := first.ownRun(t, 4)
 	require.NoError(t, first.launcher.Launch(t.Context(), run, chunks, false))
 	own := first.handler()
-	own.Deployment = first.Deployment
+	own.Worker.Deployment = first.Deployment
 	require.NoError(t, own.ProcessTask(t.Context(), first.task(t, run, chunks[0])))
 
 	stop := first.signing(t)
@@ -190,7 +190,7 @@ func TestTwoRedisOnOneClickHouse(t *testing.T) {
 	next.round(t)
 	first.round(t)
 	own = next.handler()
-	own.Deployment = next.Deployment
+	own.Worker.Deployment = next.Deployment
 	requireExact(t, next.workWith(t, own, run), 4)
 	for _, chunk := range chunks {
 		require.Equal(t, 1, first.source.times(chunk.Range), "nothing is paid twice")
@@ -229,7 +229,7 @@ func TestACopyOfTheDatabaseIsToldFromTheOriginal(t *testing.T) {
 	run, chunks := w.ownRun(t, 2)
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	own := w.handler()
-	own.Deployment = w.Deployment
+	own.Worker.Deployment = w.Deployment
 	require.NoError(t, own.ProcessTask(t.Context(), w.task(t, run, chunks[0])))
 	copied := localtest.New(t)
 	_, err := open(t, copied, copied) // makes the tables
@@ -345,7 +345,7 @@ func TestAPairOfBeforeThereWereDeploymentsGoesOn(t *testing.T) {
 	next := worldOver(t, stores, w.env, w.env)
 	next.round(t)
 	own := next.handler()
-	own.Deployment = next.Deployment
+	own.Worker.Deployment = next.Deployment
 	requireExact(t, next.workWith(t, own, run), 3)
 }
 

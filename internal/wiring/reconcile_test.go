@@ -128,18 +128,18 @@ func only(source backfill.Source) backfill.SourceFunc {
 
 // handler is a worker's.
 func (w *world) handler() *tasks.Handler {
-	return &tasks.Handler{
-		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: w.logger, Finisher: w.Finisher(w.logger, time.Now),
-		Leases: &backfill.Leases{Ledger: w.Ledger, Logger: w.logger},
+	worker := &backfill.Worker{
+		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: w.logger, Leases: &backfill.Leases{Ledger: w.Ledger, Logger: w.logger},
 		Filler: &backfill.Filler{Source: only(w.source), Store: w.writer, Worker: "w", Version: "v", Clock: backfill.HostClock(time.Now)},
 	}
+	return &tasks.Handler{Worker: worker, Finisher: w.Finisher(w.logger, time.Now), Logger: w.logger}
 }
 
 func (w *world) workUntil(t *testing.T, wait func()) {
 	t.Helper()
 	handler := w.handler()
 	if w.through != nil {
-		handler.Filler.Source = only(w.through)
+		handler.Worker.Filler.Source = only(w.through)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)

@@ -32,7 +32,7 @@ func TestARestartedRedisLosesNothing(t *testing.T) {
 	require.NoError(t, w.takeUp(t, run, chunks[0], "never"))
 	h := w.handler()
 	stuck := &gate{Source: w.source, entered: make(chan struct{}), open: make(chan struct{})}
-	h.Filler.Source = only(stuck)
+	h.Worker.Filler.Source = only(stuck)
 	ended := make(chan error, 1)
 	task := w.task(t, run, chunks[1])
 	go func() { ended <- h.ProcessTask(t.Context(), task) }()
@@ -59,7 +59,7 @@ func TestAChunkWaitsForClickHouse(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	h := w.handler()
 	frozen := &frozenStore{CandleStore: w.History, entered: make(chan struct{}, 9), open: make(chan struct{})}
-	h.Filler.Store = frozen
+	h.Worker.Filler.Store = frozen
 	ended := make(chan error, 1)
 	task := w.task(t, run, chunks[0])
 	go func() { ended <- h.ProcessTask(t.Context(), task) }()

@@ -112,7 +112,7 @@ func TestRetryAdoptsALateSuccess(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	late := w.handler()
 	frozen := &frozenStore{CandleStore: w.History, entered: make(chan struct{}), open: make(chan struct{})}
-	late.Filler.Store = frozen
+	late.Worker.Filler.Store = frozen
 	ended := make(chan error, 1)
 	task := w.task(t, run, chunks[0])
 	go func() { ended <- late.ProcessTask(t.Context(), task) }()
@@ -135,10 +135,10 @@ func TestCancelStopsFetches(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	h := w.handler()
 	waiting := &waitingSource{Source: w.source, entered: make(chan struct{})}
-	h.Filler.Source = only(waiting)
+	h.Worker.Filler.Source = only(waiting)
 	leasing, stop := context.WithCancel(t.Context())
 	var renewing sync.WaitGroup
-	renewing.Go(func() { h.Leases.Run(leasing) })
+	renewing.Go(func() { h.Worker.Leases.Run(leasing) })
 	defer renewing.Wait()
 	defer stop()
 	ended := make(chan error, 1)

@@ -124,7 +124,7 @@ func TestAWorkerLeavesARunOfAnotherServiceAlone(t *testing.T) {
 	run.Manifest.Source, run.Manifest.Services = "birdeye", map[string]string{"birdeye": "public-api.birdeye.so"}
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	stray := w.handler()
-	stray.Deployment = w.Deployment
+	stray.Worker.Deployment = w.Deployment
 	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(w.asking(t, simulatedURL), "birdeye")))
 	for range 12 { // more often than a chunk may be tried
 		err := stray.ProcessTask(t.Context(), w.task(t, run, chunks[0]))
@@ -137,7 +137,7 @@ func TestAWorkerLeavesARunOfAnotherServiceAlone(t *testing.T) {
 		Ledger: w.Ledger, Store: func() (backfill.Wait, bool) { return backfill.Wait{}, false }, Worker: "stray", Logger: w.logger,
 		Now: func() time.Time { return now },
 	}
-	stray.Filler.Waits = waits
+	stray.Worker.Filler.Waits = waits
 	require.Error(t, stray.ProcessTask(t.Context(), w.task(t, run, chunks[0])))
 	waiting := func() string {
 		waits.Show(t.Context())
@@ -153,7 +153,7 @@ func TestAWorkerLeavesARunOfAnotherServiceAlone(t *testing.T) {
 	require.Empty(t, waits.Current(), "the worker itself waits for nothing")
 	now = now.Add(time.Minute)
 	require.Empty(t, waiting(), "it came by no more")
-	stray.Filler.Waits = nil
+	stray.Worker.Filler.Waits = nil
 
 	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(w.asking(t, ""), "birdeye")))
 	requireExact(t, w.workWith(t, stray, run), 1)

@@ -35,8 +35,8 @@ func TestATraceGoesFromLaunchToFinish(t *testing.T) {
 	require.NotContains(t, string(info.Payload), id.String(), "the payload is what it was")
 
 	h := w.handler()
-	h.Ledger, h.Filler.Store = tracing.FillLedger(h.Ledger), tracing.Store(h.Filler.Store)
-	h.Filler.Source = only(tracing.Source(w.source, time.Now))
+	h.Worker.Ledger, h.Worker.Filler.Store = tracing.FillLedger(h.Worker.Ledger), tracing.Store(h.Worker.Filler.Store)
+	h.Worker.Filler.Source = only(tracing.Source(w.source, time.Now))
 	served, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {

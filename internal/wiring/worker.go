@@ -84,14 +84,18 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	}
 	m.WatchWaits(func() []backfill.Wait { return withOutages(waits.Current(), stores.Outages(backfill.SilentAfter)) }, cfg.Now)
 	seen := observed{metrics: m, traced: cfg.Config.Traces, now: cfg.Now}
-	handler := &tasks.Handler{
-		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: fillHistory{stores.History, writer}, Queue: stores.Queue, Logger: logger,
-		Finisher: stores.Finisher(logger, clock.Now), Deployment: stores.Deployment, Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
+	worker := &backfill.Worker{
+		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: fillHistory{stores.History, writer}, Queue: stores.Queue,
+		Deployment: stores.Deployment, Logger: logger,
 		Filler: &backfill.Filler{
 			Source: seen.source(sources.Source), Store: seen.store(writer), Memory: backfill.NewMemoryLimiter(chunkRoom),
 			Gate: gate, Waits: waits, Worker: name, Version: cfg.Build.Version, Clock: clock,
 			Secrets: secretsOf(cfg.Config),
 		},
+	}
+	handler := &tasks.Handler{
+		Worker: worker, Finisher: stores.Finisher(logger, clock.Now), Logger: logger,
+		Sweep: sweeper(stores, cfg.Config.RollbackWindow, name, logger, cfg.Now),
 	}
 	stop := background{
 		stores: stores, cfg: cfg, name: name, logger: logger, metrics: m, leases: leases, waits: waits, watch: watch, clock: clock,

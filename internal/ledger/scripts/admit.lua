@@ -9,6 +9,7 @@
 -- ARGV[2]  chunk id
 -- ARGV[3]  "1" when the worker does not know the run yet and wants its JSON
 -- ARGV[4]  for how many µs the chunk is leased
+-- ARGV[5…] the classes of errors that mean that the source gave no answer, as hand_back counts them
 --
 -- Returns {"missing"}, {"done"}, {"held"} while another execution has the lease, or {"cancelled" or "proceed", epoch,
 -- executions, crashes, rebuilt, run, unanswered, calls, credits}; run is "" unless it was wanted.
@@ -50,7 +51,7 @@ redis.call('ZADD', KEYS[5], string.format('%.0f', now_us + tonumber(ARGV[4])), A
 local executions = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|run', 1)
 local open = redis.call('HINCRBY', KEYS[4], ARGV[2] .. '|open', 1)
 local unanswered = 0
-for _, class in ipairs({'unavailable', 'unknown'}) do -- as hand_back counts them
-  unanswered = unanswered + tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '|' .. class) or '0')
+for i = 5, #ARGV do
+  unanswered = unanswered + tonumber(redis.call('HGET', KEYS[4], ARGV[2] .. '|' .. ARGV[i]) or '0')
 end
 return {'proceed', tonumber(epoch), executions, open - 1, rebuilt, run, unanswered, calls, credits}
