@@ -106,7 +106,7 @@ type Plan struct {
 // NewPlan cuts what is wanted into chunks. It is pure: the same arguments give the same plan. A plan that would be too large
 // is refused before anything of it is built, with a *PlanTooLargeError.
 func NewPlan(ctx context.Context, request Request, opts PlanOptions) (Plan, error) {
-	p, err := newPlanner(request, opts)
+	p, err := newCutter(request, opts)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -33,7 +33,7 @@ type PlanSize struct {
 
 // SizePlan measures what NewPlan would build, in constant memory, and refuses what it would refuse. cost prices one chunk.
 func SizePlan(ctx context.Context, request Request, opts PlanOptions, cost func(candle.Interval, candle.Range) Cost) (PlanSize, error) {
-	p, err := newPlanner(request, opts)
+	p, err := newCutter(request, opts)
 	if err != nil {
 		return PlanSize{}, err
 	}
@@ -67,39 +67,39 @@ func span(a, b candle.Range) candle.Range {
 	return candle.Range{From: min(a.From, b.From), To: max(a.To, b.To)}
 }
 
-// planner cuts a normalized request.
-type planner struct {
+// cutter cuts a normalized request.
+type cutter struct {
 	request Request
 	cut     Cut
 	// closed is the end of the closed candles, and step the longest chunk, in seconds.
 	closed, step int64
 }
 
-func newPlanner(request Request, opts PlanOptions) (planner, error) {
+func newCutter(request Request, opts PlanOptions) (cutter, error) {
 	if opts.Cut.Candles < 1 {
-		return planner{}, errors.New("plan: Cut.Candles must be at least 1")
+		return cutter{}, errors.New("plan: Cut.Candles must be at least 1")
 	}
 	if request.Interval == 0 {
-		return planner{}, errors.New("plan: the interval is missing")
+		return cutter{}, errors.New("plan: the interval is missing")
 	}
 	step := opts.Cut.Candles * request.Interval.Seconds()
 	if step/opts.Cut.Candles != request.Interval.Seconds() {
-		return planner{}, fmt.Errorf("plan: %d candles of %s are too many for one chunk", opts.Cut.Candles, request.Interval)
+		return cutter{}, fmt.Errorf("plan: %d candles of %s are too many for one chunk", opts.Cut.Candles, request.Interval)
 	}
 	request.Normalize()
 	closed := request.Interval.ClosedBefore(opts.SettleDelay, opts.Now)
-	return planner{request: request, cut: opts.Cut, closed: closed, step: step}, nil
+	return cutter{request: request, cut: opts.Cut, closed: closed, step: step}, nil
 }
 
 // plannable is the part of a wanted range that can be asked for: whole candles that are closed.
-func (p *planner) plannable(r candle.Range) candle.Range {
+func (p *cutter) plannable(r candle.Range) candle.Range {
 	r = openTimes(r, p.request.Interval)
 	r.To = min(r.To, p.closed)
 	return r
 }
 
 // bounded counts the chunks and refuses too many.
-func (p *planner) bounded(ctx context.Context) (int64, error) {
+func (p *cutter) bounded(ctx context.Context) (int64, error) {
 	n, err := p.count(ctx)
 	if err == nil && n > MaxChunks {
 		err = &PlanTooLargeError{Chunks: n}
@@ -109,7 +109,7 @@ func (p *planner) bounded(ctx context.Context) (int64, error) {
 
 // count is how often each will yield, found by calculation: it takes no longer for more chunks. Tokens mostly want the same
 // range, so the last count is kept.
-func (p *planner) count(ctx context.Context) (sum int64, err error) {
+func (p *cutter) count(ctx context.Context) (sum int64, err error) {
 	var last candle.Range
 	var n int64
 	for _, wanted := range p.request.Wanted {
@@ -127,7 +127,7 @@ func (p *planner) count(ctx context.Context) (sum int64, err error) {
 }
 
 // each yields the range of each chunk, by token and time.
-func (p *planner) each(ctx context.Context, yield func(candle.Token, candle.Range)) error {
+func (p *cutter) each(ctx context.Context, yield func(candle.Token, candle.Range)) error {
 	const checked = 1 << 12 // chunks, about a millisecond
 	n := 0
 	for _, wanted := range p.request.Wanted {

@@ -33,9 +33,9 @@ func FuzzPlanSize(f *testing.F) {
 		chunk = (1 + (chunk%40+40)%40) * 86_400 * 11 / interval.Seconds()
 		asked := request(interval, candle.Range{From: from1, To: to1}, candle.Range{From: from2, To: to2})
 		opts := PlanOptions{Now: time.Unix(now, 0), SettleDelay: 7 * time.Second, Cut: Cut{Candles: chunk, At: Boundary(which / 4 % 3)}}
-		planner, err := newPlanner(asked, opts)
+		cutter, err := newCutter(asked, opts)
 		require.NoError(t, err)
-		counted, err := planner.count(t.Context())
+		counted, err := cutter.count(t.Context())
 		require.NoError(t, err)
 		plan, err := NewPlan(t.Context(), asked, opts)
 		require.NoError(t, err)

@@ -1,16 +1,12 @@
 package cli
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/simmarket"
 )
@@ -154,24 +150,4 @@ func TestWhatWasLeftToACancelledRunIsMissing(t *testing.T) {
 	require.EqualValues(t, 1, third["planned_chunks"], "only what was left to the cancelled run")
 	require.Equal(t, truth(simmarket.NewMarket(1), tokens, day), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
 	require.EqualValues(t, 2, b.market.Stats().Requests)
-}
-
-// A run that is being cancelled, or has ended, fetches nothing more, although the history does not say so yet; one that Redis lost does.
-func TestRunsThatEndAreLeftNothing(t *testing.T) {
-	t.Parallel()
-	states := map[uuid.UUID]backfill.LedgerState{{1}: {}, {2}: {Cancelled: true}, {3}: {Result: &backfill.RunRecord{}}}
-	state := func(_ context.Context, run uuid.UUID) (backfill.LedgerState, error) {
-		s, known := states[run]
-		if !known {
-			return s, backfill.ErrUnknownRun
-		}
-		return s, nil
-	}
-	going, err := withoutEnding(t.Context(), state, []backfill.LiveRun{{RunID: uuid.UUID{1}}, {RunID: uuid.UUID{2}}, {RunID: uuid.UUID{3}}, {RunID: uuid.UUID{4}}})
-	require.NoError(t, err)
-	require.Equal(t, []backfill.LiveRun{{RunID: uuid.UUID{1}}, {RunID: uuid.UUID{4}}}, going)
-	_, err = withoutEnding(t.Context(), func(context.Context, uuid.UUID) (backfill.LedgerState, error) {
-		return backfill.LedgerState{}, io.ErrUnexpectedEOF
-	}, going)
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }

@@ -7,40 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 	"quantbot/internal/worklist"
 )
-
-// effectiveFlags records every flag with the value that counted: relative times are resolved.
-func effectiveFlags(cmd *cobra.Command, in ingestion) map[string]any {
-	args := map[string]any{"command": cmd.CommandPath()}
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		switch value := f.Value.(type) {
-		case pflag.SliceValue:
-			if list := value.GetSlice(); len(list) > 0 {
-				args[f.Name] = list
-			}
-		default:
-			if text := f.Value.String(); text != "" && f.Name != "help" {
-				args[f.Name] = text
-			}
-		}
-	})
-	args["from"], args["to"] = candle.FormatTime(in.rng.From), candle.FormatTime(in.rng.To)
-	args["window"], args["interval"] = in.options.window, in.request.Interval.String()
-	if in.chain != "" {
-		args["chain"] = string(in.chain)
-	}
-	if in.options.duckdb != "" {
-		args["duckdb"] = in.options.duckdb
-	}
-	return args
-}
 
 func checkFormat(format string) error {
 	if format != "table" && format != "json" {

@@ -32,10 +32,11 @@ type gap struct {
 // gapOptions choose gaps, and how to fetch them.
 type gapOptions struct {
 	coverageOptions
-	run                                      string
-	duckdb, callsQuery, side, evm, tokenFile string
-	fetch, wait, dryRun, yes                 bool
-	maxCalls, maxCredits                     int64
+	// list narrows them; its tokens are those of the coverage options.
+	list                     worklistOptions
+	run                      string
+	fetch, wait, dryRun, yes bool
+	maxCalls, maxCredits     int64
 }
 
 func (o *gapOptions) register(cmd *cobra.Command) {
@@ -43,11 +44,11 @@ func (o *gapOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Lookup("limit").Usage += "; with --fetch all, unless it is given"
 	f.StringVar(&o.run, "run", "", "only what this run asked for: its `RUN-ID`; interval, sources, validation and outliers are the run's")
-	f.StringVar(&o.tokenFile, "tokens", "", "only the tokens of this `FILE`: one a line, or CSV with a header; - for standard input")
-	f.StringVar(&o.duckdb, "duckdb", "", "only the tokens of the calls in this DuckDB `FILE`; with --from and --to of the calls in between")
-	f.StringVar(&o.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
-	f.StringVar(&o.side, "side", worklist.SideBuy, "which calls of the known tables: buy, sell, or empty for all")
-	f.StringVar(&o.evm, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
+	f.StringVar(&o.list.tokensFile, "tokens", "", "only the tokens of this `FILE`: one a line, or CSV with a header; - for standard input")
+	f.StringVar(&o.list.duckdb, "duckdb", "", "only the tokens of the calls in this DuckDB `FILE`; with --from and --to of the calls in between")
+	f.StringVar(&o.list.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
+	f.StringVar(&o.list.side, "side", worklist.SideBuy, "which calls of the known tables: buy, sell, or empty for all")
+	f.StringVar(&o.list.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
 	f.BoolVar(&o.fetch, "fetch", false, "start a run that fetches them, after a question")
 	f.BoolVar(&o.dryRun, "dry-run", false, "with --fetch: say what the run would take, and do nothing")
 	f.BoolVar(&o.yes, "yes", false, "with --fetch: do not ask")
@@ -68,23 +69,18 @@ func (o *gapOptions) check(cmd *cobra.Command) error {
 			return fmt.Errorf("--run has the --%s of the run: leave the flag out", name)
 		}
 	}
-	lists := 0
-	for _, given := range []bool{o.duckdb != "", o.tokenFile != "", len(o.tokens) > 0} {
-		if given {
-			lists++
-		}
+	list := o.list
+	list.tokens = o.tokens
+	if err := list.check(); err != nil {
+		return err
 	}
 	switch {
-	case lists > 1:
-		return errors.New("name one worklist only: --duckdb, --tokens or --token")
-	case o.callsQuery != "" && o.duckdb == "":
-		return errors.New("--calls-query needs --duckdb FILE")
 	case o.maxCalls < 0 || o.maxCredits < 0:
 		return errors.New("--max-calls and --max-credits must not be negative")
-	case o.tokenFile == "-" && o.fetch && !o.yes && !o.dryRun:
+	case o.list.tokensFile == "-" && o.fetch && !o.yes && !o.dryRun:
 		return errors.New("--tokens - takes the standard input, which leaves none for the answer: give --yes, or --dry-run")
 	}
-	return checkSide(o.side, o.duckdb, o.callsQuery)
+	return o.list.checkSide()
 }
 
 func (a *app) gapsCommand() *cobra.Command {

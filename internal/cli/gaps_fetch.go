@@ -18,33 +18,34 @@ import (
 	"quantbot/internal/manifest"
 	"quantbot/internal/source/birdeye"
 	"quantbot/internal/wiring"
-	"quantbot/internal/worklist"
 )
 
 // fetchGaps starts a run like ingestion ohlcv does, with what is missing as its worklist, once it has said what that takes and was
 // told to.
 func (a *app) fetchGaps(cmd *cobra.Command, o gapOptions) error {
 	ctx := cmd.Context()
-	var in ingestion
-	var source backfill.Source
+	launch := launchOptions{caps: backfill.Caps{Calls: o.maxCalls, Credits: o.maxCredits}, format: o.format, dryRun: o.dryRun, wait: o.wait}
+	var runs []runRequest
 	err := a.withHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
 		found, err := a.findGaps(ctx, cfg, history, &o)
 		if err != nil {
 			return err
 		}
-		in = a.wantGaps(cfg, o, found)
-		if len(in.request.Wanted) == 0 {
+		r := a.wantGaps(cfg, o, found)
+		if len(r.Wanted) == 0 {
 			return nil
 		}
-		if source, err = a.openSources(&in); err != nil {
+		if err := a.openSources(&r); err != nil {
 			return &exitError{exitUsage, err}
 		}
-		return a.preview(ctx, cfg, history, wantedRun{in, source})
+		r.manifest.CLIArgs = effectiveFlags(cmd, resolvedRange(r.rng, r.Interval, "range"))
+		runs = append(runs, r)
+		return a.preview(ctx, cfg, history, launch, runs)
 	})
 	switch {
 	case err != nil:
 		return err
-	case len(in.request.Wanted) == 0:
+	case len(runs) == 0:
 		fmt.Fprintln(a.stderr, "no gaps, nothing to fetch")
 		if o.format == "json" {
 			return a.printJSON([]gap{}) // no run
@@ -56,7 +57,7 @@ func (a *app) fetchGaps(cmd *cobra.Command, o gapOptions) error {
 	if err := a.confirmSpending(ctx, o.yes); err != nil {
 		return err
 	}
-	return a.launch(ctx, cmd, wantedRun{in, source})
+	return a.launch(ctx, launch, runs...)
 }
 
 // confirmSpending asks on a terminal. A script whose input is a pipe that stays open would wait for ever, so it must say so before.
@@ -67,20 +68,18 @@ func (a *app) confirmSpending(ctx context.Context, yes bool) error {
 	return a.confirm(ctx, yes, "Fetch them?")
 }
 
-// wantGaps is the ingestion that fetches what was found.
-func (a *app) wantGaps(cfg config.Config, o gapOptions, found foundGaps) ingestion {
+// wantGaps is the run that fetches what was found.
+func (a *app) wantGaps(cfg config.Config, o gapOptions, found foundGaps) runRequest {
 	q := found.question
 	source, fallbacks := gapSource(cfg, o.coverageOptions, q, found.refetch)
-	in := ingestion{
-		options: ingestOptions{
-			source: source, fallbacks: fallbacks, window: "range", haltRate: defaultHaltRate, wait: o.wait, dryRun: o.dryRun,
-			maxCalls: o.maxCalls, maxCredits: o.maxCredits, outliers: o.outliers, format: o.format,
-		},
-		priority: manifest.PriorityNormal,
-		outliers: q.Outliers,
-		request: backfill.Request{
+	r := runRequest{
+		PlanRequest: backfill.PlanRequest{Request: backfill.Request{
 			Source: source, Fallbacks: fallbacks, Interval: q.Interval, Validation: q.Validation, NoPublishedFiles: q.NoPublishedFiles,
 			DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI, Outliers: requested(q.Outliers),
+		}},
+		manifest: manifest.Manifest{
+			Priority: manifest.PriorityNormal, Outliers: q.Outliers, NoPublishedFiles: q.NoPublishedFiles,
+			HaltRejectionRate: defaultHaltRate, MaxCredits: o.maxCredits,
 		},
 	}
 	unasked := 0
@@ -89,19 +88,19 @@ func (a *app) wantGaps(cfg config.Config, o gapOptions, found foundGaps) ingesti
 			unasked++
 			continue
 		}
-		for _, r := range wanted.Ranges {
-			if in.rng.Empty() {
-				in.rng = r
+		for _, stretch := range wanted.Ranges {
+			if r.rng.Empty() {
+				r.rng = stretch
 			}
-			in.rng = candle.Range{From: min(in.rng.From, r.From), To: max(in.rng.To, r.To)}
-			in.request.Wanted = append(in.request.Wanted, candle.TokenRanges{Token: wanted.Token, Ranges: []candle.Range{r}})
+			r.rng = candle.Range{From: min(r.rng.From, stretch.From), To: max(r.rng.To, stretch.To)}
+			r.Wanted = append(r.Wanted, candle.TokenRanges{Token: wanted.Token, Ranges: []candle.Range{stretch}})
 		}
 	}
 	if unasked > 0 {
 		fmt.Fprintf(a.stderr, "not asked for: %s of which %s has no %s candles (--source %s)\n", counted(unasked, "token"), source, q.Interval, strings.Join(wiring.SourceNames(), ", "))
 	}
-	in.request.Normalize()
-	return in
+	r.Normalize()
+	return r
 }
 
 // gapSource is the source that gaps are fetched from: the first one that was named, with the others as its fallbacks. Where none
@@ -127,30 +126,25 @@ func gapSource(cfg config.Config, o coverageOptions, q coverageQuestion, missing
 
 // gapTokens reads the worklist that narrows the gaps; listed reports whether there is one.
 func (a *app) gapTokens(ctx context.Context, o *gapOptions) (tokens []candle.Token, listed bool, err error) {
-	if o.duckdb == "" && o.tokenFile == "" {
+	if o.list.duckdb == "" && o.list.tokensFile == "" {
 		return nil, false, nil
 	}
 	q, err := o.parse(a.now())
 	if err != nil {
 		return nil, false, &exitError{exitUsage, err}
 	}
-	in := ingestion{options: ingestOptions{duckdb: o.duckdb, callsQuery: o.callsQuery, side: o.side, tokensFile: o.tokenFile}, rng: q.Range}
-	if in.chain, err = parseChain(o.chain, o.sources...); err != nil {
+	chain, err := parseChain(o.chain, o.sources...)
+	if err != nil {
 		return nil, false, &exitError{exitUsage, err}
 	}
-	if o.evm != "" {
-		if in.evmChain, err = candle.ParseChain(o.evm); err != nil {
-			return nil, false, usageError("--evm-chain: %w", err)
-		}
-	}
-	list, err := a.readWorklist(ctx, in)
-	if errors.Is(err, worklist.ErrInput) {
+	if _, err := o.list.evm(); err != nil {
 		return nil, false, &exitError{exitUsage, err}
 	}
+	list, err := a.readWorklist(ctx, o.list, q.Range, chain)
 	if err != nil {
 		return nil, false, err
 	}
-	return list.Tokens, true, a.reportSkipped(list, in)
+	return list.Tokens, true, a.reportSkipped(list, false)
 }
 
 // inBoth are the tokens of the list that are among the others; both are in order.

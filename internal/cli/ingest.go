@@ -1,18 +1,15 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 	"quantbot/internal/worklist"
@@ -21,19 +18,14 @@ import (
 // ingestOptions are the flags of ingestion ohlcv as they were typed.
 type ingestOptions struct {
 	from, to       string
-	duckdb         string
-	callsQuery     string
-	tokensFile     string
-	tokens         []string
+	list           worklistOptions
 	chain          string
-	evmChain       string
 	intervals      []string
 	source         string
 	fallbacks      []string
 	window         string
 	preWindow      int
 	postWindow     int
-	side           string
 	dedupMode      string
 	validation     string
 	sourceTier     uint8
@@ -100,19 +92,19 @@ is a document of its own.`,
 	f := cmd.Flags()
 	f.StringVar(&o.from, "from", "", "begin of the range (required)")
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
-	f.StringVar(&o.duckdb, "duckdb", "", "DuckDB `FILE` with calls (default $DUCKDB_PATH)")
-	f.StringVar(&o.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
-	f.StringVar(&o.tokensFile, "tokens", "", "`FILE` with one token a line, or CSV with a header ("+worklist.TokenColumns()+", the first of these; chain); - for standard input")
-	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated")
+	f.StringVar(&o.list.duckdb, "duckdb", "", "DuckDB `FILE` with calls (default $DUCKDB_PATH)")
+	f.StringVar(&o.list.callsQuery, "calls-query", "", "`SQL` over the DuckDB file that gives mint, chain, ts_ms")
+	f.StringVar(&o.list.tokensFile, "tokens", "", "`FILE` with one token a line, or CSV with a header ("+worklist.TokenColumns()+", the first of these; chain); - for standard input")
+	f.StringArrayVar(&o.list.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated")
 	f.StringVar(&o.chain, "chain", "", chainHelp)
-	f.StringVar(&o.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
+	f.StringVar(&o.list.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
 	f.StringSliceVar(&o.intervals, "interval", []string{"1m"}, "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d; several (1m,1h) make a run each")
 	f.StringVar(&o.source, "source", "birdeye", "market-data service: "+strings.Join(wiring.SourceNames(), ", "))
 	f.StringArrayVar(&o.fallbacks, "fallback", nil, "`SOURCE` to ask where the source has nothing; may be repeated")
 	f.StringVar(&o.window, "window", "", "calls (around each call) or range (default: calls with --duckdb)")
 	f.IntVar(&o.preWindow, "pre-window", 260, "`minutes` before each call")
 	f.IntVar(&o.postWindow, "post-window", 1440, "`minutes` after each call")
-	f.StringVar(&o.side, "side", worklist.SideBuy, "which calls of the known tables: buy, sell, or empty for all")
+	f.StringVar(&o.list.side, "side", worklist.SideBuy, "which calls of the known tables: buy, sell, or empty for all")
 	f.StringVar(&o.dedupMode, "dedup-mode", string(manifest.DedupNone), "none, inline (skip what settled runs serve as well) or post-batch (count it at the end)")
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict (rejects candles without volume)")
 	f.Uint8Var(&o.sourceTier, "source-tier", uint8(candle.TierBackfillAPI), "how far the candles are trusted, 0 to 5")
@@ -132,24 +124,16 @@ is a document of its own.`,
 	return cmd
 }
 
-// ingestion is an ingestOptions that was understood.
+// ingestion is an ingestOptions that was understood, for one interval.
 type ingestion struct {
 	options  ingestOptions
 	rng      candle.Range
 	chain    candle.Chain
-	evmChain candle.Chain
 	request  backfill.Request // Wanted comes from the worklist
 	priority manifest.Priority
 	outliers manifest.Outliers
 	labels   map[string]string
-	// settleDelay is the longest of the source and its fallbacks: what has not settled for one of them is not planned.
-	settleDelay time.Duration
-	calls       bool // windows around calls, else the whole range
-}
-
-// sources are the source and its fallbacks.
-func (in *ingestion) sources() []string {
-	return append([]string{in.request.Source}, in.request.Fallbacks...)
+	calls    bool // windows around calls, else the whole range
 }
 
 // parseIngests understands the flags, once for each interval.
@@ -178,10 +162,8 @@ func (a *app) parseIngest(o ingestOptions, interval string) (in ingestion, err e
 	if in.chain, err = parseChain(o.chain, o.source); err != nil {
 		return in, err
 	}
-	if o.evmChain != "" {
-		if in.evmChain, err = candle.ParseChain(o.evmChain); err != nil {
-			return in, fmt.Errorf("--evm-chain: %w", err)
-		}
+	if _, err = o.list.evm(); err != nil {
+		return in, err
 	}
 	if in.request.Interval, err = candle.ParseInterval(interval); err != nil {
 		return in, fmt.Errorf("--interval: %w", err)
@@ -209,30 +191,24 @@ func (a *app) parseIngest(o ingestOptions, interval string) (in ingestion, err e
 
 func (in *ingestion) check() error {
 	o := &in.options
-	sources := 0
-	for _, given := range []bool{o.duckdb != "", o.tokensFile != "", len(o.tokens) > 0} {
-		if given {
-			sources++
-		}
-	}
 	if o.window == "" {
 		o.window = "range"
-		if o.duckdb != "" {
+		if o.list.duckdb != "" {
 			o.window = "calls"
 		}
 	}
 	in.calls = o.window == "calls"
-	switch {
-	case sources == 0:
+	if o.list.given() == 0 {
 		return errors.New("name a worklist: --duckdb FILE, --tokens FILE or --token ADDRESS")
-	case sources > 1:
-		return errors.New("name one worklist only: --duckdb, --tokens or --token")
+	}
+	if err := o.list.check(); err != nil {
+		return err
+	}
+	switch {
 	case o.window != "calls" && o.window != "range":
 		return fmt.Errorf("--window %q is neither calls nor range", o.window)
-	case in.calls && o.duckdb == "":
+	case in.calls && o.list.duckdb == "":
 		return errors.New("--window calls needs calls: --duckdb FILE")
-	case o.callsQuery != "" && o.duckdb == "":
-		return errors.New("--calls-query needs --duckdb FILE")
 	case o.preWindow < 0 || o.postWindow < 0 || o.preWindow+o.postWindow == 0:
 		return errors.New("--pre-window and --post-window must not be negative, nor both 0")
 	case o.preWindow > maxWindow || o.postWindow > maxWindow:
@@ -246,82 +222,8 @@ func (in *ingestion) check() error {
 	case in.request.SourceTier > candle.MaxTier:
 		return fmt.Errorf("--source-tier %d is above %d", o.sourceTier, candle.MaxTier)
 	}
-	if err := checkSide(o.side, o.duckdb, o.callsQuery); err != nil {
+	if err := o.list.checkSide(); err != nil {
 		return err
 	}
 	return checkFormat(o.format)
-}
-
-// ingest reads the worklist, plans, launches and, when asked to, waits.
-func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) error {
-	if o.duckdb == "" && o.tokensFile == "" && len(o.tokens) == 0 {
-		o.duckdb = a.getenv("DUCKDB_PATH")
-	}
-	if _, err := a.parseIngests(o); err != nil {
-		return &exitError{exitUsage, err}
-	}
-	a.begin()
-	a.goByStores(ctx, o.from, o.to)
-	ins, err := a.parseIngests(o) // relative times by the stores' clock
-	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	wanted := make([]wantedRun, len(ins))
-	for i := range ins {
-		source, err := a.openSources(&ins[i])
-		if err != nil {
-			return &exitError{exitUsage, err}
-		}
-		wanted[i].source = source
-	}
-	list, err := a.readWorklist(ctx, ins[0]) // it may be a pipe
-	if errors.Is(err, worklist.ErrInput) {
-		return &exitError{exitUsage, err}
-	}
-	if err != nil {
-		return err
-	}
-	for i := range wanted {
-		if wanted[i].ingestion, err = a.want(ins[i], list, wanted[i].source, i == 0); err != nil {
-			return err
-		}
-	}
-	if o.dryRun {
-		return a.dryRun(ctx, wanted)
-	}
-	return a.launch(ctx, cmd, wanted...)
-}
-
-// openSources checks the names of the source and its fallbacks. It needs no key and no server: planning asks only for the
-// source's rules.
-func (a *app) openSources(in *ingestion) (backfill.Source, error) {
-	cfg, err := config.Load(a.getenv)
-	if err != nil {
-		return nil, err
-	}
-	sources := wiring.Sources{Config: cfg, Version: manifest.CurrentBuild().Version, Concurrency: 1, Logger: a.logger(), Now: a.now}
-	for _, name := range in.request.Fallbacks {
-		if _, err := sources.Source(name, in.parameters()); err != nil {
-			return nil, fmt.Errorf("--fallback: %w", err)
-		}
-	}
-	filters := func(name string) bool { return slices.Contains(wiring.OutlierSources(), name) }
-	if in.outliers == manifest.OutliersFilter && !slices.ContainsFunc(in.request.Sources(), filters) {
-		return nil, fmt.Errorf("--outliers filter: %s cannot be asked for that (%s can)", in.request.Source, strings.Join(wiring.OutlierSources(), ", "))
-	}
-	in.settleDelay = wiring.SettleDelay(cfg, in.request.Sources())
-	return sources.Source(in.request.Source, in.parameters())
-}
-
-// parameters are those of the run's manifest that its sources heed, before there is a manifest.
-func (in ingestion) parameters() *manifest.Manifest {
-	return &manifest.Manifest{Outliers: in.outliers, NoPublishedFiles: in.request.NoPublishedFiles}
-}
-
-// requested is how a request says it, see backfill.Request.
-func requested(o manifest.Outliers) manifest.Outliers {
-	if o == manifest.OutliersKeep {
-		return ""
-	}
-	return o
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/spf13/cobra"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
@@ -21,22 +20,14 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// wantedRun is a run that was asked for.
-type wantedRun struct {
-	ingestion
-	source backfill.Source
-}
-
-// launch opens the stores, starts the runs and, when asked to, waits for their ends. With --local it also runs a worker. Their options
-// are the same, and caps hold for all of them together.
-func (a *app) launch(ctx context.Context, cmd *cobra.Command, wanted ...wantedRun) (err error) {
+// launch opens the stores, starts the runs and, when asked to, waits for their ends. With --local it also runs a worker.
+func (a *app) launch(ctx context.Context, o launchOptions, requests ...runRequest) (err error) {
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	options := wanted[0].options
-	if options.source == birdeye.Name && len(cfg.Birdeye.Keys) == 0 && a.localDir != "" {
+	if requests[0].Source == birdeye.Name && len(cfg.Birdeye.Keys) == 0 && a.localDir != "" {
 		return usageError("BIRDEYE_API_KEY is not set; for the simulated market any value will do")
 	}
 	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
@@ -44,16 +35,16 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, wanted ...wantedRu
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, stores.History, wanted[0].sources()...)); err != nil {
+	if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, stores.History, requests[0].Sources()...)); err != nil {
 		return err
 	}
-	sizes, err := a.planAll(ctx, stores, wanted)
+	plans, err := a.planAll(ctx, stores, o.caps, requests)
 	if err != nil {
 		return err
 	}
-	runs := make([]backfill.Run, len(wanted))
-	for i, w := range wanted {
-		if runs[i], err = a.launchOne(ctx, cmd, cfg, stores, w, sizes[i]); err != nil && i > 0 {
+	runs := make([]backfill.Run, len(requests))
+	for i, r := range requests {
+		if runs[i], err = a.launchOne(ctx, cfg, stores, r, plans[i]); err != nil && i > 0 {
 			return fmt.Errorf("%w (started before: %s)", err, runList(runs[:i]))
 		} else if err != nil {
 			return err
@@ -61,16 +52,21 @@ func (a *app) launch(ctx context.Context, cmd *cobra.Command, wanted ...wantedRu
 	}
 	if a.localDir != "" {
 		defer a.localWorker(ctx, cfg)()
-	} else if !options.wait {
-		chunks := 0
-		for _, run := range runs {
-			chunks += run.PlannedChunks
-			err = errors.Join(err, a.printLaunched(run, options.format))
-		}
-		a.mentionNoWorker(stores, chunks)
-		return err
+	} else if !o.wait {
+		return a.leave(stores, runs, o.format)
 	}
-	return a.waitForAll(ctx, stores, wanted, runs, sizes)
+	return a.waitForAll(ctx, stores, o, requests, runs, plans)
+}
+
+// leave prints what was started, for whoever does not wait.
+func (a *app) leave(stores *wiring.Stores, runs []backfill.Run, format string) (err error) {
+	chunks := 0
+	for _, run := range runs {
+		chunks += run.PlannedChunks
+		err = errors.Join(err, a.printLaunched(run, format))
+	}
+	a.mentionNoWorker(stores, chunks)
+	return err
 }
 
 func runList(runs []backfill.Run) string {
@@ -82,66 +78,62 @@ func runList(runs []backfill.Run) string {
 }
 
 // planAll plans before anything is started, and refuses what is above the caps.
-func (a *app) planAll(ctx context.Context, stores *wiring.Stores, wanted []wantedRun) ([]planned, error) {
+func (a *app) planAll(ctx context.Context, stores *wiring.Stores, caps backfill.Caps, requests []runRequest) (plans []backfill.Planned, err error) {
 	clock := stores.Clock(a.now)
 	now, err := clock.Ask(ctx)
 	if err != nil {
 		return nil, err
 	}
 	a.now = clock.Now // the run's start decides which run is the newer one
-	sizes := make([]planned, len(wanted))
-	var cost backfill.Cost
-	for i, w := range wanted {
-		if sizes[i], err = a.plan(ctx, stores.History, stores.Ledger.State, w.ingestion, w.source, now); err != nil {
-			return nil, err
-		}
-		cost = backfill.Cost{Calls: cost.Calls + sizes[i].Cost.Calls, Credits: cost.Credits + sizes[i].Cost.Credits}
-	}
-	return sizes, affordable(cost, wanted[0].options)
+	err = a.plan(ctx, a.planner(stores.History, stores.Ledger), caps, now, requests, func(_ runRequest, p backfill.Planned) error {
+		plans = append(plans, p)
+		return nil
+	})
+	return plans, err
 }
 
 // launchOne starts a run that was planned.
-func (a *app) launchOne(ctx context.Context, cmd *cobra.Command, cfg config.Config, stores *wiring.Stores, w wantedRun, size planned) (run backfill.Run, err error) {
-	plan, err := size.build(ctx)
+func (a *app) launchOne(ctx context.Context, cfg config.Config, stores *wiring.Stores, r runRequest, planned backfill.Planned) (run backfill.Run, err error) {
+	plan, err := planned.Build(ctx)
 	if err != nil {
-		return run, err
+		return run, planError(err)
 	}
-	if run, err = a.newRun(cmd, w.ingestion, plan); err != nil {
+	if run, err = a.newRun(r, plan); err != nil {
 		return run, err
 	}
 	run.Manifest.DeploymentID = stores.Deployment.ID()
-	_, err = stores.UseServices(ctx, cfg, run.Manifest.StartedBy, w.sources()...)
+	_, err = stores.UseServices(ctx, cfg, run.Manifest.StartedBy, r.Sources()...)
 	if err := a.refuseStranger(ctx, err); err != nil {
 		return run, err
 	}
-	run.Manifest.Services = wiring.Services(cfg, w.sources()...)
+	run.Manifest.Services = wiring.Services(cfg, r.Sources()...)
 	ctx = manifest.NewContext(ctx, run.Manifest)
 	a.announceTwin(ctx, stores.History, run)
-	if err := stores.History.RecordDependencies(ctx, run.ID(), size.Relied); err != nil {
+	if err := stores.History.RecordDependencies(ctx, run.ID(), planned.Dependencies); err != nil {
 		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)
 	}
-	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan, w.options.force) })
+	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan, r.Force) })
 	if err != nil {
 		return run, err
 	}
-	a.announce(run, size)
+	a.announce(run, planned)
 	return run, nil
 }
 
 // waitForAll waits for each run and for the runs that something was left to. The first error is its own; an interrupt ends it.
-func (a *app) waitForAll(ctx context.Context, stores *wiring.Stores, wanted []wantedRun, runs []backfill.Run, sizes []planned) (err error) {
+func (a *app) waitForAll(ctx context.Context, stores *wiring.Stores, o launchOptions, requests []runRequest, runs []backfill.Run, plans []backfill.Planned) (err error) {
 	records := make([]backfill.RunRecord, len(runs))
 	for i, run := range runs {
 		var waited error
-		records[i], waited = a.wait(ctx, stores, run, wanted[i].options.format)
+		records[i], waited = a.wait(ctx, stores, run, o.format)
 		if waited == nil {
-			waited = a.waitForOthers(ctx, stores, wanted[i].ingestion, run, sizes[i].LeftOut)
+			waited = a.waitForOthers(ctx, stores, requests[i].Request, run, plans[i].LeftOut)
 		}
 		if err = cmp.Or(err, waited); ctx.Err() != nil {
 			return err
 		}
 	}
-	if len(runs) > 1 && wanted[0].options.format != "json" {
+	if len(runs) > 1 && o.format != "json" {
 		a.printSummary(records)
 	}
 	return err
@@ -181,7 +173,7 @@ func (a *app) announceTwin(ctx context.Context, history *clickhouse.DB, run back
 	}
 }
 
-func (a *app) announce(run backfill.Run, plan planned) {
+func (a *app) announce(run backfill.Run, plan backfill.Planned) {
 	if plan.Covered > 0 {
 		fmt.Fprintf(a.stderr, "covered by earlier runs and not fetched again: %s of %s (--no-resume fetches them)\n", counted(plan.Covered, "candle"), run.Manifest.Interval)
 	}
@@ -198,32 +190,6 @@ func (a *app) announce(run backfill.Run, plan planned) {
 	}
 	fmt.Fprintf(a.stderr, "run %s: %s of %s, up to %s of %s, at most %s\n", run.ID(), counted(plan.Chunks, "chunk"),
 		counted(plan.Tokens, "token"), counted(plan.Candles, "candle"), run.Manifest.Interval, counted(plan.Cost.Calls, "API call"))
-}
-
-// newRun makes the manifest.
-func (a *app) newRun(cmd *cobra.Command, in ingestion, plan backfill.Plan) (backfill.Run, error) {
-	hash, err := manifest.InputHash(in.request)
-	if err != nil {
-		return backfill.Run{}, err
-	}
-	typed, err := in.typedHash()
-	if err != nil {
-		return backfill.Run{}, err
-	}
-	if len(plan.Chunks) == 0 {
-		plan.Range = in.rng
-	}
-	m, err := manifest.New(manifest.Manifest{
-		CLIArgs: effectiveFlags(cmd, in), EnvInfo: manifest.Environment(a.getenv), InputHash: hash, TypedHash: typed,
-		Source: in.request.Source, Fallbacks: in.request.Fallbacks, Interval: in.request.Interval, Range: plan.Range,
-		Validation: in.request.Validation, DedupMode: in.request.DedupMode, SourceTier: in.request.SourceTier,
-		HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits, Priority: in.priority, Outliers: in.outliers,
-		NoPublishedFiles: in.request.NoPublishedFiles, Labels: in.labels,
-	}, manifest.CurrentBuild(), a.now())
-	if err != nil {
-		return backfill.Run{}, err
-	}
-	return backfill.Run{Manifest: m, Attempt: 1, PlannedChunks: len(plan.Chunks)}, nil
 }
 
 // inputIsFree frees the input of a run whose enqueuer died while planning. Trouble with that leaves the refusal as it is.
