@@ -148,15 +148,6 @@ func (f *localFlag) String() string     { return string(*f) }
 func (f *localFlag) Set(s string) error { *f = localFlag(s); return nil }
 func (f *localFlag) Type() string       { return "" }
 
-// groupCommand only holds others. It runs, because cobra answers a misspelt command below one that does not with its help
-// and exit code 0.
-func groupCommand(use, short, example string) *cobra.Command {
-	return &cobra.Command{
-		Use: use, Short: short, Example: "  " + example, Args: cobra.NoArgs, DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-}
-
 func (a *app) logger() *slog.Logger {
 	return slog.New(wiring.LogHandler(a.stderr, a.logFormat, a.logLevel))
 }

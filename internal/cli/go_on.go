@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
@@ -13,48 +14,45 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// goOnCommand completes a command that sets a run going: start does it, then the run is watched when that was asked for.
-// With --local a worker runs beside it.
-func (a *app) goOnCommand(cmd *cobra.Command, flags func(*cobra.Command), start func(context.Context, *wiring.Stores, uuid.UUID) (backfill.Run, error)) *cobra.Command {
-	var format string
-	var wait bool
-	cmd.Args = cobra.ExactArgs(1)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := checkFormat(format); err != nil {
-			return err
-		}
-		return a.withStores(cmd.Context(), func(cfg config.Config, stores *wiring.Stores) error {
-			ctx := cmd.Context()
-			runID, err := resolveRun(ctx, stores.History, args[0])
-			if err != nil {
-				return err
-			}
-			var run backfill.Run
-			err = a.traced(ctx, cfg, runID, func(ctx context.Context) (err error) {
-				run, err = start(ctx, stores, runID)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			ctx = manifest.NewContext(ctx, run.Manifest)
-			fmt.Fprintf(a.stderr, "run %s, attempt %d: %d of %s\n", run.ID(), run.Attempt, run.AttemptChunks(), counted(run.PlannedChunks, "chunk"))
-			if a.localDir != "" {
-				defer a.localWorker(ctx, cfg)()
-			} else if !wait {
-				a.mentionNoWorker(stores, run.AttemptChunks())
-				return a.printGoingOn(run, format)
-			}
-			_, err = a.wait(ctx, stores, run, format)
+// goOnOptions are the flags of the commands that set a run going again.
+type goOnOptions struct {
+	formatFlag
+	run  string
+	wait bool
+}
+
+func (o *goOnOptions) register(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.wait, "wait", false, "wait for the end and show progress (always with --local)")
+	o.registerFormat(flags, "")
+}
+
+func (o *goOnOptions) check(_ *app, _ *cobra.Command, args []string) error {
+	o.run = args[0]
+	return o.checkFormat()
+}
+
+// goOn sets a run going: start does it, then the run is watched when that was asked for. With --local a worker runs beside it.
+func (a *app) goOn(ctx context.Context, o goOnOptions, start func(context.Context, *wiring.Stores, uuid.UUID) (backfill.Run, error)) error {
+	return a.withRun(ctx, o.run, func(cfg config.Config, stores *wiring.Stores, runID uuid.UUID) error {
+		var run backfill.Run
+		err := a.traced(ctx, cfg, runID, func(ctx context.Context) (err error) {
+			run, err = start(ctx, stores, runID)
 			return err
 		})
-	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the end and show progress (always with --local)")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	if flags != nil {
-		flags(cmd)
-	}
-	return cmd
+		if err != nil {
+			return err
+		}
+		ctx := manifest.NewContext(ctx, run.Manifest)
+		fmt.Fprintf(a.stderr, "run %s, attempt %d: %d of %s\n", run.ID(), run.Attempt, run.AttemptChunks(), counted(run.PlannedChunks, "chunk"))
+		if a.localDir != "" {
+			defer a.localWorker(ctx, cfg)()
+		} else if !o.wait {
+			a.mentionNoWorker(stores, run.AttemptChunks())
+			return a.printGoingOn(run, o.format)
+		}
+		_, err = a.wait(ctx, stores, run, o.format)
+		return err
+	})
 }
 
 func (a *app) printGoingOn(run backfill.Run, format string) error {

@@ -9,7 +9,20 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/wiring"
 )
+
+// withRun runs f with everything open, for the run whose id, or the beginning of it, was given.
+func (a *app) withRun(ctx context.Context, text string, f func(config.Config, *wiring.Stores, uuid.UUID) error) error {
+	return a.withStores(ctx, func(cfg config.Config, stores *wiring.Stores) error {
+		runID, err := resolveRun(ctx, stores.History, text)
+		if err != nil {
+			return err
+		}
+		return f(cfg, stores, runID)
+	})
+}
 
 // resolveRun completes the beginning of a run id.
 func resolveRun(ctx context.Context, history *clickhouse.DB, text string) (uuid.UUID, error) {

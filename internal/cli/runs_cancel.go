@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
@@ -15,30 +16,34 @@ import (
 	"quantbot/internal/wiring"
 )
 
-func (a *app) runsCancelCommand() *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
+// runsCancelOptions are the flags of runs-cancel.
+type runsCancelOptions struct {
+	formatFlag
+	run string
+}
+
+func newRunsCancelCommand(a *app) *cobra.Command {
+	return newCommand(a, new(runsCancelOptions), a.runRunsCancel, &cobra.Command{
 		Use:   "runs-cancel RUN-ID",
 		Short: "End a running run: chunks that have not ended become cancelled",
 		Long: `End a running run. Chunks that have not ended become cancelled, what workers are fetching is not stored, and the run
 ends as cancelled; what was stored stays. No worker needs to be there. The same input can be run again at once.`,
 		Example: "  quantbot ohlcv runs-cancel 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
-				runID, err := resolveRun(cmd.Context(), stores.History, args[0])
-				if err != nil {
-					return err
-				}
-				return a.cancel(cmd.Context(), stores, runID, format)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	return cmd
+	})
+}
+
+func (o *runsCancelOptions) register(flags *pflag.FlagSet) { o.registerFormat(flags, "") }
+
+func (o *runsCancelOptions) check(_ *app, _ *cobra.Command, args []string) error {
+	o.run = args[0]
+	return o.checkFormat()
+}
+
+func (a *app) runRunsCancel(ctx context.Context, o *runsCancelOptions) error {
+	return a.withRun(ctx, o.run, func(_ config.Config, stores *wiring.Stores, runID uuid.UUID) error {
+		return a.cancel(ctx, stores, runID, o.format)
+	})
 }
 
 func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, format string) error {

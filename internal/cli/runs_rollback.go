@@ -7,16 +7,22 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 )
 
-func (a *app) runsRollbackCommand() *cobra.Command {
-	var dryRun, yes, force bool
-	var reason, format string
-	cmd := &cobra.Command{
+// runsRollbackOptions are the flags of runs-rollback.
+type runsRollbackOptions struct {
+	formatFlag
+	run, reason        string
+	dryRun, yes, force bool
+}
+
+func newRunsRollbackCommand(a *app) *cobra.Command {
+	return newCommand(a, new(runsRollbackOptions), a.runRunsRollback, &cobra.Command{
 		Use:   "runs-rollback RUN-ID",
 		Short: "Hide a run's candles: readers see at once what was there before",
 		Long: `Hide a run's candles from readers, at once and atomically: for each candle the best version of the other runs is served
@@ -27,42 +33,42 @@ It first says what it would do, then asks. It refuses while the run is running, 
 that the undo would need.`,
 		Example: "  quantbot ohlcv runs-rollback 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --dry-run\n  quantbot ohlcv runs-rollback 0192f0c1 --yes --reason 'source was wrong'",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			return a.withStores(cmd.Context(), func(_ config.Config, stores *wiring.Stores) error {
-				ctx := cmd.Context()
-				runID, err := resolveRun(ctx, stores.History, args[0])
-				if err != nil {
-					return err
-				}
-				if err := refusal(runID, stores.History.MayRollBack(ctx, runID)); err != nil {
-					return err
-				}
-				preview, err := a.previewRollback(ctx, stores, runID, dryRun, format)
-				if err != nil {
-					return err
-				}
-				if len(preview.Removed) > 0 && !force {
-					return &exitError{exitRefused, &clickhouse.UndoImpossibleError{Removed: preview.Removed}}
-				}
-				if dryRun {
-					return nil
-				}
-				if err := a.confirm(cmd.Context(), yes, fmt.Sprintf("Roll back run %s?", runID)); err != nil {
-					return err
-				}
-				return a.rollBack(ctx, stores, runID, clickhouse.Request{By: operatorName(), Reason: reason}, force, format)
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would happen")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	cmd.Flags().BoolVar(&force, "force", false, "roll back even where sweeps have removed what the undo would need")
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json (with --dry-run what would happen, else the run as it is then)")
-	return cmd
+	})
+}
+
+func (o *runsRollbackOptions) register(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.dryRun, "dry-run", false, "only say what would happen")
+	flags.BoolVar(&o.yes, "yes", false, "do not ask")
+	flags.BoolVar(&o.force, "force", false, "roll back even where sweeps have removed what the undo would need")
+	flags.StringVar(&o.reason, "reason", "", "why, for the record")
+	o.registerFormat(flags, " (with --dry-run what would happen, else the run as it is then)")
+}
+
+func (o *runsRollbackOptions) check(_ *app, _ *cobra.Command, args []string) error {
+	o.run = args[0]
+	return o.checkFormat()
+}
+
+func (a *app) runRunsRollback(ctx context.Context, o *runsRollbackOptions) error {
+	return a.withRun(ctx, o.run, func(_ config.Config, stores *wiring.Stores, runID uuid.UUID) error {
+		if err := refusal(runID, stores.History.MayRollBack(ctx, runID)); err != nil {
+			return err
+		}
+		preview, err := a.previewRollback(ctx, stores, runID, o.dryRun, o.format)
+		if err != nil {
+			return err
+		}
+		if len(preview.Removed) > 0 && !o.force {
+			return &exitError{exitRefused, &clickhouse.UndoImpossibleError{Removed: preview.Removed}}
+		}
+		if o.dryRun {
+			return nil
+		}
+		if err := a.confirm(ctx, o.yes, fmt.Sprintf("Roll back run %s?", runID)); err != nil {
+			return err
+		}
+		return a.rollBack(ctx, stores, runID, clickhouse.Request{By: operatorName(), Reason: o.reason}, o.force, o.format)
+	})
 }
 
 func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, dryRun bool, format string) (clickhouse.RollbackPreview, error) {
