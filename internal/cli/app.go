@@ -1,4 +1,3 @@
-// Package cli is the command line of the enqueuer: its commands, what they print, and what they exit with.
 package cli
 
 import (
@@ -131,8 +130,8 @@ machine for as long as they are needed.`,
 	flags.Lookup("local").NoOptDefVal = localDefault
 	flags.TextVar(&a.logLevel, "log-level", slog.LevelWarn, "log to stderr from this `LEVEL` on: debug, info, warn or error")
 	flags.StringVar(&a.logFormat, "log-format", "text", "log as text or json")
-	root.AddCommand(a.ingestionCommand(), a.ohlcvCommand(), a.migrateCommand(), a.doctorCommand(), a.devCommand(),
-		a.demoCommand(), a.dashboardCommand(), a.manCommand(), a.simmarketCommand(), a.sqlCommand(), a.versionCommand(), a.workerCommand(), a.alertTestCommand())
+	root.AddCommand(a.ingestionCommand(), newOHLCVCommand(a), newMigrateCommand(a), newDoctorCommand(a), a.devCommand(),
+		a.demoCommand(), newDashboardCommand(a), newManCommand(a), newSimmarketCommand(a), newSQLCommand(a), newVersionCommand(a), newWorkerCommand(a), newAlertTestCommand(a))
 	a.complete(root)
 	return root
 }

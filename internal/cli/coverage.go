@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,9 +13,8 @@ import (
 	"quantbot/internal/coverage"
 )
 
-func (a *app) coverageCommand() *cobra.Command {
-	var o coverageOptions
-	cmd := &cobra.Command{
+func newCoverageCommand(a *app) *cobra.Command {
+	return newCommand(a, new(coverageOptions), a.runCoverage, &cobra.Command{
 		Use:   "coverage",
 		Short: "Show per token what is there, what the source does not have, and what was never fetched",
 		Long: `Show what is known of each token's candles, counted by verdict:
@@ -36,30 +36,31 @@ The bar shows the verdicts over the range: █ have, b rolled back, r rejected, 
 blank never asked.`,
 		Example: "  quantbot ohlcv coverage\n  quantbot ohlcv coverage --from 2025-01-01 --to 2025-02-01 --token So11111111111111111111111111111111111111112 --format json",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := o.parse(a.now()); err != nil {
-				return err
-			}
-			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
-				q, err := a.askCoverage(cmd.Context(), cfg, history, o, uuid.Nil)
-				if err != nil {
-					return err
-				}
-				tokens := []judgedToken{}
-				err = a.judge(cmd.Context(), cfg, history, q, func(t judgedToken) error { tokens = append(tokens, t); return nil })
-				if err != nil {
-					return err
-				}
-				if o.format == "json" {
-					return a.printJSON(tokens)
-				}
-				a.printCoverage(tokens)
-				return nil
-			})
-		},
-	}
-	o.register(cmd)
-	return cmd
+	})
+}
+
+func (o *coverageOptions) check(a *app, _ *cobra.Command, _ []string) error {
+	_, err := o.parse(a.now())
+	return err
+}
+
+func (a *app) runCoverage(ctx context.Context, o *coverageOptions) error {
+	return a.withHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
+		q, err := a.askCoverage(ctx, cfg, history, *o, uuid.Nil)
+		if err != nil {
+			return err
+		}
+		tokens := []judgedToken{}
+		err = a.judge(ctx, cfg, history, q, func(t judgedToken) error { tokens = append(tokens, t); return nil })
+		if err != nil {
+			return err
+		}
+		if o.format == "json" {
+			return a.printJSON(tokens)
+		}
+		a.printCoverage(tokens)
+		return nil
+	})
 }
 
 func (a *app) printCoverage(tokens []judgedToken) {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
@@ -23,13 +23,13 @@ import (
 
 // coverageOptions choose whose coverage to show.
 type coverageOptions struct {
-	from, to, chain, interval, validation, outliers, format string
-	sources, tokens                                         []string
-	limit                                                   int
+	formatFlag
+	from, to, chain, interval, validation, outliers string
+	sources, tokens                                 []string
+	limit                                           int
 }
 
-func (o *coverageOptions) register(cmd *cobra.Command) {
-	f := cmd.Flags()
+func (o *coverageOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.from, "from", "", "begin of the range (default: of what was asked for)")
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive; goes with --from")
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated (default: all that were asked for)")
@@ -39,7 +39,7 @@ func (o *coverageOptions) register(cmd *cobra.Command) {
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict: answers are kept apart by it")
 	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep or filter: answers are kept apart by it, too")
 	f.IntVar(&o.limit, "limit", 1_000, "how many tokens to look at, at most")
-	f.StringVar(&o.format, "format", "table", "table or json")
+	o.registerFormat(f, "")
 }
 
 // mostTokens is the most that can be looked at in one command.
@@ -191,5 +191,5 @@ func (o *coverageOptions) parse(now time.Time) (q coverageQuestion, err error) {
 			return q, fmt.Errorf("--source %q is none of %s", name, strings.Join(wiring.SourceNames(), ", "))
 		}
 	}
-	return q, errors.Join(checkLimit(o.limit, mostTokens), checkFormat(o.format))
+	return q, errors.Join(checkLimit(o.limit, mostTokens), o.checkFormat())
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/config"
 	"quantbot/internal/dashboard"
@@ -15,9 +16,14 @@ import (
 // dashboardAddress is where the dashboard listens unless told otherwise: this machine only.
 const dashboardAddress = "127.0.0.1:8080"
 
-func (a *app) dashboardCommand() *cobra.Command {
-	var listen string
-	cmd := &cobra.Command{
+// dashboardOptions are the flags of dashboard.
+type dashboardOptions struct {
+	listen string
+	public bool // other machines can reach it
+}
+
+func newDashboardCommand(a *app) *cobra.Command {
+	return newCommand(a, new(dashboardOptions), a.runDashboard, &cobra.Command{
 		Use:   "dashboard",
 		Short: "Show runs, workers and queues in a browser",
 		Long: `Serve the dashboard: runs with their progress, manifests, errors and chunks; workers, queues and budgets. Ctrl-C stops it.
@@ -30,30 +36,32 @@ wants a login, too: the address that is shown logs you in, once.`,
   quantbot --local dashboard --listen 127.0.0.1:0
   QUANTBOT_DASHBOARD_TOKEN=$(openssl rand -hex 16) quantbot dashboard`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, _, err := net.SplitHostPort(listen); err != nil {
-				return fmt.Errorf("--listen %q is not like 127.0.0.1:8080", listen)
-			}
-			return a.serveDashboard(cmd.Context(), listen)
-		},
-	}
-	cmd.Flags().StringVar(&listen, "listen", dashboardAddress, "`ADDRESS` to listen on; port 0 takes a free one")
-	return cmd
+	})
 }
 
-func (a *app) serveDashboard(ctx context.Context, listen string) error {
-	public := !dashboard.IsLoopback(listen)
-	if public && a.getenv("QUANTBOT_DASHBOARD_TOKEN") == "" {
-		return usageError("--listen %s lets other machines look, and nothing asks who they are: set QUANTBOT_DASHBOARD_TOKEN, or listen on 127.0.0.1", listen)
+func (o *dashboardOptions) register(flags *pflag.FlagSet) {
+	flags.StringVar(&o.listen, "listen", dashboardAddress, "`ADDRESS` to listen on; port 0 takes a free one")
+}
+
+func (o *dashboardOptions) check(a *app, _ *cobra.Command, _ []string) error {
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
+		return fmt.Errorf("--listen %q is not like 127.0.0.1:8080", o.listen)
 	}
+	if o.public = !dashboard.IsLoopback(o.listen); o.public && a.getenv("QUANTBOT_DASHBOARD_TOKEN") == "" {
+		return usageError("--listen %s lets other machines look, and nothing asks who they are: set QUANTBOT_DASHBOARD_TOKEN, or listen on 127.0.0.1", o.listen)
+	}
+	return nil
+}
+
+func (a *app) runDashboard(ctx context.Context, o *dashboardOptions) error {
 	return a.withStores(ctx, func(cfg config.Config, stores *wiring.Stores) error {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 		if err != nil {
-			return wiring.ListenError("--listen", listen, err)
+			return wiring.ListenError("--listen", o.listen, err)
 		}
 		// Local engines are their owner's alone; without a token the dashboard would show to every user what they keep.
-		private := a.localDir != "" && !public
-		serve, err := a.openDashboard(cfg, stores, listener, public, private, "set QUANTBOT_DASHBOARD_TOKEN to log in with that")
+		private := a.localDir != "" && !o.public
+		serve, err := a.openDashboard(cfg, stores, listener, o.public, private, "set QUANTBOT_DASHBOARD_TOKEN to log in with that")
 		if err != nil {
 			return err
 		}

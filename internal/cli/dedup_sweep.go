@@ -3,9 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
@@ -13,11 +13,19 @@ import (
 	"quantbot/internal/wiring"
 )
 
-func (a *app) dedupSweepCommand() *cobra.Command {
-	var intervals []string
-	var olderThan, format string
-	var dryRun, yes bool
-	cmd := &cobra.Command{
+// dedupSweepOptions are the flags of dedup-sweep.
+type dedupSweepOptions struct {
+	formatFlag
+	intervals   []string
+	olderThan   string
+	dryRun, yes bool
+
+	sweep     clickhouse.Sweep // what the flags mean
+	hasWindow bool             // sweep.Window was given, else it is that of the configuration
+}
+
+func newDedupSweepCommand(a *app) *cobra.Command {
+	return newCommand(a, new(dedupSweepOptions), a.runDedupSweep, &cobra.Command{
 		Use:   "dedup-sweep",
 		Short: "Remove versions that bring nothing over what settled runs serve",
 		Long: `Remove redundant versions: those that are no better than what a settled run serves. A run is settled when it ended longer
@@ -28,42 +36,46 @@ Workers do the same by schedule (--sweep-cron). It works slice by slice in bound
 be broken off and started again at any time.`,
 		Example: "  quantbot ohlcv dedup-sweep --dry-run\n  quantbot ohlcv dedup-sweep --interval 1m --interval 5m --older-than 14d --yes",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			sweep := clickhouse.Sweep{By: operatorName(), DryRun: dryRun}
-			for _, text := range intervals {
-				interval, err := candle.ParseInterval(text)
-				if err != nil {
-					return fmt.Errorf("--interval: %w", err)
-				}
-				sweep.Intervals = append(sweep.Intervals, interval)
-			}
-			window := time.Duration(-1)
-			if olderThan != "" {
-				var err error
-				if window, err = parseLength("older-than", olderThan); err != nil {
-					return err
-				}
-			}
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			return a.withStores(cmd.Context(), func(cfg config.Config, stores *wiring.Stores) error {
-				if sweep.Window = window; window < 0 {
-					sweep.Window = cfg.RollbackWindow
-				}
-				return a.sweep(cmd.Context(), stores, sweep, yes, format)
-			})
-		},
-	}
-	cmd.Flags().StringArrayVar(&intervals, "interval", nil, "only candles of this `interval`; may be repeated")
-	cmd.Flags().StringVar(&olderThan, "older-than", "", "`duration` after which a run is settled, for this sweep (default: the rollback window)")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	return cmd
+	})
 }
 
-func (a *app) sweep(ctx context.Context, stores *wiring.Stores, sweep clickhouse.Sweep, yes bool, format string) error {
+func (o *dedupSweepOptions) register(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&o.intervals, "interval", nil, "only candles of this `interval`; may be repeated")
+	flags.StringVar(&o.olderThan, "older-than", "", "`duration` after which a run is settled, for this sweep (default: the rollback window)")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "only count")
+	flags.BoolVar(&o.yes, "yes", false, "do not ask")
+	o.registerFormat(flags, "")
+}
+
+func (o *dedupSweepOptions) check(*app, *cobra.Command, []string) (err error) {
+	o.sweep = clickhouse.Sweep{By: operatorName(), DryRun: o.dryRun}
+	for _, text := range o.intervals {
+		interval, err := candle.ParseInterval(text)
+		if err != nil {
+			return fmt.Errorf("--interval: %w", err)
+		}
+		o.sweep.Intervals = append(o.sweep.Intervals, interval)
+	}
+	if o.hasWindow = o.olderThan != ""; o.hasWindow {
+		if o.sweep.Window, err = parseLength("older-than", o.olderThan); err != nil {
+			return err
+		}
+	}
+	return o.checkFormat()
+}
+
+func (a *app) runDedupSweep(ctx context.Context, o *dedupSweepOptions) error {
+	return a.withStores(ctx, func(cfg config.Config, stores *wiring.Stores) error {
+		if !o.hasWindow {
+			o.sweep.Window = cfg.RollbackWindow
+		}
+		return a.sweep(ctx, stores, o)
+	})
+}
+
+// sweep counts what the sweep would remove, asks, and removes it.
+func (a *app) sweep(ctx context.Context, stores *wiring.Stores, o *dedupSweepOptions) error {
+	sweep := o.sweep
 	if !sweep.DryRun {
 		preview := sweep
 		preview.DryRun = true
@@ -73,7 +85,7 @@ func (a *app) sweep(ctx context.Context, stores *wiring.Stores, sweep clickhouse
 		}
 		if redundant, purged := sum(found); redundant+purged > 0 {
 			question := fmt.Sprintf("Remove %d redundant versions and %d of purged runs, for good?", redundant, purged)
-			if err := a.confirm(ctx, yes, question); err != nil {
+			if err := a.confirm(ctx, o.yes, question); err != nil {
 				return err
 			}
 		}
@@ -89,7 +101,7 @@ func (a *app) sweep(ctx context.Context, stores *wiring.Stores, sweep clickhouse
 	if err != nil {
 		return err
 	}
-	return a.printSwept(swept, sweep.DryRun, format)
+	return a.printSwept(swept, sweep.DryRun, o.format)
 }
 
 func sum(swept []clickhouse.SweptMonth) (redundant, purged int64) {

@@ -9,10 +9,46 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 )
+
+// doctorOptions are the flags of doctor.
+type doctorOptions struct {
+	formatFlag
+	askSources bool
+}
+
+func newDoctorCommand(a *app) *cobra.Command {
+	return newCommand(a, new(doctorOptions), a.runDoctor, &cobra.Command{
+		Use:   "doctor",
+		Short: "Check everything that quantbot depends on, and say what to do",
+		Long: `Check Redis and its settings, ClickHouse, its version, our rights and the tables, that the two belong together, and whether
+an API key is set (it is not shown); how much room their disks and Redis' memory have; whether workers run, and what they wait
+for; whether the sources that are in use answer (one free question each; --ask-sources asks those, too, where it costs credits); and whether the
+webhook's host is there (nothing is sent). The exit code is 1 when something keeps quantbot from working.`,
+		Example: `  quantbot doctor
+  quantbot --local doctor --format json`,
+		Args: cobra.NoArgs,
+	})
+}
+
+func (o *doctorOptions) register(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.askSources, "ask-sources", false, "also ask the sources where a question costs credits")
+	o.registerFormat(flags, "")
+}
+
+func (o *doctorOptions) check(*app, *cobra.Command, []string) error { return o.checkFormat() }
+
+func (a *app) runDoctor(ctx context.Context, o *doctorOptions) error {
+	findings, err := a.examine(ctx, o.askSources)
+	if err != nil {
+		return err
+	}
+	return a.printFindings(findings, o.format)
+}
 
 // examine looks at every dependency; one that is broken does not keep it from the others, and one that hangs does not delay
 // them. askAll also asks sources where a question costs credits.
@@ -54,36 +90,6 @@ func storesAnswer(findings []clickhouse.Finding) bool {
 	return !slices.ContainsFunc(findings, func(f clickhouse.Finding) bool {
 		return f.Level == clickhouse.LevelError && (f.Name == backfill.LedgerName || f.Name == backfill.StoreName)
 	})
-}
-
-func (a *app) doctorCommand() *cobra.Command {
-	var format string
-	var askAll bool
-	cmd := &cobra.Command{
-		Use:   "doctor",
-		Short: "Check everything that quantbot depends on, and say what to do",
-		Long: `Check Redis and its settings, ClickHouse, its version, our rights and the tables, that the two belong together, and whether
-an API key is set (it is not shown); how much room their disks and Redis' memory have; whether workers run, and what they wait
-for; whether the sources that are in use answer (one free question each; --ask-sources asks those, too, where it costs credits); and whether the
-webhook's host is there (nothing is sent). The exit code is 1 when something keeps quantbot from working.`,
-		Example: `  quantbot doctor
-  quantbot --local doctor --format json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			a.begin()
-			findings, err := a.examine(cmd.Context(), askAll)
-			if err != nil {
-				return err
-			}
-			return a.printFindings(findings, format)
-		},
-	}
-	cmd.Flags().BoolVar(&askAll, "ask-sources", false, "also ask the sources where a question costs credits")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	return cmd
 }
 
 var errUnhealthy = errors.New("something keeps quantbot from working: see above")

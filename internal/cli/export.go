@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
@@ -76,11 +77,15 @@ type exportOptions struct {
 	selectionFlags
 	format, out, summary string
 	yes                  bool
+
+	// What the flags mean.
+	selection clickhouse.Selection
+	length    candle.Interval // of the buckets to resample to, or 0
+	target    export.Target
 }
 
-func (a *app) exportCommand() *cobra.Command {
-	var o exportOptions
-	cmd := &cobra.Command{
+func newExportCommand(a *app) *cobra.Command {
+	return newCommand(a, new(exportOptions), a.runExport, &cobra.Command{
 		Use:   "export",
 		Short: "Write served candles to a Parquet, CSV or JSON file, with a manifest beside it",
 		Long: `Write served candles to a Parquet, CSV or JSON file, and FILE.manifest.json beside it: rows, SHA-256, what was asked for,
@@ -90,51 +95,51 @@ the mode that your umask leaves. To standard output (--out -) goes the data alon
 		Example: "  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --out january.parquet\n  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --interval 5m --as-of 2025-03-01 --out january.csv.gz\n" +
 			"  quantbot ohlcv export --from 2025-01-01 --to 2025-02-01 --resample 1h --out - | gzip > january-1h.csv.gz",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, _, err := o.parse(a.now()); err != nil {
-				return err
-			}
-			a.goByStores(cmd.Context(), o.from, o.to, o.asOf)
-			selection, length, err := o.parse(a.now())
-			if err != nil {
-				return err
-			}
-			if o.out == "" {
-				return errors.New("--out FILE is required")
-			}
-			target, err := a.parseTarget(o.out, o.format)
-			if err != nil {
-				return err
-			}
-			if err := checkFormat(o.summary); err != nil {
-				return fmt.Errorf("--summary: %w", err)
-			}
-			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
-				if selection.AsOf, err = o.moment(cmd.Context(), history, a.now()); err != nil {
-					return err
-				}
-				if err := a.mayOverwrite(cmd.Context(), target.Path, o.yes); err != nil {
-					return err
-				}
-				known, err := a.known(cmd.Context(), cfg, history, selection)
-				if err != nil {
-					return err
-				}
-				m, err := a.export(cmd.Context(), history, known, length, target)
-				if err != nil {
-					return momentRefused(err)
-				}
-				return a.printExport(m, target, o.summary)
-			})
-		},
+	})
+}
+
+func (o *exportOptions) register(flags *pflag.FlagSet) {
+	o.selectionFlags.register(flags)
+	flags.StringVar(&o.out, "out", "", "`FILE` to write (required), whose name ends with "+export.Endings+"; - is standard output")
+	flags.StringVar(&o.format, "format", "", strings.Join(export.Formats(), ", ")+" (default by the file's name)")
+	flags.StringVar(&o.summary, "summary", "table", "what is said at the end, on standard output or stderr where that has the data: table (one line) or json (the manifest)")
+	flags.BoolVar(&o.yes, "yes", false, "overwrite a file without asking")
+}
+
+func (o *exportOptions) check(a *app, cmd *cobra.Command, _ []string) (err error) {
+	if o.selection, o.length, err = o.read(cmd.Context(), a); err != nil {
+		return err
 	}
-	o.register(cmd)
-	f := cmd.Flags()
-	f.StringVar(&o.out, "out", "", "`FILE` to write (required), whose name ends with "+export.Endings+"; - is standard output")
-	f.StringVar(&o.format, "format", "", strings.Join(export.Formats(), ", ")+" (default by the file's name)")
-	f.StringVar(&o.summary, "summary", "table", "what is said at the end, on standard output or stderr where that has the data: table (one line) or json (the manifest)")
-	f.BoolVar(&o.yes, "yes", false, "overwrite a file without asking")
-	return cmd
+	if o.out == "" {
+		return errors.New("--out FILE is required")
+	}
+	if o.target, err = a.parseTarget(o.out, o.format); err != nil {
+		return err
+	}
+	if err := checkFormat(o.summary); err != nil {
+		return fmt.Errorf("--summary: %w", err)
+	}
+	return nil
+}
+
+func (a *app) runExport(ctx context.Context, o *exportOptions) error {
+	return a.withHistory(ctx, func(cfg config.Config, history *clickhouse.DB) (err error) {
+		if o.selection.AsOf, err = o.moment(ctx, history, a.now()); err != nil {
+			return err
+		}
+		if err := a.mayOverwrite(ctx, o.target.Path, o.yes); err != nil {
+			return err
+		}
+		known, err := a.known(ctx, cfg, history, o.selection)
+		if err != nil {
+			return err
+		}
+		m, err := a.export(ctx, history, known, o.length, o.target)
+		if err != nil {
+			return momentRefused(err)
+		}
+		return a.printExport(m, o.target, o.summary)
+	})
 }
 
 // export writes the file and, beside it, its manifest.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
@@ -37,11 +38,12 @@ type gapOptions struct {
 	run                      string
 	fetch, wait, dryRun, yes bool
 	maxCalls, maxCredits     int64
+
+	cmd *cobra.Command // whose flags the manifest of the run names
 }
 
-func (o *gapOptions) register(cmd *cobra.Command) {
-	o.coverageOptions.register(cmd)
-	f := cmd.Flags()
+func (o *gapOptions) register(f *pflag.FlagSet) {
+	o.coverageOptions.register(f)
 	f.Lookup("limit").Usage += "; with --fetch all, unless it is given"
 	f.StringVar(&o.run, "run", "", "only what this run asked for: its `RUN-ID`; interval, sources, validation and outliers are the run's")
 	f.StringVar(&o.list.tokensFile, "tokens", "", "only the tokens of this `FILE`: one a line, or CSV with a header; - for standard input")
@@ -57,15 +59,26 @@ func (o *gapOptions) register(cmd *cobra.Command) {
 	f.Int64Var(&o.maxCredits, "max-credits", 0, "with --fetch: refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
 }
 
-// check refuses what does not go together.
-func (o *gapOptions) check(cmd *cobra.Command) error {
+func (o *gapOptions) check(a *app, cmd *cobra.Command, _ []string) error {
+	if err := o.checkCombination(cmd.Flags()); err != nil {
+		return err
+	}
+	if o.cmd = cmd; o.fetch && !cmd.Flags().Changed("limit") {
+		o.limit = mostTokens // what is not shown is fetched, too
+	}
+	_, err := o.parse(a.now())
+	return err
+}
+
+// checkCombination refuses flags that do not go together.
+func (o *gapOptions) checkCombination(given *pflag.FlagSet) error {
 	for _, name := range []string{"wait", "dry-run", "yes", "max-calls", "max-credits"} {
-		if !o.fetch && cmd.Flags().Changed(name) {
+		if !o.fetch && given.Changed(name) {
 			return fmt.Errorf("--%s needs --fetch", name)
 		}
 	}
 	for _, name := range []string{"interval", "source", "validation", "outliers"} {
-		if o.run != "" && cmd.Flags().Changed(name) {
+		if o.run != "" && given.Changed(name) {
 			return fmt.Errorf("--run has the --%s of the run: leave the flag out", name)
 		}
 	}
@@ -83,9 +96,8 @@ func (o *gapOptions) check(cmd *cobra.Command) error {
 	return o.list.checkSide()
 }
 
-func (a *app) gapsCommand() *cobra.Command {
-	var o gapOptions
-	cmd := &cobra.Command{
+func newGapsCommand(a *app) *cobra.Command {
+	return newCommand(a, new(gapOptions), a.runGaps, &cobra.Command{
 		Use:   "gaps",
 		Short: "List the ranges that are missing and would be asked for now, or fetch them",
 		Long: `List the ranges of each token that runs asked for and no answer covers: rolled back, failed, cancelled, or due to be asked again (see
@@ -96,34 +108,24 @@ With --fetch, a run fetches exactly them from the first --source, with the other
 run. It first says what that takes, then asks; without a terminal it wants --yes.`,
 		Example: "  quantbot ohlcv gaps\n  quantbot ohlcv gaps --fetch --dry-run\n  quantbot ohlcv gaps --fetch --wait --max-credits 10000\n  quantbot ohlcv gaps --run 0192f0c1 --fetch --yes",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(cmd); err != nil {
-				return err
-			}
-			if o.fetch && !cmd.Flags().Changed("limit") {
-				o.limit = mostTokens // what is not shown is fetched, too
-			}
-			if _, err := o.parse(a.now()); err != nil {
-				return err
-			}
-			if o.fetch {
-				return a.fetchGaps(cmd, o)
-			}
-			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
-				found, err := a.findGaps(cmd.Context(), cfg, history, &o)
-				if err != nil {
-					return err
-				}
-				if o.format == "json" {
-					return a.printJSON(found.gaps)
-				}
-				a.printGaps(found.gaps)
-				return nil
-			})
-		},
+	})
+}
+
+func (a *app) runGaps(ctx context.Context, o *gapOptions) error {
+	if o.fetch {
+		return a.fetchGaps(o.cmd, *o)
 	}
-	o.register(cmd)
-	return cmd
+	return a.withHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
+		found, err := a.findGaps(ctx, cfg, history, o)
+		if err != nil {
+			return err
+		}
+		if o.format == "json" {
+			return a.printJSON(found.gaps)
+		}
+		a.printGaps(found.gaps)
+		return nil
+	})
 }
 
 // foundGaps are gaps with the question that found them, and what to ask for to fill them.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
@@ -15,11 +16,15 @@ import (
 	"quantbot/internal/wiring"
 )
 
-func (a *app) migrateCommand() *cobra.Command {
-	var status, newDeployment, dryRun, yes bool
-	var moved []string
-	var format string
-	cmd := &cobra.Command{
+// migrateOptions are the flags of migrate.
+type migrateOptions struct {
+	formatFlag
+	status, newDeployment, dryRun, yes bool
+	moved                              []string
+}
+
+func newMigrateCommand(a *app) *cobra.Command {
+	return newCommand(a, new(migrateOptions), a.runMigrate, &cobra.Command{
 		Use:   "migrate",
 		Short: "Create or update the tables in ClickHouse",
 		Long: `Create or update the tables in ClickHouse. The other commands and the workers do it at their start too; doing it twice, or
@@ -37,50 +42,56 @@ is configured now (for example by BIRDEYE_BASE_URL) is the same one at another a
   CLICKHOUSE_DATABASE=staging quantbot migrate --new-deployment
   BIRDEYE_BASE_URL=https://gateway.example/birdeye quantbot migrate --service-moved birdeye`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			switch {
-			case status && (newDeployment || len(moved) > 0):
-				return errors.New("--status only looks: leave --new-deployment and --service-moved out")
-			case newDeployment && len(moved) > 0:
-				return errors.New("--new-deployment and --service-moved: one at a time")
-			case (dryRun || yes) && !newDeployment && len(moved) == 0:
-				return errors.New("--dry-run and --yes go with --new-deployment or --service-moved")
-			case format == "json" && (newDeployment || len(moved) > 0):
-				return errors.New("--format json is for the tables: leave --new-deployment and --service-moved out")
-			}
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			for _, source := range moved {
-				if !slices.Contains(wiring.SourceNames(), source) {
-					return fmt.Errorf("--service-moved %q is none of %s", source, strings.Join(wiring.SourceNames(), ", "))
-				}
-			}
-			ctx := cmd.Context()
-			return a.withUntouchedHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
-				if status {
-					return a.printMigrations(ctx, history, format)
-				}
-				if err := a.migrate(ctx, history, format); err != nil {
-					return err
-				}
-				switch {
-				case newDeployment:
-					return a.newDeployment(ctx, history, dryRun, yes)
-				case len(moved) > 0:
-					return a.moveServices(ctx, cfg, history, moved, dryRun, yes)
-				}
-				return nil
-			})
-		},
+	})
+}
+
+func (o *migrateOptions) register(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.status, "status", false, "only show which migrations are applied")
+	flags.BoolVar(&o.newDeployment, "new-deployment", false, "give a copied database an id of its own")
+	flags.StringArrayVar(&o.moved, "service-moved", nil, "the configured service of this `SOURCE` is the one that was used, at another address; may be repeated")
+	o.registerFormat(flags, " (which migrations are applied, and when)")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "with the two: only say what it would do")
+	flags.BoolVar(&o.yes, "yes", false, "with the two: do not ask")
+}
+
+func (o *migrateOptions) check(*app, *cobra.Command, []string) error {
+	switch {
+	case o.status && (o.newDeployment || len(o.moved) > 0):
+		return errors.New("--status only looks: leave --new-deployment and --service-moved out")
+	case o.newDeployment && len(o.moved) > 0:
+		return errors.New("--new-deployment and --service-moved: one at a time")
+	case (o.dryRun || o.yes) && !o.newDeployment && len(o.moved) == 0:
+		return errors.New("--dry-run and --yes go with --new-deployment or --service-moved")
+	case o.format == "json" && (o.newDeployment || len(o.moved) > 0):
+		return errors.New("--format json is for the tables: leave --new-deployment and --service-moved out")
 	}
-	cmd.Flags().BoolVar(&status, "status", false, "only show which migrations are applied")
-	cmd.Flags().BoolVar(&newDeployment, "new-deployment", false, "give a copied database an id of its own")
-	cmd.Flags().StringArrayVar(&moved, "service-moved", nil, "the configured service of this `SOURCE` is the one that was used, at another address; may be repeated")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json (which migrations are applied, and when)")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "with the two: only say what it would do")
-	cmd.Flags().BoolVar(&yes, "yes", false, "with the two: do not ask")
-	return cmd
+	if err := o.checkFormat(); err != nil {
+		return err
+	}
+	for _, source := range o.moved {
+		if !slices.Contains(wiring.SourceNames(), source) {
+			return fmt.Errorf("--service-moved %q is none of %s", source, strings.Join(wiring.SourceNames(), ", "))
+		}
+	}
+	return nil
+}
+
+func (a *app) runMigrate(ctx context.Context, o *migrateOptions) error {
+	return a.withUntouchedHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
+		if o.status {
+			return a.printMigrations(ctx, history, o.format)
+		}
+		if err := a.migrate(ctx, history, o.format); err != nil {
+			return err
+		}
+		switch {
+		case o.newDeployment:
+			return a.newDeployment(ctx, history, o.dryRun, o.yes)
+		case len(o.moved) > 0:
+			return a.moveServices(ctx, cfg, history, o.moved, o.dryRun, o.yes)
+		}
+		return nil
+	})
 }
 
 func (a *app) migrate(ctx context.Context, history *clickhouse.DB, format string) error {

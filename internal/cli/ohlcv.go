@@ -4,11 +4,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) ohlcvCommand() *cobra.Command {
+func newOHLCVCommand(a *app) *cobra.Command {
 	cmd := groupCommand("ohlcv", "Look at runs and candles", "quantbot ohlcv runs-list")
-	cmd.AddCommand(a.runsListCommand(), a.runsDetailsCommand(), a.runsWatchCommand(), newRunsCancelCommand(a),
-		newRunsRetryCommand(a), newRunsResumeCommand(a), newRunsRollbackCommand(a), newRunsRestoreCommand(a), a.dedupSweepCommand(),
-		a.runsDiffCommand(), a.validateDuplicatesCommand(), a.coverageCommand(), a.gapsCommand(), a.queryCommand(), a.exportCommand(),
-		a.sourcesCommand(), a.sourcesUnparkCommand())
+	cmd.AddCommand(newRunsListCommand(a), newRunsDetailsCommand(a), newRunsWatchCommand(a), newRunsCancelCommand(a),
+		newRunsRetryCommand(a), newRunsResumeCommand(a), newRunsRollbackCommand(a), newRunsRestoreCommand(a), newDedupSweepCommand(a),
+		newRunsDiffCommand(a), newValidateDuplicatesCommand(a), newCoverageCommand(a), newGapsCommand(a), newQueryCommand(a), newExportCommand(a),
+		newSourcesCommand(a), newSourcesUnparkCommand(a))
 	return cmd
 }

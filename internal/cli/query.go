@@ -8,7 +8,9 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/export"
@@ -42,11 +44,15 @@ type queryOptions struct {
 	selectionFlags
 	outputFlags
 	limit int
+
+	// What the flags mean.
+	selection clickhouse.Selection
+	length    candle.Interval // of the buckets to resample to, or 0
+	target    export.Target
 }
 
-func (a *app) queryCommand() *cobra.Command {
-	var o queryOptions
-	cmd := &cobra.Command{
+func newQueryCommand(a *app) *cobra.Command {
+	return newCommand(a, new(queryOptions), a.runQuery, &cobra.Command{
 		Use:   "query",
 		Short: "Print the served candles of one token",
 		Long: `Print the served candles of one token, or write them as CSV, JSON or Parquet. How many more could be in the range and are not
@@ -55,53 +61,51 @@ confirmed to be empty is said on stderr, by verdict (see coverage); of nothing a
 			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-01-02 --as-of 2025-02-01\n" +
 			"  quantbot ohlcv query --token So11111111111111111111111111111111111111112 --from 2025-01-01 --to 2025-02-01 --resample 1h --out sol.csv",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, _, err := o.parse(a.now()); err != nil {
-				return err
-			}
-			a.goByStores(cmd.Context(), o.from, o.to, o.asOf)
-			selection, length, err := o.parse(a.now())
-			if err != nil {
-				return err
-			}
-			if len(selection.Tokens) != 1 {
-				return errors.New("name one token: --token ADDRESS")
-			}
-			target, err := a.parseOutput(o.outputFlags)
-			if err != nil {
-				return err
-			}
-			if target.Format == "" && !cmd.Flags().Changed("limit") {
-				o.limit = shownRows
-			} else if target.Format == "" || o.limit != 0 {
-				err = checkLimit(o.limit, maxPrinted)
-			}
-			if err != nil {
-				return err
-			}
-			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
-				if selection.AsOf, err = o.moment(cmd.Context(), history, a.now()); err != nil {
-					return err
-				}
-				known, err := a.known(cmd.Context(), cfg, history, selection)
-				if err != nil {
-					return err
-				}
-				if err := a.mayOverwrite(cmd.Context(), target.Path, o.yes); err != nil {
-					return err
-				}
-				query := rowsQuery{history: history, known: known, target: target, limit: o.limit}
-				if length > 0 {
-					return momentRefused(a.queryBuckets(cmd.Context(), query, length))
-				}
-				return momentRefused(a.query(cmd.Context(), query))
-			})
-		},
+	})
+}
+
+func (o *queryOptions) register(flags *pflag.FlagSet) {
+	o.selectionFlags.register(flags)
+	o.outputFlags.register(flags)
+	flags.IntVar(&o.limit, "limit", 0, "at most so many (default 1000 of a table, else all)")
+}
+
+func (o *queryOptions) check(a *app, cmd *cobra.Command, _ []string) (err error) {
+	if o.selection, o.length, err = o.read(cmd.Context(), a); err != nil {
+		return err
 	}
-	o.selectionFlags.register(cmd)
-	o.outputFlags.register(cmd)
-	cmd.Flags().IntVar(&o.limit, "limit", 0, "at most so many (default 1000 of a table, else all)")
-	return cmd
+	if len(o.selection.Tokens) != 1 {
+		return errors.New("name one token: --token ADDRESS")
+	}
+	if o.target, err = a.parseOutput(o.outputFlags); err != nil {
+		return err
+	}
+	if o.target.Format == "" && !cmd.Flags().Changed("limit") {
+		o.limit = shownRows
+	} else if o.target.Format == "" || o.limit != 0 {
+		return checkLimit(o.limit, maxPrinted)
+	}
+	return nil
+}
+
+func (a *app) runQuery(ctx context.Context, o *queryOptions) error {
+	return a.withHistory(ctx, func(cfg config.Config, history *clickhouse.DB) (err error) {
+		if o.selection.AsOf, err = o.moment(ctx, history, a.now()); err != nil {
+			return err
+		}
+		known, err := a.known(ctx, cfg, history, o.selection)
+		if err != nil {
+			return err
+		}
+		if err := a.mayOverwrite(ctx, o.target.Path, o.yes); err != nil {
+			return err
+		}
+		query := rowsQuery{history: history, known: known, target: o.target, limit: o.limit}
+		if o.length > 0 {
+			return momentRefused(a.queryBuckets(ctx, query, o.length))
+		}
+		return momentRefused(a.query(ctx, query))
+	})
 }
 
 // rowsQuery is a query that was understood.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
@@ -12,37 +13,47 @@ import (
 	"quantbot/internal/wiring"
 )
 
-func (a *app) runsDetailsCommand() *cobra.Command {
-	var format string
-	var tasks, failed bool
-	cmd := &cobra.Command{
+// runsDetailsOptions are the flags of runs-details.
+type runsDetailsOptions struct {
+	formatFlag
+	run           string
+	tasks, failed bool
+}
+
+func newRunsDetailsCommand(a *app) *cobra.Command {
+	return newCommand(a, new(runsDetailsOptions), a.runRunsDetails, &cobra.Command{
 		Use:     "runs-details RUN-ID",
 		Short:   "Show everything about a run: manifest, stats, identity check, failed chunks by error",
 		Example: "  quantbot ohlcv runs-details 0192f0c1 --failed",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
-				d, err := readDetails(cmd.Context(), history, args[0], tasks, failed)
-				if err != nil {
-					return err
-				}
-				d.Repairs = repairs(cmd.Context(), cfg, d.RunID)
-				d.listedRun = a.withLive(cmd.Context(), cfg, []clickhouse.RunRow{d.RunRow})[0]
-				if format == "json" {
-					return a.printJSON(d)
-				}
-				a.printDetails(d)
-				return nil
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&tasks, "tasks", false, "also list the chunks")
-	cmd.Flags().BoolVar(&failed, "failed", false, "also list the failed chunks; --tasks lists all")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	return cmd
+	})
+}
+
+func (o *runsDetailsOptions) register(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.tasks, "tasks", false, "also list the chunks")
+	flags.BoolVar(&o.failed, "failed", false, "also list the failed chunks; --tasks lists all")
+	o.registerFormat(flags, "")
+}
+
+func (o *runsDetailsOptions) check(_ *app, _ *cobra.Command, args []string) error {
+	o.run = args[0]
+	return o.checkFormat()
+}
+
+func (a *app) runRunsDetails(ctx context.Context, o *runsDetailsOptions) error {
+	return a.withHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
+		d, err := readDetails(ctx, history, o)
+		if err != nil {
+			return err
+		}
+		d.Repairs = repairs(ctx, cfg, d.RunID)
+		d.listedRun = a.withLive(ctx, cfg, []clickhouse.RunRow{d.RunRow})[0]
+		if o.format == "json" {
+			return a.printJSON(d)
+		}
+		a.printDetails(d)
+		return nil
+	})
 }
 
 // runDetails is what runs-details shows; its JSON begins with the run's columns.
@@ -77,8 +88,8 @@ func repairs(ctx context.Context, cfg config.Config, runID uuid.UUID) map[backfi
 // shownTasks bounds what --tasks lists.
 const shownTasks = 10_000
 
-func readDetails(ctx context.Context, history *clickhouse.DB, prefix string, tasks, failed bool) (d runDetails, err error) {
-	runID, err := resolveRun(ctx, history, prefix)
+func readDetails(ctx context.Context, history *clickhouse.DB, o *runsDetailsOptions) (d runDetails, err error) {
+	runID, err := resolveRun(ctx, history, o.run)
 	if err != nil {
 		return d, err
 	}
@@ -95,9 +106,9 @@ func readDetails(ctx context.Context, history *clickhouse.DB, prefix string, tas
 	if d.Events, err = history.RunEvents(ctx, runID); err != nil {
 		return d, err
 	}
-	if tasks || failed {
+	if o.tasks || o.failed {
 		var filter clickhouse.TaskFilter
-		if !tasks {
+		if !o.tasks {
 			filter.Statuses = []string{string(backfill.OutcomeFailed)}
 		}
 		d.Tasks, err = history.Tasks(ctx, runID, filter, shownTasks)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
@@ -20,35 +21,45 @@ type runDiff struct {
 	Largest []clickhouse.CandleDiff `json:"largest_differences"`
 }
 
-func (a *app) runsDiffCommand() *cobra.Command {
-	var limit int
-	var format string
-	cmd := &cobra.Command{
+// runsDiffOptions are the flags of runs-diff.
+type runsDiffOptions struct {
+	formatFlag
+	runs  []string // two
+	limit int
+}
+
+func newRunsDiffCommand(a *app) *cobra.Command {
+	return newCommand(a, new(runsDiffOptions), a.runRunsDiff, &cobra.Command{
 		Use:   "runs-diff RUN-A RUN-B",
 		Short: "Compare what two runs stored: shows when a source restated history",
 		Long: `Compare what two runs of one interval stored for the same candles: candles only in one of them, the same in both, and different ones with
 the largest differences, per token. It compares what was stored, also of runs that are rolled back.`,
 		Example: "  quantbot ohlcv runs-diff 0192f0c1 0192f0d7 --limit 10",
 		Args:    cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkLimit(limit, 100_000); err != nil {
-				return err
-			}
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
-				d, err := readDiff(cmd.Context(), history, args, limit)
-				if err != nil {
-					return err
-				}
-				return a.printDiff(d, format)
-			})
-		},
+	})
+}
+
+func (o *runsDiffOptions) register(flags *pflag.FlagSet) {
+	flags.IntVar(&o.limit, "limit", 20, "at most so many tokens and candles")
+	o.registerFormat(flags, "")
+}
+
+func (o *runsDiffOptions) check(_ *app, _ *cobra.Command, args []string) error {
+	o.runs = args
+	if err := checkLimit(o.limit, 100_000); err != nil {
+		return err
 	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "at most so many tokens and candles")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	return cmd
+	return o.checkFormat()
+}
+
+func (a *app) runRunsDiff(ctx context.Context, o *runsDiffOptions) error {
+	return a.withHistory(ctx, func(_ config.Config, history *clickhouse.DB) error {
+		d, err := readDiff(ctx, history, o.runs, o.limit)
+		if err != nil {
+			return err
+		}
+		return a.printDiff(d, o.format)
+	})
 }
 
 func readDiff(ctx context.Context, history *clickhouse.DB, args []string, limit int) (d runDiff, err error) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
@@ -19,68 +21,73 @@ var runStatuses = []string{"running", "completed", "failed", "cancelled", "rolle
 
 // runsListOptions are the flags of runs-list.
 type runsListOptions struct {
-	status, since, inputHash, source, user, token, format string
-	labels                                                []string
-	limit                                                 int
+	formatFlag
+	status, since, inputHash, source, user, token string
+	labels                                        []string
+	limit                                         int
+
+	filter clickhouse.RunFilter // what the flags mean
 }
 
-func (a *app) runsListCommand() *cobra.Command {
-	var o runsListOptions
-	cmd := &cobra.Command{
+func newRunsListCommand(a *app) *cobra.Command {
+	return newCommand(a, new(runsListOptions), a.runRunsList, &cobra.Command{
 		Use:   "runs-list",
 		Short: "List runs, the newest first",
 		Long:  "List runs, the newest first. What several flags ask for holds together; --label may be given several times.",
 		Example: "  quantbot ohlcv runs-list --status=failed --since=-7d\n  quantbot ohlcv runs-list --label study=wicks --user ana\n" +
 			"  quantbot ohlcv runs-list --limit=1 --format=json",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := o.filter()
-			if err != nil {
-				return err
-			}
-			if o.since != "" {
-				if filter.Since, err = a.parseSince(cmd.Context(), o.since); err != nil {
-					return err
-				}
-			}
-			return a.withHistory(cmd.Context(), func(cfg config.Config, history *clickhouse.DB) error {
-				rows, err := history.Runs(cmd.Context(), filter)
-				if err != nil {
-					return err
-				}
-				return a.printRuns(a.withLive(cmd.Context(), cfg, rows), o.format)
-			})
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&o.status, "status", "", strings.Join(runStatuses, ", "))
-	f.StringVar(&o.since, "since", "", "runs that started at or after this `time`, such as -7d")
-	f.StringVar(&o.token, "token", "", "runs that planned this `ADDRESS` or chain:address")
-	f.StringVar(&o.source, "source", "", "runs that this source was asked for, first or as a fallback: "+strings.Join(wiring.SourceNames(), ", "))
-	f.StringVar(&o.user, "user", "", "runs that this `USER` or user@host started")
-	f.StringArrayVar(&o.labels, "label", nil, "runs that have this `NAME=VALUE`; may be repeated")
-	f.StringVar(&o.inputHash, "input-hash", "", "runs with this input")
-	f.IntVar(&o.limit, "limit", clickhouse.DefaultRunLimit, "at most so many")
-	f.StringVar(&o.format, "format", "table", "table or json")
-	return cmd
+	})
 }
 
-// filter understands the flags but --since, which wants the stores' clock.
-func (o *runsListOptions) filter() (filter clickhouse.RunFilter, err error) {
-	filter = clickhouse.RunFilter{Status: backfill.RunStatus(o.status), InputHash: o.inputHash, Source: o.source, User: o.user, Limit: o.limit}
+func (o *runsListOptions) register(flags *pflag.FlagSet) {
+	flags.StringVar(&o.status, "status", "", strings.Join(runStatuses, ", "))
+	flags.StringVar(&o.since, "since", "", "runs that started at or after this `time`, such as -7d")
+	flags.StringVar(&o.token, "token", "", "runs that planned this `ADDRESS` or chain:address")
+	flags.StringVar(&o.source, "source", "", "runs that this source was asked for, first or as a fallback: "+strings.Join(wiring.SourceNames(), ", "))
+	flags.StringVar(&o.user, "user", "", "runs that this `USER` or user@host started")
+	flags.StringArrayVar(&o.labels, "label", nil, "runs that have this `NAME=VALUE`; may be repeated")
+	flags.StringVar(&o.inputHash, "input-hash", "", "runs with this input")
+	flags.IntVar(&o.limit, "limit", clickhouse.DefaultRunLimit, "at most so many")
+	o.registerFormat(flags, "")
+}
+
+func (o *runsListOptions) check(a *app, cmd *cobra.Command, _ []string) (err error) {
+	if err := o.parse(); err != nil {
+		return err
+	}
+	if o.since != "" {
+		o.filter.Since, err = a.parseSince(cmd.Context(), o.since)
+	}
+	return err
+}
+
+// parse understands the flags but --since, which wants the stores' clock.
+func (o *runsListOptions) parse() (err error) {
+	o.filter = clickhouse.RunFilter{Status: backfill.RunStatus(o.status), InputHash: o.inputHash, Source: o.source, User: o.user, Limit: o.limit}
 	if o.status != "" && !slices.Contains(runStatuses, o.status) {
-		return filter, fmt.Errorf("--status %q is none of %s", o.status, strings.Join(runStatuses, ", "))
+		return fmt.Errorf("--status %q is none of %s", o.status, strings.Join(runStatuses, ", "))
 	}
 	if o.source != "" && !slices.Contains(wiring.SourceNames(), o.source) {
-		return filter, fmt.Errorf("--source %q is none of %s", o.source, strings.Join(wiring.SourceNames(), ", "))
+		return fmt.Errorf("--source %q is none of %s", o.source, strings.Join(wiring.SourceNames(), ", "))
 	}
-	if filter.Labels, err = parseLabels(o.labels); err != nil {
-		return filter, err
+	if o.filter.Labels, err = parseLabels(o.labels); err != nil {
+		return err
 	}
-	if filter.Token, err = parseAnyToken(o.token); err != nil {
-		return filter, fmt.Errorf("--token: %w", err)
+	if o.filter.Token, err = parseAnyToken(o.token); err != nil {
+		return fmt.Errorf("--token: %w", err)
 	}
-	return filter, errors.Join(checkLimit(o.limit, 100_000), checkFormat(o.format))
+	return errors.Join(checkLimit(o.limit, 100_000), o.checkFormat())
+}
+
+func (a *app) runRunsList(ctx context.Context, o *runsListOptions) error {
+	return a.withHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
+		rows, err := history.Runs(ctx, o.filter)
+		if err != nil {
+			return err
+		}
+		return a.printRuns(a.withLive(ctx, cfg, rows), o.format)
+	})
 }
 
 func (a *app) printRuns(rows []listedRun, format string) error {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
@@ -21,8 +21,7 @@ type selectionFlags struct {
 	tokens                                    []string
 }
 
-func (o *selectionFlags) register(cmd *cobra.Command) {
-	f := cmd.Flags()
+func (o *selectionFlags) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address")
 	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of tokens that name none")
 	f.StringVar(&o.from, "from", "", "begin of the range (required)")
@@ -30,6 +29,15 @@ func (o *selectionFlags) register(cmd *cobra.Command) {
 	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
 	f.StringVar(&o.resample, "resample", "", "make longer candles of those of --interval: 5m, 15m, 1h, 4h or 1d, on the UTC grid")
 	f.StringVar(&o.asOf, "as-of", "", "what was served at this `time`, or when this run ended, of runs that had ended")
+}
+
+// read understands the flags but as-of, with relative times by the stores' clock.
+func (o *selectionFlags) read(ctx context.Context, a *app) (s clickhouse.Selection, length candle.Interval, err error) {
+	if s, length, err = o.parse(a.now()); err != nil {
+		return s, length, err
+	}
+	a.goByStores(ctx, o.from, o.to, o.asOf)
+	return o.parse(a.now())
 }
 
 // parse reads everything but as-of, which may name a run. length is that of the buckets to resample to, or 0.

@@ -8,18 +8,25 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/simmarket"
 	"quantbot/internal/wiring"
 )
 
-func (a *app) simmarketCommand() *cobra.Command {
-	var listen, candles string
-	var seed uint64
-	var rps int
-	var latency time.Duration
-	var faults []string
-	cmd := &cobra.Command{
+// simmarketOptions are the flags of simmarket.
+type simmarketOptions struct {
+	listen, candles string
+	seed            uint64
+	rps             int
+	latency         time.Duration
+	faults          []string
+
+	server simmarket.Options // what the flags mean
+}
+
+func newSimmarketCommand(a *app) *cobra.Command {
+	return newCommand(a, new(simmarketOptions), a.runSimmarket, &cobra.Command{
 		Use:   "simmarket",
 		Short: "Serve a simulated market over Birdeye's HTTP API",
 		Long: `Serve a simulated market over Birdeye's HTTP API, for trying things without a key. Its candles are deterministic. It can
@@ -27,34 +34,33 @@ misbehave by --fault KIND[:option=value,...], with the kinds ` + strings.Join(si
 and the options token, rate, every, after, times, for, retry_after and delay.`,
 		Example: "  quantbot simmarket --listen 127.0.0.1:8099 --rps 15\n  quantbot simmarket --fault 429:every=50,retry_after=2 --fault cut:rate=0.01",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			options := simmarket.Options{Market: simmarket.NewMarket(seed), RPS: rps, Latency: latency, Now: a.now}
-			for _, text := range faults {
-				fault, err := simmarket.ParseFault(text)
-				if err != nil {
-					return fmt.Errorf("--fault: %w", err)
-				}
-				options.Faults = append(options.Faults, fault)
-			}
-			if candles != "" {
-				market, err := loadMarket(candles)
-				if err != nil {
-					return fmt.Errorf("--candles: %w", err)
-				}
-				options.Market = market
-			}
-			a.begin()
-			return a.serveMarket(cmd.Context(), listen, options)
-		},
+	})
+}
+
+func (o *simmarketOptions) register(flags *pflag.FlagSet) {
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:8099", "address to listen on; port 0 takes a free one")
+	flags.StringVar(&o.candles, "candles", "", "serve the recorded candles of a CSV `FILE` (token_address,interval,unix_time,o,h,l,c,v_usd)")
+	flags.Uint64Var(&o.seed, "seed", 1, "seed of the simulated market")
+	flags.IntVar(&o.rps, "rps", 0, "refuse more requests than this in any second; 0 = no limit")
+	flags.DurationVar(&o.latency, "latency", 0, "delay each answer")
+	flags.StringArrayVar(&o.faults, "fault", nil, "misbehave; may be repeated")
+}
+
+func (o *simmarketOptions) check(a *app, _ *cobra.Command, _ []string) (err error) {
+	o.server = simmarket.Options{Market: simmarket.NewMarket(o.seed), RPS: o.rps, Latency: o.latency, Now: a.now}
+	for _, text := range o.faults {
+		fault, err := simmarket.ParseFault(text)
+		if err != nil {
+			return fmt.Errorf("--fault: %w", err)
+		}
+		o.server.Faults = append(o.server.Faults, fault)
 	}
-	f := cmd.Flags()
-	f.StringVar(&listen, "listen", "127.0.0.1:8099", "address to listen on; port 0 takes a free one")
-	f.StringVar(&candles, "candles", "", "serve the recorded candles of a CSV `FILE` (token_address,interval,unix_time,o,h,l,c,v_usd)")
-	f.Uint64Var(&seed, "seed", 1, "seed of the simulated market")
-	f.IntVar(&rps, "rps", 0, "refuse more requests than this in any second; 0 = no limit")
-	f.DurationVar(&latency, "latency", 0, "delay each answer")
-	f.StringArrayVar(&faults, "fault", nil, "misbehave; may be repeated")
-	return cmd
+	if o.candles != "" {
+		if o.server.Market, err = loadMarket(o.candles); err != nil {
+			return fmt.Errorf("--candles: %w", err)
+		}
+	}
+	return nil
 }
 
 func loadMarket(path string) (*simmarket.Market, error) {
@@ -66,10 +72,10 @@ func loadMarket(path string) (*simmarket.Market, error) {
 	return simmarket.LoadCSV(file)
 }
 
-func (a *app) serveMarket(ctx context.Context, listen string, options simmarket.Options) error {
-	running, err := simmarket.Listen(ctx, listen, simmarket.NewServer(options))
+func (a *app) runSimmarket(ctx context.Context, o *simmarketOptions) error {
+	running, err := simmarket.Listen(ctx, o.listen, simmarket.NewServer(o.server))
 	if err != nil {
-		return wiring.ListenError("--listen", listen, err)
+		return wiring.ListenError("--listen", o.listen, err)
 	}
 	url, elsewhere, _ := strings.Cut(reachableURL(strings.TrimPrefix(running.URL(), "http://")), " ")
 	fmt.Fprintf(a.stdout, "BIRDEYE_BASE_URL=%s\n", url)

@@ -1,19 +1,23 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/source/budget"
 	"quantbot/internal/wiring"
 )
 
-func (a *app) sourcesCommand() *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
+// sourcesOptions are the flags of sources.
+type sourcesOptions struct{ formatFlag }
+
+func newSourcesCommand(a *app) *cobra.Command {
+	return newCommand(a, new(sourcesOptions), a.runSources, &cobra.Command{
 		Use:   "sources",
 		Short: "Show how fast each source's accounts are asked, and which ones pause or are parked",
 		Long: `Show the budgets that the workers share. An account is what a service counts requests by: that of a key, shown by a digest,
@@ -22,30 +26,30 @@ quota is used up; it is asked again then, or at once after sources-unpark. A sou
 moment since when and the error, as long as a worker has chunks for it.`,
 		Example: "  quantbot ohlcv sources",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			return a.withRedis(cmd.Context(), func(stores *wiring.Stores) error {
-				all, err := budget.List(cmd.Context(), stores.Redis)
-				if err != nil {
-					return err
-				}
-				waits, err := stores.Ledger.Waits(cmd.Context())
-				if err != nil {
-					return err
-				}
-				listed := a.withWaits(all, waits)
-				if format == "json" {
-					return a.printJSON(listed)
-				}
-				a.printSources(listed)
-				return nil
-			})
-		},
-	}
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	return cmd
+	})
+}
+
+func (o *sourcesOptions) register(flags *pflag.FlagSet) { o.registerFormat(flags, "") }
+
+func (o *sourcesOptions) check(*app, *cobra.Command, []string) error { return o.checkFormat() }
+
+func (a *app) runSources(ctx context.Context, o *sourcesOptions) error {
+	return a.withRedis(ctx, func(stores *wiring.Stores) error {
+		all, err := budget.List(ctx, stores.Redis)
+		if err != nil {
+			return err
+		}
+		waits, err := stores.Ledger.Waits(ctx)
+		if err != nil {
+			return err
+		}
+		listed := a.withWaits(all, waits)
+		if o.format == "json" {
+			return a.printJSON(listed)
+		}
+		a.printSources(listed)
+		return nil
+	})
 }
 
 // listedSource is an account with what it, or all of its source, waits for.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"quantbot/internal/clickhouse"
@@ -24,14 +25,16 @@ type sqlOptions struct {
 	outputFlags
 	write bool
 	limit int
+
+	target     export.Target
+	statements []string // nil = they are to be asked for
 }
 
 // maxStatements is the most of statements that are read from standard input, in bytes.
 const maxStatements = 64 << 20
 
-func (a *app) sqlCommand() *cobra.Command {
-	var o sqlOptions
-	cmd := &cobra.Command{
+func newSQLCommand(a *app) *cobra.Command {
+	return newCommand(a, new(sqlOptions), a.runSQL, &cobra.Command{
 		Use:   "sql [STATEMENT]",
 		Short: "Run SQL on ClickHouse, which only reads unless told otherwise",
 		Long: `Run a statement on the ClickHouse that is configured, or on the local one (--local), in quantbot's database, and print its result.
@@ -45,38 +48,43 @@ statement may take 15 minutes. The tables are described in docs/data_model.md.`,
   quantbot sql "SELECT * FROM ohlcv_candles WHERE timestamp >= '2025-01-01'" --out candles.parquet
   quantbot sql < report.sql`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkLimit(o.limit, maxPrinted); err != nil {
-				return err
-			}
-			target, err := a.parseOutput(o.outputFlags)
-			if err != nil {
-				return err
-			}
-			statements, err := a.statements(args)
-			if err != nil {
-				return err
-			}
-			if target.Path != export.Standard && len(statements) != 1 {
-				return errors.New("--out FILE takes the result of one statement")
-			}
-			return a.withUntouchedHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
-				if statements == nil {
-					return a.sqlPrompt(cmd.Context(), history, o, target)
-				}
-				for _, statement := range statements {
-					if err := a.sql(cmd.Context(), history, statement, o, target); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		},
+	})
+}
+
+func (o *sqlOptions) register(flags *pflag.FlagSet) {
+	o.outputFlags.register(flags)
+	flags.BoolVar(&o.write, "write", false, "let the statement change something")
+	flags.IntVar(&o.limit, "limit", 1_000, "print at most so many rows of a table")
+}
+
+func (o *sqlOptions) check(a *app, _ *cobra.Command, args []string) (err error) {
+	if err := checkLimit(o.limit, maxPrinted); err != nil {
+		return err
 	}
-	o.register(cmd)
-	cmd.Flags().BoolVar(&o.write, "write", false, "let the statement change something")
-	cmd.Flags().IntVar(&o.limit, "limit", 1_000, "print at most so many rows of a table")
-	return cmd
+	if o.target, err = a.parseOutput(o.outputFlags); err != nil {
+		return err
+	}
+	if o.statements, err = a.statements(args); err != nil {
+		return err
+	}
+	if o.target.Path != export.Standard && len(o.statements) != 1 {
+		return errors.New("--out FILE takes the result of one statement")
+	}
+	return nil
+}
+
+func (a *app) runSQL(ctx context.Context, o *sqlOptions) error {
+	return a.withUntouchedHistory(ctx, func(_ config.Config, history *clickhouse.DB) error {
+		if o.statements == nil {
+			return a.sqlPrompt(ctx, history, o)
+		}
+		for _, statement := range o.statements {
+			if err := a.sql(ctx, history, statement, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // statements are what is to be run; nil means that they are to be asked for.
@@ -124,20 +132,22 @@ func splitStatements(script string) (found []string) {
 }
 
 // sql runs one statement and writes its result.
-func (a *app) sql(ctx context.Context, history *clickhouse.DB, statement string, o sqlOptions, target export.Target) error {
+func (a *app) sql(ctx context.Context, history *clickhouse.DB, statement string, o *sqlOptions) error {
 	result := &sqlResult{limit: o.limit}
 	var out *export.File
-	if target.Format != "" {
-		if err := a.mayOverwrite(ctx, target.Path, o.yes); err != nil {
+	if o.target.Format != "" {
+		if err := a.mayOverwrite(ctx, o.target.Path, o.yes); err != nil {
 			return err
 		}
-		file, err := export.Create(target, a.dataOut())
+		file, err := export.Create(o.target, a.dataOut())
 		if err != nil {
 			return err
 		}
 		out = file
 		defer out.Abort() // nothing is left of what fails
-		result.open = func(columns []export.Column) export.Rows[[]any] { return export.NewResult(out, target.Format, columns) }
+		result.open = func(columns []export.Column) export.Rows[[]any] {
+			return export.NewResult(out, o.target.Format, columns)
+		}
 	} else {
 		result.open = func(columns []export.Column) export.Rows[[]any] { return a.newResultTable(columns) }
 	}
@@ -161,8 +171,8 @@ func (a *app) sql(ctx context.Context, history *clickhouse.DB, statement string,
 	if out == nil {
 		return nil
 	}
-	if _, err = out.Commit(); err == nil && target.Path != export.Standard {
-		fmt.Fprintf(a.stderr, "%s: %s\n", target.Path, counted(result.written, "row"))
+	if _, err = out.Commit(); err == nil && o.target.Path != export.Standard {
+		fmt.Fprintf(a.stderr, "%s: %s\n", o.target.Path, counted(result.written, "row"))
 	}
 	return err
 }
@@ -223,7 +233,7 @@ func (t *resultTable) Close() error {
 }
 
 // sqlPrompt asks for statements until there are no more. What a statement does wrong is said, and the next one asked for.
-func (a *app) sqlPrompt(ctx context.Context, history *clickhouse.DB, o sqlOptions, target export.Target) error {
+func (a *app) sqlPrompt(ctx context.Context, history *clickhouse.DB, o *sqlOptions) error {
 	file := a.stdin.(*os.File) // statements saw that it is a terminal
 	lines := term.NewTerminal(struct {
 		io.Reader
@@ -240,7 +250,7 @@ func (a *app) sqlPrompt(ctx context.Context, history *clickhouse.DB, o sqlOption
 		if statement == "" {
 			continue
 		}
-		if err := a.sql(ctx, history, statement, o, target); err != nil {
+		if err := a.sql(ctx, history, statement, o); err != nil {
 			fmt.Fprintln(a.stderr, err)
 		}
 	}

@@ -62,9 +62,18 @@ func (a *app) stopEngines(ctx context.Context, engines *local.Engines) {
 	}
 }
 
-// withStores runs f with everything open.
-func (a *app) withStores(ctx context.Context, f func(config.Config, *wiring.Stores) error) (err error) {
-	a.begin()
+// withStores runs f with everything open, and dates what f writes by the stores' clock.
+func (a *app) withStores(ctx context.Context, f func(config.Config, *wiring.Stores) error) error {
+	return a.withUndatedStores(ctx, func(cfg config.Config, stores *wiring.Stores) error {
+		clock := stores.Clock(a.now)
+		clock.NowOrHost(ctx)
+		a.now = clock.Now
+		return f(cfg, stores)
+	})
+}
+
+// withUndatedStores runs f with everything open, for commands that only look: their time stays this machine's.
+func (a *app) withUndatedStores(ctx context.Context, f func(config.Config, *wiring.Stores) error) (err error) {
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
 		return err
@@ -75,9 +84,6 @@ func (a *app) withStores(ctx context.Context, f func(config.Config, *wiring.Stor
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	clock := stores.Clock(a.now)
-	clock.NowOrHost(ctx)
-	a.now = clock.Now // what is written is dated by the stores' clock
 	return f(cfg, stores)
 }
 
@@ -94,7 +100,6 @@ func (a *app) withHistory(ctx context.Context, f func(config.Config, *clickhouse
 
 // withUntouchedHistory runs f with the history, whose tables may be missing or old.
 func (a *app) withUntouchedHistory(ctx context.Context, f func(config.Config, *clickhouse.DB) error) (err error) {
-	a.begin()
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
 		return err
@@ -110,7 +115,6 @@ func (a *app) withUntouchedHistory(ctx context.Context, f func(config.Config, *c
 
 // withRedis runs f with Redis alone.
 func (a *app) withRedis(ctx context.Context, f func(*wiring.Stores) error) (err error) {
-	a.begin()
 	cfg, release, err := a.configure(ctx)
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/export"
 )
@@ -20,8 +20,7 @@ type outputFlags struct {
 	yes         bool
 }
 
-func (o *outputFlags) register(cmd *cobra.Command) {
-	f := cmd.Flags()
+func (o *outputFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&o.format, "format", "", "table, "+strings.Join(export.Formats(), ", ")+" (default table; of a file by its name)")
 	f.StringVar(&o.out, "out", export.Standard, "write to this `FILE`, whose name may end with "+export.Endings+"; - is standard output")
 	f.BoolVar(&o.yes, "yes", false, "overwrite a file without asking")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
@@ -24,10 +25,17 @@ type validation struct {
 // mostValidated bounds how many runs are looked at.
 const mostValidated = 100_000
 
-func (a *app) validateDuplicatesCommand() *cobra.Command {
-	limits := backfill.DefaultFaultLimits()
-	var since, stuckAfter, format string
-	cmd := &cobra.Command{
+// validateDuplicatesOptions are the flags of validate-duplicates.
+type validateDuplicatesOptions struct {
+	formatFlag
+	limits            backfill.FaultLimits
+	since, stuckAfter string
+
+	from time.Time // what --since means
+}
+
+func newValidateDuplicatesCommand(a *app) *cobra.Command {
+	return newCommand(a, new(validateDuplicatesOptions), a.runValidateDuplicates, &cobra.Command{
 		Use:   "validate-duplicates",
 		Short: "List faulty runs with what to do, and the duplicates that wait for the sweep",
 		Long: `List faulty runs: with many failed chunks, many candles without volume or rejected, failed, with numbers that do not add
@@ -37,40 +45,43 @@ up, or stuck; each with a recommendation: rollback (its candles are doubtful), r
 The exit code is 1 when a run is faulty, so that cron can tell somebody.`,
 		Example: "  quantbot ohlcv validate-duplicates --since=-7d --min-error-rate .05",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var err error
-			if limits.StuckAfter, err = parseLength("stuck-after", stuckAfter); err != nil {
-				return err
-			}
-			for name, rate := range map[string]float64{"min-error-rate": limits.ErrorRate, "min-zero-volume-rate": limits.ZeroVolumeRate, "min-rejection-rate": limits.RejectionRate} {
-				if !(rate > 0 && rate <= 1) {
-					return fmt.Errorf("--%s must be above 0 and up to 1, not %g", name, rate)
-				}
-			}
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			from, err := a.parseSince(cmd.Context(), since)
-			if err != nil {
-				return err
-			}
-			return a.withHistory(cmd.Context(), func(_ config.Config, history *clickhouse.DB) error {
-				v, err := validate(cmd.Context(), history, limits, from, a.now())
-				if err != nil {
-					return err
-				}
-				return a.printValidation(v, format)
-			})
-		},
+	})
+}
+
+func (o *validateDuplicatesOptions) register(flags *pflag.FlagSet) {
+	o.limits = backfill.DefaultFaultLimits()
+	flags.StringVar(&o.since, "since", "-30d", "runs that started at or after this `time`")
+	flags.Float64Var(&o.limits.ErrorRate, "min-error-rate", o.limits.ErrorRate, "share of failed chunks from which on a run is faulty")
+	flags.Float64Var(&o.limits.ZeroVolumeRate, "min-zero-volume-rate", o.limits.ZeroVolumeRate, "share of candles without volume from which on a run is faulty")
+	flags.Float64Var(&o.limits.RejectionRate, "min-rejection-rate", o.limits.RejectionRate, "share of rejected candles from which on a run is faulty")
+	flags.StringVar(&o.stuckAfter, "stuck-after", "24h", "`duration` after which a running run counts as stuck")
+	o.registerFormat(flags, "")
+}
+
+func (o *validateDuplicatesOptions) check(a *app, cmd *cobra.Command, _ []string) (err error) {
+	if o.limits.StuckAfter, err = parseLength("stuck-after", o.stuckAfter); err != nil {
+		return err
 	}
-	f := cmd.Flags()
-	f.StringVar(&since, "since", "-30d", "runs that started at or after this `time`")
-	f.Float64Var(&limits.ErrorRate, "min-error-rate", limits.ErrorRate, "share of failed chunks from which on a run is faulty")
-	f.Float64Var(&limits.ZeroVolumeRate, "min-zero-volume-rate", limits.ZeroVolumeRate, "share of candles without volume from which on a run is faulty")
-	f.Float64Var(&limits.RejectionRate, "min-rejection-rate", limits.RejectionRate, "share of rejected candles from which on a run is faulty")
-	f.StringVar(&stuckAfter, "stuck-after", "24h", "`duration` after which a running run counts as stuck")
-	f.StringVar(&format, "format", "table", "table or json")
-	return cmd
+	for name, rate := range map[string]float64{"min-error-rate": o.limits.ErrorRate, "min-zero-volume-rate": o.limits.ZeroVolumeRate, "min-rejection-rate": o.limits.RejectionRate} {
+		if !(rate > 0 && rate <= 1) {
+			return fmt.Errorf("--%s must be above 0 and up to 1, not %g", name, rate)
+		}
+	}
+	if err := o.checkFormat(); err != nil {
+		return err
+	}
+	o.from, err = a.parseSince(cmd.Context(), o.since)
+	return err
+}
+
+func (a *app) runValidateDuplicates(ctx context.Context, o *validateDuplicatesOptions) error {
+	return a.withHistory(ctx, func(_ config.Config, history *clickhouse.DB) error {
+		v, err := validate(ctx, history, o.limits, o.from, a.now())
+		if err != nil {
+			return err
+		}
+		return a.printValidation(v, o.format)
+	})
 }
 
 func validate(ctx context.Context, history *clickhouse.DB, limits backfill.FaultLimits, since, now time.Time) (validation, error) {

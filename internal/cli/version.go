@@ -1,35 +1,39 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/manifest"
 )
 
-func (a *app) versionCommand() *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
+// versionOptions are the flags of version.
+type versionOptions struct{ formatFlag }
+
+func newVersionCommand(a *app) *cobra.Command {
+	return newCommand(a, new(versionOptions), a.runVersion, &cobra.Command{
 		Use:     "version",
 		Short:   "Show which code this program was built from",
 		Example: "  quantbot version --format json",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			build := manifest.CurrentBuild()
-			if format == "json" {
-				return a.printJSON(build)
-			}
-			fmt.Fprintf(a.stdout, "%s %s\n", programName(), build.Version)
-			a.printFields([]field{
-				{"commit", build.GitCommitHash}, {"branch", build.GitBranch}, {"state", dirtiness(build.GitDirty)}, {"go", build.GoVersion},
-			})
-			return nil
-		},
+	})
+}
+
+func (o *versionOptions) register(flags *pflag.FlagSet) { o.registerFormat(flags, "") }
+
+func (o *versionOptions) check(*app, *cobra.Command, []string) error { return o.checkFormat() }
+
+func (a *app) runVersion(_ context.Context, o *versionOptions) error {
+	build := manifest.CurrentBuild()
+	if o.format == "json" {
+		return a.printJSON(build)
 	}
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	return cmd
+	fmt.Fprintf(a.stdout, "%s %s\n", programName(), build.Version)
+	a.printFields([]field{
+		{"commit", build.GitCommitHash}, {"branch", build.GitBranch}, {"state", dirtiness(build.GitDirty)}, {"go", build.GoVersion},
+	})
+	return nil
 }

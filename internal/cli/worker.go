@@ -1,39 +1,49 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 )
 
-// workerCommand lets dev and the demo start workers when the worker program is not installed beside this one.
-func (a *app) workerCommand() *cobra.Command {
-	var concurrency int
-	var metricsAddr string
-	cmd := &cobra.Command{
+// workerOptions are the flags of worker.
+type workerOptions struct {
+	concurrency int
+	metricsAddr string
+}
+
+// newWorkerCommand lets dev and the demo start workers when the worker program is not installed beside this one.
+func newWorkerCommand(a *app) *cobra.Command {
+	return newCommand(a, new(workerOptions), a.runWorker, &cobra.Command{
 		Use:    "worker",
 		Hidden: true,
 		Args:   cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.begin()
-			cfg, release, err := a.configure(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer release()
-			return wiring.RunWorker(cmd.Context(), wiring.WorkerConfig{
-				Config: cfg, Build: manifest.CurrentBuild(), Concurrency: concurrency, MetricsAddr: metricsAddr,
-				Logger: a.logger(), Now: a.now,
-			})
-		},
+	})
+}
+
+func (o *workerOptions) register(flags *pflag.FlagSet) {
+	flags.IntVar(&o.concurrency, "concurrency", wiring.DefaultConcurrency, "tasks to run at once")
+	flags.StringVar(&o.metricsAddr, "metrics-addr", "", "serve metrics and health at this `HOST:PORT` (off by default)")
+}
+
+func (o *workerOptions) check(*app, *cobra.Command, []string) error { return nil }
+
+func (a *app) runWorker(ctx context.Context, o *workerOptions) error {
+	cfg, release, err := a.configure(ctx)
+	if err != nil {
+		return err
 	}
-	cmd.Flags().IntVar(&concurrency, "concurrency", wiring.DefaultConcurrency, "tasks to run at once")
-	cmd.Flags().StringVar(&metricsAddr, "metrics-addr", "", "serve metrics and health at this `HOST:PORT` (off by default)")
-	return cmd
+	defer release()
+	return wiring.RunWorker(ctx, wiring.WorkerConfig{
+		Config: cfg, Build: manifest.CurrentBuild(), Concurrency: o.concurrency, MetricsAddr: o.metricsAddr,
+		Logger: a.logger(), Now: a.now,
+	})
 }
 
 // executable is this program's path, for starting it again.
