@@ -1,7 +1,11 @@
 package cli
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -33,4 +37,48 @@ func TestDoctorNamesStrayTasks(t *testing.T) {
 	require.Contains(t, doctor, "1 task active without a lease, 2 ids without a task, 1 task that cannot be decoded, such as spoiled")
 	require.Contains(t, doctor, "workers mend this within two minutes: start one")
 	require.EqualValues(t, 4, client.LLen(ctx, queue+"active").Val(), "doctor changes nothing")
+}
+
+func TestDoctorSaysThatAllIsWell(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	require.Equal(t, 0, b.run(t, "migrate").code)
+	r := b.run(t, "doctor")
+	require.Equal(t, 0, r.code, r.stdout+r.stderr)
+	require.Contains(t, r.stdout, "redis")
+	require.Contains(t, r.stdout, "birdeye keys             1 set")
+}
+
+// doctor looks at the room on disks, at workers, at sources (those that cost credits when it is told to), and at the webhook's
+// host, to which it sends nothing.
+func TestDoctorLooksAtEverything(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	b.ok(t, "migrate")
+	methods := make(chan string, 10)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { methods <- r.Method }))
+	t.Cleanup(receiver.Close)
+	require.Contains(t, b.ok(t, "doctor").stdout, "none is set: alerts go nowhere")
+	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = receiver.URL
+	healthy := b.ok(t, "doctor").stdout
+	for _, line := range []string{
+		`ok +clickhouse disk +[\d.]+ of [\d.]+ GiB free on disk default`, `ok +source birdeye +not asked, because a question costs credits: doctor --ask-sources`,
+		`ok +webhook +its host answers; whether it takes messages says: quantbot alert-test`, `warning +workers +no worker is running`,
+	} {
+		require.Regexp(t, line, healthy)
+	}
+	require.Equal(t, http.MethodHead, <-methods, "it sends no message")
+	require.Zero(t, b.market.Stats().Requests)
+	require.Regexp(t, `ok +source birdeye +answers, within `, b.ok(t, "doctor", "--ask-sources").stdout)
+	require.EqualValues(t, 1, b.market.Stats().Requests)
+	b.worker(t)
+	require.Eventually(t, func() bool { return strings.Contains(b.ok(t, "doctor").stdout, "1 worker running") }, 2*time.Minute, 100*time.Millisecond)
+
+	receiver.Close()
+	b.market.SetFaults([]simmarket.Fault{{Kind: "500"}})
+	ill := b.run(t, "doctor", "--ask-sources")
+	require.Equal(t, exitFailed, ill.code)
+	require.Regexp(t, `error +source birdeye +birdeye answers nobody since `+moment+`: .*500`, ill.stdout)
+	require.Regexp(t, `warning +webhook `, ill.stdout)
+	require.Contains(t, ill.stdout, "alert-test")
 }

@@ -160,3 +160,60 @@ func TestAQuestionHeedsAnInterrupt(t *testing.T) {
 	require.Error(t, (&app{stdin: endless, stderr: io.Discard}).confirm(t.Context(), false, "Roll back?"))
 	require.Greater(t, endless.Len(), 1<<19, "not read to its end")
 }
+
+func TestBadInputGetsOneClearSentence(t *testing.T) {
+	t.Parallel()
+	b := setup(t, simmarket.Options{})
+	empty := filepath.Join(t.TempDir(), "empty.duckdb")
+	require.NoError(t, worklist.WriteSample(t.Context(), empty, nil))
+	garbage := filepath.Join(t.TempDir(), "garbage.duckdb")
+	require.NoError(t, os.WriteFile(garbage, []byte(strings.Repeat("no database ", 1_000)), 0o600))
+	token := simmarket.Tokens(1)[0].Address
+	ingest := func(args ...string) []string {
+		return append([]string{"ingestion", "ohlcv", "--from", "2024-01-01", "--to", "2024-01-02"}, args...)
+	}
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"from after to":      {[]string{"ingestion", "ohlcv", "--from", "2024-01-02", "--to", "2024-01-01", "--token", token}, "must be before"},
+		"no range":           {[]string{"ingestion", "ohlcv", "--token", token}, "--from and --to are required"},
+		"unknown interval":   {ingest("--token", token, "--interval", "7m"), "unknown interval"},
+		"unknown chain":      {ingest("--token", token, "--chain", "dogechain"), "unknown chain"},
+		"unknown source":     {ingest("--token", token, "--source", "nowhere"), "unknown source"},
+		"missing file":       {ingest("--duckdb", "/no/such/file.duckdb"), "there is no file"},
+		"no DuckDB file":     {ingest("--duckdb", garbage), "no DuckDB file"},
+		"no tokens in range": {ingest("--duckdb", empty), "no tokens"},
+		"no address":         {ingest("--token", "0xdeadbeef"), "no Solana mint"},
+		"missing token list": {ingest("--tokens", "/no/such/list"), "cannot read --tokens"},
+		"token directory":    {ingest("--tokens", t.TempDir()), "is a directory"},
+		"short run id":       {[]string{"ohlcv", "runs-details", "01a2"}, "at least 8 characters"},
+		"half a range":       {[]string{"ohlcv", "coverage", "--from", "-1d"}, "both --from and --to"},
+		"wait for no run":    {[]string{"ohlcv", "gaps", "--wait"}, "--wait needs --fetch"},
+		"directory of local": {[]string{"--local", "/x", "ohlcv", "runs-list"}, "--local=DIR"},
+		"export directory":   {[]string{"ohlcv", "export", "--from", "2024-01-01", "--to", "2024-01-02", "--out", t.TempDir()}, "is a directory"},
+		"no worklist":        {ingest(), "name a worklist"},
+		"two worklists":      {ingest("--token", token, "--tokens", "x"), "one worklist only"},
+		"halt rate too high": {ingest("--token", token, "--halt-rejection-rate", "50"), "--halt-rejection-rate"},
+		"unknown flag":       {ingest("--no-such-flag"), "unknown flag"},
+		"negative window":    {[]string{"ohlcv", "dedup-sweep", "--older-than", "-1d", "--yes"}, "--older-than must not be negative"},
+		"negative patience":  {[]string{"ohlcv", "validate-duplicates", "--stuck-after", "-1d"}, "--stuck-after must not be negative"},
+		"export to what":     {[]string{"ohlcv", "export", "--from", "2024-01-01", "--to", "2024-01-02", "--out", "x.xlsx"}, "does not say what to write"},
+		"misspelt command":   {[]string{"ohlcv", "runs-lists"}, `unknown command "runs-lists" for "quantbot ohlcv"`},
+		"unknown status":     {[]string{"ohlcv", "runs-list", "--status", "great"}, "--status"},
+		"details without id": {[]string{"ohlcv", "runs-details"}, "wants 1 argument, but got 0"},
+		"window too long":    {ingest("--duckdb", empty, "--pre-window", "9223372036854775807"), "at most 5256000 minutes"},
+		"too many candles":   {[]string{"ohlcv", "query", "--token", token, "--from", "-1d", "--to", "now", "--limit", "1000001"}, "between 1 and 1000000"},
+		"too many tokens":    {[]string{"ohlcv", "gaps", "--limit", "1000001"}, "between 1 and 1000000"},
+		"unknown dedup mode": {ingest("--token", token, "--dedup-mode", "magic"), "--dedup-mode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := b.run(t, test.args...)
+			require.Equal(t, exitUsage, r.code, r.stderr)
+			require.Contains(t, r.stderr, test.want)
+			require.NotContains(t, r.stderr, "goroutine")
+			require.Empty(t, r.stdout)
+		})
+	}
+}

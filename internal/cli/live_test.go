@@ -3,8 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -60,38 +58,4 @@ func TestWithoutWorkersAStartedRunSaysSo(t *testing.T) {
 	require.Contains(t, b.ok(t, input...).stderr, says)
 	b.worker(t)
 	require.Eventually(t, func() bool { return !strings.Contains(b.ok(t, input...).stderr, says) }, 2*time.Minute, 100*time.Millisecond)
-}
-
-// doctor looks at the room on disks, at workers, at sources (those that cost credits when it is told to), and at the webhook's
-// host, to which it sends nothing.
-func TestDoctorLooksAtEverything(t *testing.T) {
-	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
-	methods := make(chan string, 10)
-	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { methods <- r.Method }))
-	t.Cleanup(receiver.Close)
-	require.Contains(t, b.ok(t, "doctor").stdout, "none is set: alerts go nowhere")
-	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = receiver.URL
-	healthy := b.ok(t, "doctor").stdout
-	for _, line := range []string{
-		`ok +clickhouse disk +[\d.]+ of [\d.]+ GiB free on disk default`, `ok +source birdeye +not asked, because a question costs credits: doctor --ask-sources`,
-		`ok +webhook +its host answers; whether it takes messages says: quantbot alert-test`, `warning +workers +no worker is running`,
-	} {
-		require.Regexp(t, line, healthy)
-	}
-	require.Equal(t, http.MethodHead, <-methods, "it sends no message")
-	require.Zero(t, b.market.Stats().Requests)
-	require.Regexp(t, `ok +source birdeye +answers, within `, b.ok(t, "doctor", "--ask-sources").stdout)
-	require.EqualValues(t, 1, b.market.Stats().Requests)
-	b.worker(t)
-	require.Eventually(t, func() bool { return strings.Contains(b.ok(t, "doctor").stdout, "1 worker running") }, 2*time.Minute, 100*time.Millisecond)
-
-	receiver.Close()
-	b.market.SetFaults([]simmarket.Fault{{Kind: "500"}})
-	ill := b.run(t, "doctor", "--ask-sources")
-	require.Equal(t, exitFailed, ill.code)
-	require.Regexp(t, `error +source birdeye +birdeye answers nobody since `+moment+`: .*500`, ill.stdout)
-	require.Regexp(t, `warning +webhook `, ill.stdout)
-	require.Contains(t, ill.stdout, "alert-test")
 }

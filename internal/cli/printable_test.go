@@ -39,13 +39,6 @@ func TestForeignTextDoesNothingToATerminal(t *testing.T) {
 	require.Equal(t, foreign, read, "JSON means the same")
 }
 
-func TestShellWord(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, `'.quantbot/env'`, shellWord(".quantbot/env"))
-	require.Equal(t, `'./env'`, shellWord("env"))
-	require.Equal(t, `'/tmp/it'\''s mine/env'`, shellWord("/tmp/it's mine/env"))
-}
-
 // A program that reads our JSON goes over lists without asking whether they are there.
 func TestListsInJSONAreNeverNull(t *testing.T) {
 	t.Parallel()

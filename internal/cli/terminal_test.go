@@ -12,6 +12,7 @@ import (
 	"github.com/creack/pty"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"quantbot/internal/simmarket"
 )
@@ -45,12 +46,6 @@ func (b *bench) record(t *testing.T, columns uint16, args ...string) *recording 
 		_ = terminal.Close()
 	})
 	return r
-}
-
-func (s *sharedText) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
 }
 
 var control = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
@@ -121,4 +116,24 @@ func TestAResizedTerminalIsHeeded(t *testing.T) {
 	before := len(watch.text.String())
 	b.ok(t, "ohlcv", "runs-cancel", id)
 	requireFits(t, watch.wait(t)[before:], 60)
+}
+
+// Lines are broken between words where they can be, and no letter is lost.
+func TestWrappedLinesFit(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "one two\n  three\n  four", wrapped("one two three four", 8, "  "))
+	require.Equal(t, "one two three four", wrapped("one two three four", 0, "  "))
+	require.Equal(t, "xxxxxxxx\n  xx", wrapped("xxxxxxxxxx", 8, "  "))
+	rapid.Check(t, func(t *rapid.T) {
+		line := rapid.StringMatching(`[a-zé ]{0,200}`).Draw(t, "line")
+		width := rapid.IntRange(20, 100).Draw(t, "width")
+		shown := wrapped(line, width, "    ")
+		if widest(shown) > width {
+			t.Fatalf("%d columns:\n%s", widest(shown), shown)
+		}
+		letters := func(s string) string { return strings.NewReplacer(" ", "", "\n", "").Replace(s) }
+		if letters(shown) != letters(line) {
+			t.Fatalf("%q became %q", line, shown)
+		}
+	})
 }

@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,24 +16,6 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/simmarket"
 )
-
-// sharedText is written by a command while a test reads it.
-type sharedText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *sharedText) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *sharedText) contains(part string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Contains(s.text.String(), part)
-}
 
 // Nobody works: --wait says so after its patience. An interrupt ends the waiting alone, and names what can be done.
 func TestAnInterruptedWaitSaysHowToGoOn(t *testing.T) {

@@ -19,12 +19,3 @@ func TestMigrateSaysWhatItApplied(t *testing.T) {
 	require.Equal(t, "Nothing to do: the tables are up to date.\n", b.ok(t, "migrate").stdout)
 	require.NotContains(t, b.ok(t, "migrate", "--status").stdout, "missing")
 }
-
-// Queues are there once somebody has used them: those of other priorities may never have been.
-func TestUnparkingTakesUpWhatWaitsInTheQueuesThatThereAre(t *testing.T) {
-	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	require.Contains(t, b.ok(t, "ohlcv", "sources-unpark", "birdeye").stderr, "unparked 0 accounts")
-	b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", "So11111111111111111111111111111111111111112", "--priority", "low")
-	require.Contains(t, b.ok(t, "ohlcv", "sources-unpark", "birdeye").stderr, "0 waiting chunks")
-}
