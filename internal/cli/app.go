@@ -42,7 +42,7 @@ func Run(ctx context.Context, outside Outside, args []string) int {
 	return a.run(ctx, args)
 }
 
-// app is what the commands share: the world outside, which tests replace.
+// app is what the commands share: the process around them, which tests replace.
 type app struct {
 	stdin  io.Reader
 	stdout io.Writer
@@ -59,7 +59,7 @@ type app struct {
 	localDir  string
 }
 
-// run answers the exit code.
+// run executes a command line and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -29,8 +29,8 @@ func newCommand[O options](a *app, o O, run func(context.Context, O) error, cmd 
 	return cmd
 }
 
-// groupCommand only holds others. It runs, because cobra answers a misspelt command below one that does not with its help
-// and exit code 0.
+// groupCommand returns a command that only holds others. It runs, because cobra prints the help and exits with 0 where a command
+// below one that does not run is misspelt.
 func groupCommand(use, short, example string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Example: "  " + example, Args: cobra.NoArgs, DisableFlagsInUseLine: true,

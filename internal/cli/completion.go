@@ -60,7 +60,7 @@ var runsOf = map[string][]backfill.RunStatus{
 	"runs-restore":  {backfill.StatusRolledBack},
 }
 
-// complete tells the shell, for the command and those below it, which values flags take and which runs there are.
+// complete registers for the shell, for the command and those below it, which values flags take and which runs there are.
 func (a *app) complete(cmd *cobra.Command) {
 	values := flagValues()
 	complete := func(f *pflag.Flag) {

@@ -61,7 +61,7 @@ type exportManifest struct {
 	runs map[uuid.UUID]string
 }
 
-// from notes that candles come from the run, and answers its id as text.
+// from notes that candles come from the run, and returns its id as text.
 func (m *exportManifest) from(runID uuid.UUID) string {
 	run, known := m.runs[runID]
 	if !known {

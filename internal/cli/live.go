@@ -44,7 +44,7 @@ func (r *listedRun) wait(waits []backfill.Wait) {
 const (
 	// mostLive is how many of the listed runs that are running are looked up in Redis.
 	mostLive = 50
-	// liveWithin keeps a Redis that is away from delaying what the history tells.
+	// liveWithin keeps a Redis that is away from delaying what the history shows.
 	liveWithin = 3 * time.Second
 )
 

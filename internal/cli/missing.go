@@ -18,7 +18,7 @@ type knownCandles struct {
 	verdicts  map[coverage.Verdict]int64
 	// elsewhere are the intervals that have candles in the range; read only where the selected one has none.
 	elsewhere []candle.Interval
-	// ahead tells that nothing of the range had closed.
+	// ahead reports that nothing of the range had closed.
 	ahead bool
 }
 

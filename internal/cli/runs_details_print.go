@@ -137,7 +137,7 @@ func compact(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// valuesText tells what decided the values that sources gave.
+// valuesText says what decided the values that sources gave.
 func valuesText(r clickhouse.RunRow) string {
 	if r.Outliers == "" {
 		return "not recorded: the defaults of the source on that day"

@@ -26,7 +26,7 @@ const (
 	historyPatience = 5 * time.Second
 )
 
-// wait shows progress until the run has ended, prints its row, and answers with the exit code of a failed run.
+// wait shows progress until the run has ended, prints its row, and returns the exit code of a failed run.
 func (a *app) wait(ctx context.Context, stores *wiring.Stores, run backfill.Run, format string) (backfill.RunRecord, error) {
 	record, err := a.watch(ctx, stores, run.ID())
 	if ctx.Err() != nil {
@@ -100,7 +100,7 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 	}
 }
 
-// stateWithin bounds one look at the ledger: one that hangs is an outage, which the watch on the stores tells.
+// stateWithin bounds one look at the ledger: one that hangs is an outage, which the watch on the stores reports.
 const stateWithin = 2 * time.Second
 
 func (a *app) stateOf(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.LedgerState, error) {
