@@ -130,7 +130,7 @@ machine for as long as they are needed.`,
 	flags.Lookup("local").NoOptDefVal = localDefault
 	flags.TextVar(&a.logLevel, "log-level", slog.LevelWarn, "log to stderr from this `LEVEL` on: debug, info, warn or error")
 	flags.StringVar(&a.logFormat, "log-format", "text", "log as text or json")
-	root.AddCommand(a.ingestionCommand(), newOHLCVCommand(a), newMigrateCommand(a), newDoctorCommand(a), a.devCommand(),
+	root.AddCommand(newIngestionCommand(a), newOHLCVCommand(a), newMigrateCommand(a), newDoctorCommand(a), a.devCommand(),
 		a.demoCommand(), newDashboardCommand(a), newManCommand(a), newSimmarketCommand(a), newSQLCommand(a), newVersionCommand(a), newWorkerCommand(a), newAlertTestCommand(a))
 	a.complete(root)
 	return root

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
@@ -42,6 +43,8 @@ type ingestOptions struct {
 	strictWorklist bool
 	wait           bool
 	format         string
+
+	cmd *cobra.Command // whose flags the manifest of the run names
 }
 
 // defaultHaltRate is the default of --halt-rejection-rate.
@@ -50,15 +53,14 @@ const defaultHaltRate = 0.5
 // maxWindow is the most minutes before or after a call.
 const maxWindow = 10 * 365 * 24 * 60
 
-func (a *app) ingestionCommand() *cobra.Command {
+func newIngestionCommand(a *app) *cobra.Command {
 	cmd := groupCommand("ingestion", "Fetch and store market data", "quantbot ingestion ohlcv --help")
-	cmd.AddCommand(a.ingestOHLCVCommand())
+	cmd.AddCommand(newIngestionOHLCVCommand(a))
 	return cmd
 }
 
-func (a *app) ingestOHLCVCommand() *cobra.Command {
-	var o ingestOptions
-	cmd := &cobra.Command{
+func newIngestionOHLCVCommand(a *app) *cobra.Command {
+	return newCommand(a, new(ingestOptions), a.runIngestionOHLCV, &cobra.Command{
 		Use:   "ohlcv",
 		Short: "Backfill candles of the tokens in a worklist",
 		Long: `Backfill candles: read the worklist, plan, enqueue one task per chunk, and leave the fetching to the workers.
@@ -87,9 +89,10 @@ is a document of its own.`,
   cut -d, -f1 calls.csv | quantbot ingestion ohlcv --from -1d --to now --tokens -
   quantbot --local ingestion ohlcv --from -1d --to now --token So11111111111111111111111111111111111111112`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.ingest(cmd.Context(), cmd, o) },
-	}
-	f := cmd.Flags()
+	})
+}
+
+func (o *ingestOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.from, "from", "", "begin of the range (required)")
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
 	f.StringVar(&o.list.duckdb, "duckdb", "", "DuckDB `FILE` with calls (default $DUCKDB_PATH)")
@@ -121,7 +124,14 @@ is a document of its own.`,
 	f.BoolVar(&o.strictWorklist, "strict-worklist", false, "refuse a worklist with rows that cannot be used")
 	f.BoolVar(&o.wait, "wait", false, "wait for the end, also of runs that something was left to, and show progress (always with --local)")
 	f.StringVar(&o.format, "format", "table", "table or json")
-	return cmd
+}
+
+func (o *ingestOptions) check(a *app, cmd *cobra.Command, _ []string) error {
+	if o.cmd = cmd; o.list.given() == 0 {
+		o.list.duckdb = a.getenv("DUCKDB_PATH")
+	}
+	_, err := a.parseIngests(*o)
+	return err
 }
 
 // ingestion is an ingestOptions that was understood, for one interval.

@@ -17,17 +17,10 @@ import (
 	"quantbot/internal/worklist"
 )
 
-// ingest reads the worklist, plans, launches and, when asked to, waits.
-func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) error {
-	if o.list.given() == 0 {
-		o.list.duckdb = a.getenv("DUCKDB_PATH")
-	}
-	if _, err := a.parseIngests(o); err != nil {
-		return &exitError{exitUsage, err}
-	}
-	a.begin()
+// runIngestionOHLCV reads the worklist, plans, launches and, when asked to, waits.
+func (a *app) runIngestionOHLCV(ctx context.Context, o *ingestOptions) error {
 	a.goByStores(ctx, o.from, o.to)
-	ins, err := a.parseIngests(o) // relative times by the stores' clock
+	ins, err := a.parseIngests(*o) // relative times by the stores' clock
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -45,7 +38,7 @@ func (a *app) ingest(ctx context.Context, cmd *cobra.Command, o ingestOptions) e
 		if err := a.want(&runs[i], in, list, i == 0); err != nil {
 			return err
 		}
-		if err := in.record(cmd, &runs[i]); err != nil {
+		if err := in.record(o.cmd, &runs[i]); err != nil {
 			return err
 		}
 	}
