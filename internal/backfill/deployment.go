@@ -82,8 +82,7 @@ type DeploymentLedger interface {
 	RecordPresence(ctx context.Context, name string, at time.Time) error
 	// TakeLeave forgets the process and reports whether no other is left.
 	TakeLeave(ctx context.Context, name string) (last bool, err error)
-	// Claim gives one holder at a time the right to a duty.
-	Claim(ctx context.Context, duty, holder string, ttl time.Duration) (held bool, err error)
+	DutyLedger
 }
 
 // DeploymentHistory is what DeploymentGuard needs of ClickHouse.

@@ -65,9 +65,8 @@ const (
 	guardEvery = 5 * time.Second
 	// undecidedPoll is how often a starting process looks whether a sign of life comes from elsewhere.
 	undecidedPoll = time.Second
-	// presenceDuty names the one that signs, and leaveTime bounds the last call of a process that ends.
-	presenceDuty = "deployment-sign"
-	leaveTime    = 5 * time.Second
+	// leaveTime bounds the last call of a process that ends.
+	leaveTime = 5 * time.Second
 )
 
 // ID is the deployment that this process belongs to.

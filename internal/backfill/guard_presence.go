@@ -33,7 +33,7 @@ func (g *DeploymentGuard) recordPresence(ctx context.Context) {
 	g.mu.Lock()
 	id, redis := g.id, g.redis
 	g.mu.Unlock()
-	held, err := g.Ledger.Claim(ctx, presenceDuty, g.Name, PresenceEvery+guardEvery)
+	held, err := g.Ledger.Lease(ctx, DutyPresence, g.Name, PresenceEvery+guardEvery)
 	at := time.Time{}
 	if err == nil && held {
 		at, err = g.History.RecordRedisPresence(ctx, id, redis, false)

@@ -188,12 +188,31 @@ type FinishLedger interface {
 	Archive(ctx context.Context, runID uuid.UUID, attempt int) error
 }
 
+// Duty is what one process at a time does for all; the words are in the keys of leases.
+type Duty string
+
+// The duties.
+const (
+	// DutyReconcile repairs runs.
+	DutyReconcile Duty = "reconciler"
+	// DutyPresence shows in the history that the deployment's Redis is in use.
+	DutyPresence Duty = "deployment-sign"
+	// DutyAlerts delivers alerts.
+	DutyAlerts Duty = "alerts"
+)
+
+// DutyLedger gives out duties.
+type DutyLedger interface {
+	// Lease gives one holder at a time the right to the duty until the time is over; its holder may renew it. A lease saves
+	// work: two that do the same duty must do no harm.
+	Lease(ctx context.Context, duty Duty, holder string, ttl time.Duration) (held bool, err error)
+}
+
 // ReconcileLedger is what the reconciler needs beyond the other views.
 type ReconcileLedger interface {
-	// Lease gives one reconciler at a time the right to work until the time is over; it may be renewed by its holder.
-	Lease(ctx context.Context, holder string, ttl time.Duration) (held bool, err error)
+	DutyLedger
 	// ReleaseLease gives the lease back early.
-	ReleaseLease(ctx context.Context, holder string) error
+	ReleaseLease(ctx context.Context, duty Duty, holder string) error
 	// ActiveRuns lists the runs that are not archived.
 	ActiveRuns(ctx context.Context) ([]uuid.UUID, error)
 	// Forget takes a run that has no state off the active ones.

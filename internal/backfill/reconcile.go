@@ -79,7 +79,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 func (r *Reconciler) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := r.Ledger.ReleaseLease(ctx, r.Name); err != nil {
+	if err := r.Ledger.ReleaseLease(ctx, DutyReconcile, r.Name); err != nil {
 		r.Logger.WarnContext(ctx, "reconciler lease not released, it will expire", "err", err)
 	}
 }
@@ -112,7 +112,7 @@ func (r *Reconciler) leased(ctx context.Context, work func() error) error {
 	if err := r.Deployment.Check(ctx); err != nil {
 		return nil //nolint:nilerr // the guard itself says it
 	}
-	held, err := r.Ledger.Lease(ctx, r.Name, reconcileLease)
+	held, err := r.Ledger.Lease(ctx, DutyReconcile, r.Name, reconcileLease)
 	if err != nil {
 		return fmt.Errorf("take the reconciler's lease: %w", err)
 	}

@@ -43,7 +43,7 @@ func (l *Ledger) TakeLeave(ctx context.Context, name string) (last bool, err err
 }
 
 func (l *Ledger) binding(ctx context.Context, args ...any) (b backfill.RedisBinding, living int64, err error) {
-	r, err := l.run(ctx, bindingScript, []string{deploymentKey, "{" + deploymentKey + "}:processes"}, args...)
+	r, err := l.run(ctx, bindingScript, []string{deploymentKey, processesKey()}, args...)
 	if err != nil {
 		return b, 0, err
 	}

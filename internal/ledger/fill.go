@@ -146,15 +146,15 @@ func (l *Ledger) Record(ctx context.Context, task backfill.Task, epoch int64, ou
 	r, err := l.run(ctx, recordScript, keys, task.Attempt, formatEpoch(epoch), string(task.ChunkID),
 		outcome.Status.Rank(), encoded, name, outcome.Stats.Fetched, outcome.Stats.Inserted, outcome.Stats.Rejected, haltFloor,
 		outcome.Stats.Credits)
+	if errors.Is(err, backfill.ErrFinished) {
+		return backfill.Recorded{}, nil
+	}
 	if err != nil {
 		return backfill.Recorded{}, err
 	}
-	switch r.status() {
-	case "foreign":
+	if r.status() == "not_in_plan" {
 		err := fmt.Errorf("chunk %s is not in attempt %d of run %s", task.ChunkID, task.Attempt, task.RunID)
 		return backfill.Recorded{}, backfill.WithClass(backfill.ClassPermanent, err)
-	case "over":
-		return backfill.Recorded{}, nil
 	}
 	return backfill.Recorded{Kept: r.status() == "kept", Finish: r.number(1) == 1, Halted: r.number(2) == 1}, nil
 }

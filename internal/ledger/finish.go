@@ -54,7 +54,7 @@ func (l *Ledger) Settle(ctx context.Context, runID uuid.UUID, result backfill.Ru
 	if err != nil {
 		return err
 	}
-	return l.releaseInputs(ctx, inputsOf(&result.Manifest), claim{runID: runID, opener: r.text(1)})
+	return l.releaseInputs(ctx, inputsOf(&result.Manifest), claim{runID: runID, owner: r.text(1)})
 }
 
 // Abandon ends an attempt whose planning process died before the plan was whole, with the result as given. No task was
@@ -74,7 +74,7 @@ func (l *Ledger) Abandon(ctx context.Context, runID uuid.UUID, epoch int64, resu
 	if r.status() == "whole" {
 		return errors.New("the plan is whole, and its chunks may be being filled")
 	}
-	return l.releaseInputs(ctx, inputsOf(&result.Manifest), claim{runID: runID, opener: r.text(1)})
+	return l.releaseInputs(ctx, inputsOf(&result.Manifest), claim{runID: runID, owner: r.text(1)})
 }
 
 // Archive takes a run whose attempt is finished off the active ones and lets its keys expire after Retention. It answers

@@ -17,18 +17,18 @@ import (
 // as the input is blocked when the process dies inside Open.
 const claimTTL = 15 * time.Second
 
-// claim is a run's hold on its inputs. The opener makes it unique to one Open.
+// claim is a run's hold on its inputs. The owner makes it unique to one Open.
 //
 // The input's key and the run's meta may live on different servers, so no script sees both. The order makes it safe: a
 // claim with a time to live comes first, then meta, then the claim is made to last. A claim that ends by itself always
 // counts as held; a lasting one counts while its run is there and not finished. Whoever dies in between leaves nothing
 // that blocks the input for longer than claimTTL.
 type claim struct {
-	runID  uuid.UUID
-	opener string
+	runID uuid.UUID
+	owner string
 }
 
-func (c claim) String() string { return c.runID.String() + "/" + c.opener }
+func (c claim) String() string { return c.runID.String() + "/" + c.owner }
 
 // inputsOf are the hashes under which a run refuses others like it.
 func inputsOf(m *manifest.Manifest) []string {
@@ -58,9 +58,9 @@ const claimRounds = 5
 
 // claimInput reserves the input. It answers a *backfill.DuplicateInputError when another run holds it.
 func (l *Ledger) claimInput(ctx context.Context, hash string, c claim) error {
-	over := ""
+	finished := ""
 	for range claimRounds {
-		r, err := l.run(ctx, claimInputScript, []string{inputKey(hash)}, c.String(), claimTTL.Milliseconds(), over)
+		r, err := l.run(ctx, claimInputScript, []string{inputKey(hash)}, c.String(), claimTTL.Milliseconds(), finished)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (l *Ledger) claimInput(ctx context.Context, hash string, c claim) error {
 		if err := l.checkHolder(ctx, holder, opening); err != nil {
 			return err
 		}
-		over = holder
+		finished = holder
 	}
 	return fmt.Errorf("claim input %s: its holder changed %d times", hash, claimRounds)
 }

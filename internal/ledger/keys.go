@@ -4,20 +4,35 @@ import (
 	"strconv"
 
 	"github.com/google/uuid"
+
+	"quantbot/internal/backfill"
 )
 
 const (
 	activeKey = "quantbot:runs:active"
-	leaseKey  = "quantbot:lease:reconciler"
 	// deploymentKey says whose Redis this is.
 	deploymentKey = "quantbot:deployment"
 	// actionsKey counts what reconcilers did, over all runs and for good.
 	actionsKey = "quantbot:reconciler:actions"
 	// workerWaitsKey has what each worker waits for, whichever runs it works on.
 	workerWaitsKey = "quantbot:waits"
+	// sweptKey has when a sweep last succeeded, in Unix seconds.
+	sweptKey = "quantbot:sweep:succeeded"
 )
 
+// MaintenanceLock keeps rollback, restore, the start of a retry, sweep and purge apart.
+const MaintenanceLock = "maintenance"
+
 func inputKey(hash string) string { return "quantbot:input:" + hash }
+
+func leaseKey(duty backfill.Duty) string { return "quantbot:lease:" + string(duty) }
+
+func lockKey(name string) string { return "quantbot:lock:" + name }
+
+// nextKey and processesKey have the whole of another key as their hash tag, so that both share a slot.
+func nextKey(lock string) string { return "{" + lock + "}:next" }
+
+func processesKey() string { return "{" + deploymentKey + "}:processes" }
 
 // runKeys names the keys of a run.
 type runKeys struct{ prefix string }

@@ -18,7 +18,7 @@ import (
 //
 // A process that dies inside leaves at most a run in PhasePlanning without a heartbeat, which the reconciler ends.
 func (l *Ledger) Open(ctx context.Context, run backfill.Run, force bool) (epoch int64, err error) {
-	c := claim{runID: run.ID(), opener: uuid.NewString()}
+	c := claim{runID: run.ID(), owner: uuid.NewString()}
 	claimed, err := l.claimInputs(ctx, &run.Manifest, c, force)
 	if err != nil {
 		return 0, err
@@ -49,7 +49,7 @@ func (l *Ledger) create(ctx context.Context, run backfill.Run, c claim, rebuild 
 		return 0, err
 	}
 	r, err := l.run(ctx, openScript, keysOf(run.ID()).all(run.Attempt),
-		c.opener, manifest, run.Attempt, run.AttemptChunks(), flag(rebuild), run.Manifest.HaltRejectionRate,
+		c.owner, manifest, run.Attempt, run.AttemptChunks(), flag(rebuild), run.Manifest.HaltRejectionRate,
 		run.Manifest.MaxCredits)
 	if err != nil {
 		return 0, err
@@ -123,7 +123,7 @@ func (l *Ledger) storeBatch(ctx context.Context, runID uuid.UUID, attempt int, e
 	if err != nil {
 		return err
 	}
-	if r.status() == "foreign" {
+	if r.status() == "not_in_plan" {
 		return fmt.Errorf("attempt %d is sealed without chunk %s", attempt, r.text(1))
 	}
 	return nil

@@ -26,7 +26,7 @@ var errLockLost = errors.New("the lock was lost during the work, which another p
 // waits gets it before who had it last. The work's context ends when the lock is lost, and WithLock then says so, whatever the
 // work says and whether or not Redis answers at the end.
 func (l *Ledger) WithLock(ctx context.Context, name string, work func(context.Context) error) error {
-	key, holder := "quantbot:lock:"+name, uuid.NewString()
+	key, holder := lockKey(name), uuid.NewString()
 	ctx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
 	expiry, err := l.acquire(ctx, key, holder, lose)
@@ -54,7 +54,7 @@ func (l *Ledger) expire(lose context.CancelCauseFunc) *time.Timer {
 func (l *Ledger) acquire(ctx context.Context, key, holder string, lose context.CancelCauseFunc) (expiry *time.Timer, err error) {
 	for {
 		expiry := l.expire(lose)
-		r, err := l.run(ctx, lockScript, []string{key, "{" + key + "}:next"}, holder, l.lockTime.Milliseconds(), lockTurn.Milliseconds())
+		r, err := l.run(ctx, lockScript, []string{key, nextKey(key)}, holder, l.lockTime.Milliseconds(), lockTurn.Milliseconds())
 		if err == nil && r.status() == "ok" {
 			return expiry, nil
 		}

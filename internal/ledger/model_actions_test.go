@@ -36,8 +36,8 @@ func (m *model) storeChunks(t *rapid.T, epoch int64, some []backfill.Chunk) {
 		require.ErrorIs(t, err, want)
 		return
 	}
-	foreign := slices.ContainsFunc(some, func(c backfill.Chunk) bool { return !m.inAttempt(c.ID) })
-	if m.phase != backfill.PhasePlanning && foreign {
+	unplanned := slices.ContainsFunc(some, func(c backfill.Chunk) bool { return !m.inAttempt(c.ID) })
+	if m.phase != backfill.PhasePlanning && unplanned {
 		require.ErrorContains(t, err, "is sealed without chunk")
 		return
 	}
@@ -156,7 +156,7 @@ func (m *model) put(t *rapid.T, task backfill.Task, epoch int64) {
 		if status == backfill.OutcomeSuccess && before.Status != backfill.OutcomeSuccess {
 			m.late[task.ChunkID] = true
 		}
-	case epoch < m.born:
+	case epoch < m.createdEpoch:
 		require.ErrorIs(t, err, backfill.ErrStale)
 	case !m.inAttempt(task.ChunkID):
 		require.ErrorContains(t, err, "is not in attempt")
@@ -211,7 +211,7 @@ func (m *model) renew(t *rapid.T) {
 	e := m.drawExecution(t)
 	lost, err := m.ledger.Renew(m.ctx, []backfill.Execution{e})
 	require.NoError(t, err)
-	kept := m.there && e.Task.Attempt == m.run.Attempt && !m.frozen() && !m.cancelled && e.Epoch >= m.born &&
+	kept := m.there && e.Task.Attempt == m.run.Attempt && !m.frozen() && !m.cancelled && e.Epoch >= m.createdEpoch &&
 		m.pending[e.Task.ChunkID] && e.Number > 0 && m.tries[e.Task.ChunkID].runs == e.Number
 	if !kept {
 		require.Equal(t, []backfill.Execution{e}, lost)
@@ -262,7 +262,7 @@ func (m *model) stillWanted(t *rapid.T) {
 	case e.Task.Attempt != m.run.Attempt || m.frozen():
 		require.NoError(t, err)
 		require.False(t, wanted)
-	case e.Epoch < m.born:
+	case e.Epoch < m.createdEpoch:
 		require.ErrorIs(t, err, backfill.ErrStale)
 	case m.pending[e.Task.ChunkID]:
 		require.NoError(t, err)

@@ -59,18 +59,18 @@ type model struct {
 	client *redis.Client
 	chunks []backfill.Chunk
 
-	run       backfill.Run // with the current attempt
-	there     bool
-	phase     backfill.Phase
-	cancelled bool
-	epochs    []int64 // all there ever were, the current one last
-	born      int64
-	rebuilt   bool
-	pending   map[backfill.ChunkID]bool
-	outcomes  map[int]map[backfill.ChunkID]backfill.Outcome // by attempt
-	late      map[backfill.ChunkID]bool
-	tries     map[backfill.ChunkID]tries
-	leased    map[backfill.ChunkID]bool // true = it has not run out
+	run          backfill.Run // with the current attempt
+	there        bool
+	phase        backfill.Phase
+	cancelled    bool
+	epochs       []int64 // all there ever were, the current one last
+	createdEpoch int64
+	rebuilt      bool
+	pending      map[backfill.ChunkID]bool
+	outcomes     map[int]map[backfill.ChunkID]backfill.Outcome // by attempt
+	late         map[backfill.ChunkID]bool
+	tries        map[backfill.ChunkID]tries
+	leased       map[backfill.ChunkID]bool // true = it has not run out
 }
 
 func newModel(ctx context.Context, l *ledger.Ledger, client *redis.Client, chunks int) *model {
@@ -81,7 +81,7 @@ func newModel(ctx context.Context, l *ledger.Ledger, client *redis.Client, chunk
 // begin resets what belongs to an attempt.
 func (m *model) begin(t *rapid.T, epoch int64, rebuilt bool) {
 	m.newEpoch(t, epoch)
-	m.there, m.phase, m.cancelled, m.born, m.rebuilt = true, backfill.PhasePlanning, false, epoch, rebuilt
+	m.there, m.phase, m.cancelled, m.createdEpoch, m.rebuilt = true, backfill.PhasePlanning, false, epoch, rebuilt
 	m.pending = make(map[backfill.ChunkID]bool)
 	m.tries = make(map[backfill.ChunkID]tries)
 	m.leased = make(map[backfill.ChunkID]bool)

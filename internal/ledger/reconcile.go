@@ -8,29 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 
 	"quantbot/internal/backfill"
 )
-
-// Lease gives one reconciler at a time the right to work until the time is over; it may be renewed by its holder. The
-// lease saves work: what a reconciler does is safe when two do it.
-func (l *Ledger) Lease(ctx context.Context, holder string, ttl time.Duration) (held bool, err error) {
-	r, err := l.run(ctx, leaseScript, []string{leaseKey}, holder, ttl.Milliseconds())
-	if err != nil {
-		return false, err
-	}
-	return r.status() == "ok", nil
-}
-
-// ReleaseLease gives the lease back early. It leaves another's lease alone.
-func (l *Ledger) ReleaseLease(ctx context.Context, holder string) error {
-	_, err := l.run(ctx, releaseScript, []string{leaseKey}, holder)
-	return err
-}
 
 // TakeOver raises the epoch and shows a first heartbeat: the caller is now the planning process. What workers are
 // fetching stays wanted. It answers ErrFinished when the attempt is frozen or over.
@@ -45,7 +27,7 @@ func (l *Ledger) TakeOver(ctx context.Context, runID uuid.UUID) (epoch int64, er
 // Rebuild creates a lost run again in PhasePlanning under a new epoch, which workers admitted before the loss do not
 // have. It answers ErrFinished if the run is there. Its inputs are taken again unless another run has them by now.
 func (l *Ledger) Rebuild(ctx context.Context, run backfill.Run) (epoch int64, err error) {
-	c := claim{runID: run.ID(), opener: uuid.NewString()}
+	c := claim{runID: run.ID(), owner: uuid.NewString()}
 	claimed, err := l.claimInputs(ctx, &run.Manifest, c, true)
 	if err != nil {
 		return 0, err
@@ -117,15 +99,6 @@ func (l *Ledger) AllRepairs(ctx context.Context) (map[backfill.RepairAction]int6
 		}
 	}
 	return repairs, nil
-}
-
-// LeaseHolder names the reconciler that works now; empty when none does.
-func (l *Ledger) LeaseHolder(ctx context.Context) (string, error) {
-	holder, err := l.client.Get(ctx, leaseKey).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", redisError("look who reconciles", err)
-	}
-	return holder, nil
 }
 
 // Repairs returns how often reconcilers did what for the run; nothing when the ledger does not have it.

@@ -18,7 +18,7 @@ func TestLease(t *testing.T) {
 	l, client := newLedger(t)
 	lease := func(holder string, want bool) {
 		t.Helper()
-		held, err := l.Lease(t.Context(), holder, time.Minute)
+		held, err := l.Lease(t.Context(), backfill.DutyReconcile, holder, time.Minute)
 		require.NoError(t, err)
 		require.Equal(t, want, held)
 	}
@@ -28,13 +28,13 @@ func TestLease(t *testing.T) {
 	lease("a", true)
 	require.Greater(t, client.PTTL(t.Context(), "quantbot:lease:reconciler").Val(), 30*time.Second, "renewed")
 
-	require.NoError(t, l.ReleaseLease(t.Context(), "b"))
+	require.NoError(t, l.ReleaseLease(t.Context(), backfill.DutyReconcile, "b"))
 	lease("b", false)
-	require.NoError(t, l.ReleaseLease(t.Context(), "a"))
+	require.NoError(t, l.ReleaseLease(t.Context(), backfill.DutyReconcile, "a"))
 	lease("b", true)
 	require.NoError(t, client.PExpire(t.Context(), "quantbot:lease:reconciler", time.Millisecond).Err())
 	require.Eventually(t, func() bool {
-		held, err := l.Lease(t.Context(), "a", time.Minute)
+		held, err := l.Lease(t.Context(), backfill.DutyReconcile, "a", time.Minute)
 		return err == nil && held
 	}, 5*time.Second, time.Millisecond, "a lease ends by itself")
 }

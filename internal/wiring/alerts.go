@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"quantbot/internal/alert"
+	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/metrics"
@@ -42,7 +43,7 @@ func (s *Stores) Notifier(receiver alert.Receiver, errorRate float64, name strin
 	n := &alert.Notifier{
 		History: AlertHistory{History: s.History, ErrorRate: errorRate, Name: name}, Receiver: receiver, Parked: s.parked,
 		Lease: func(ctx context.Context, ttl time.Duration) (bool, error) {
-			return s.Ledger.Claim(ctx, "alerts", name, ttl)
+			return s.Ledger.Lease(ctx, backfill.DutyAlerts, name, ttl)
 		},
 		Logger: logger, Now: now,
 	}

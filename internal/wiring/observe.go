@@ -2,15 +2,11 @@ package wiring
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
@@ -41,7 +37,7 @@ func NewMetrics(stores *Stores, cfg config.Config, build manifest.Build, leases 
 			shown, err := stores.Ledger.Waits(ctx)
 			return countAccounts(all, shown, now()), err
 		},
-		SweptAt: stores.sweptAt,
+		SweptAt: stores.Ledger.SweptAt,
 	})
 	return m
 }
@@ -78,26 +74,11 @@ func (s *Stores) ReadyChecks() []metrics.Check {
 	}
 }
 
-// sweptKey has when a sweep last succeeded, in Unix seconds.
-const sweptKey = "quantbot:sweep:succeeded"
-
 // noteSwept remembers that a sweep succeeded. It is for people to see: without Redis it is not remembered.
 func (s *Stores) noteSwept(ctx context.Context, now time.Time, logger *slog.Logger) {
-	if err := s.Redis.Set(ctx, sweptKey, now.Unix(), 0).Err(); err != nil {
+	if err := s.Ledger.NoteSwept(ctx, now); err != nil {
 		logger.WarnContext(ctx, "not noted that the sweep succeeded", "err", err)
 	}
-}
-
-func (s *Stores) sweptAt(ctx context.Context) (time.Time, error) {
-	text, err := s.Redis.Get(ctx, sweptKey).Result()
-	if errors.Is(err, redis.Nil) {
-		return time.Time{}, nil
-	}
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read when the sweep succeeded: %w", err)
-	}
-	seconds, err := strconv.ParseInt(text, 10, 64)
-	return time.Unix(seconds, 0), err
 }
 
 // watch is how a worker can be looked at from outside: where its metrics are served and its traces sent.

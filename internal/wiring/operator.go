@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/ledger"
 )
 
 // Operator does what people ask of runs, under the locks that it takes. The commands and the dashboard go through it, so
@@ -34,7 +35,7 @@ func (o *Operator) locked(ctx context.Context, work func(context.Context) error)
 		o.Logger.WarnContext(ctx, "waiting for a sweep, purge or rollback that is under way")
 	})
 	defer waiting.Stop()
-	return o.Stores.Ledger.WithLock(ctx, MaintenanceLock, func(ctx context.Context) error {
+	return o.Stores.Ledger.WithLock(ctx, ledger.MaintenanceLock, func(ctx context.Context) error {
 		waiting.Stop()
 		return work(ctx)
 	})

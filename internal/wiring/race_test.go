@@ -11,6 +11,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/ledger"
 	"quantbot/internal/tasks"
 	"quantbot/internal/wiring"
 )
@@ -28,7 +29,9 @@ type reconcilerLedger interface {
 	backfill.CancelLedger
 }
 
-func (generous) Lease(context.Context, string, time.Duration) (bool, error) { return true, nil }
+func (generous) Lease(context.Context, backfill.Duty, string, time.Duration) (bool, error) {
+	return true, nil
+}
 
 func together(n int, do func(i int)) {
 	var all sync.WaitGroup
@@ -160,13 +163,13 @@ func TestARetryWaitsForARollback(t *testing.T) {
 	said := make(telling, 100)
 	operator := wiring.Operator{Stores: w.Stores, Name: "test", Logger: slog.New(slog.NewTextHandler(said, nil)), Now: time.Now}
 	retried := make(chan error, 1)
-	require.NoError(t, w.Ledger.WithLock(t.Context(), wiring.MaintenanceLock, func(ctx context.Context) error {
+	require.NoError(t, w.Ledger.WithLock(t.Context(), ledger.MaintenanceLock, func(ctx context.Context) error {
 		go func() {
 			_, err := operator.Retry(context.WithoutCancel(ctx), run.ID(), false)
 			retried <- err
 		}()
 		require.Eventually(t, func() bool {
-			return w.Redis.Exists(ctx, "{quantbot:lock:"+wiring.MaintenanceLock+"}:next").Val() == 1
+			return w.Redis.Exists(ctx, "{quantbot:lock:"+ledger.MaintenanceLock+"}:next").Val() == 1
 		}, 2*time.Minute, 5*time.Millisecond, "it waits")
 		select {
 		case line := <-said:

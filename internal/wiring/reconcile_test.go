@@ -423,7 +423,7 @@ func TestAFinisherThatDiedIsReplaced(t *testing.T) {
 func TestOneReconcilerWorksAtATime(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	held, err := w.Ledger.Lease(t.Context(), "another", time.Minute)
+	held, err := w.Ledger.Lease(t.Context(), backfill.DutyReconcile, "another", time.Minute)
 	require.NoError(t, err)
 	require.True(t, held)
 	run, chunks := newRun(t, 2)
@@ -434,7 +434,7 @@ func TestOneReconcilerWorksAtATime(t *testing.T) {
 	info, err := w.inspector.GetQueueInfo(tasks.QueueIngest)
 	require.NoError(t, err)
 	require.Zero(t, info.Pending)
-	require.NoError(t, w.Ledger.ReleaseLease(t.Context(), "another"))
+	require.NoError(t, w.Ledger.ReleaseLease(t.Context(), backfill.DutyReconcile, "another"))
 	w.round(t)
 	requireExact(t, w.work(t, run), 2)
 }

@@ -197,9 +197,6 @@ func serve(ctx context.Context, cfg WorkerConfig, deployment *backfill.Deploymen
 	}
 }
 
-// MaintenanceLock keeps rollback, restore, the start of a retry, sweep and purge apart.
-const MaintenanceLock = "maintenance"
-
 // sweeper removes redundant versions, one slice at a time under the lock.
 func sweeper(stores *Stores, window time.Duration, name string, logger *slog.Logger, now func() time.Time) func(context.Context) error {
 	operator := &Operator{Stores: stores, Name: name, Logger: logger, Now: now}

@@ -7,10 +7,10 @@
 -- ARGV[2]  attempt
 -- ARGV[3]  the result, JSON
 --
--- Returns {"ok", opener}, whose claim on the input is to be released; {"unknown"}, {"stale"}, {"finished"}, or {"whole"}
+-- Returns {"ok", owner}, whose claim on the input is to be released; {"unknown"}, {"stale"}, {"finished"}, or {"whole"}
 -- when the plan is whole by now: the process that was thought dead may have enqueued tasks.
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'attempt', 'phase', 'expected', 'opener')
-local epoch, attempt, phase, expected, opener = unpack(meta)
+local epoch, attempt, phase, expected, owner = unpack(meta)
 if not epoch then
   return {'unknown'}
 end
@@ -25,4 +25,4 @@ if phase ~= 'planning' or redis.call('SCARD', KEYS[2]) + redis.call('HLEN', KEYS
 end
 redis.call('UNLINK', KEYS[2]) -- nobody will fill these
 redis.call('HSET', KEYS[1], 'phase', 'finished', 'result', ARGV[3])
-return {'ok', opener}
+return {'ok', owner}

@@ -10,18 +10,18 @@
 -- ARGV[2]  the epoch of the caller
 -- ARGV[3…] chunk id and the outcome, JSON, in turn: at most 1,000 chunks (the script's stack), at least one
 --
--- Returns {"ok", how many were put, finish}, {"over"} when the attempt is past, {"unknown"} or {"stale"}; finish is 1 when
+-- Returns {"ok", how many were put, finish}, {"finished"} when the attempt is past, {"unknown"} or {"stale"}; finish is 1 when
 -- the attempt is sealed and nothing is pending. A chunk that has an outcome keeps it, and one that the attempt does not have
 -- is left out: whoever scanned the pending ones may have seen it before it moved.
 local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'born')
-local attempt, phase, born = unpack(meta)
+local attempt, phase, created_epoch = unpack(meta)
 if not attempt then
   return {'unknown'}
 end
 if attempt ~= ARGV[1] or phase == 'finishing' or phase == 'finished' then
-  return {'over'}
+  return {'finished'}
 end
-if tonumber(ARGV[2]) < tonumber(born) then
+if tonumber(ARGV[2]) < tonumber(created_epoch) then
   return {'stale'}
 end
 local chunks = {}

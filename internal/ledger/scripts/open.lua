@@ -14,11 +14,13 @@
 --
 -- Returns {"ok", epoch}, {"finished"} when this attempt is over already, or {"exists", attempt, phase}.
 --
+-- The fields of meta keep the names that older programs write: owner is stored as "opener", created_epoch as "born".
+--
 -- An epoch is at least the time in microseconds, so that a run whose meta was lost gets one that it never had before.
 local meta = redis.call('HMGET', KEYS[1], 'opener', 'born', 'epoch', 'attempt', 'phase')
-local opener, born, epoch, attempt, phase = unpack(meta)
-if opener and opener == ARGV[1] then
-  return {'ok', tonumber(born)}
+local owner, created_epoch, epoch, attempt, phase = unpack(meta)
+if owner and owner == ARGV[1] then
+  return {'ok', tonumber(created_epoch)}
 end
 if attempt then
   if phase ~= 'finished' or ARGV[5] == '1' then

@@ -19,12 +19,12 @@
 -- ARGV[10] from how many fetched candles on the share of rejected ones is judged
 -- ARGV[11] credits used
 --
--- Returns {"kept", finish, halted}, {"present", finish, 0}, {"over"}, {"unknown"}, {"stale"} or {"foreign", chunk}; finish
--- is 1 when the attempt is sealed and nothing is pending. It is said again to whoever asks again: the first may have died
--- of it. halted is 1 for the one whose outcome raised the share of rejected candles, or the credits, above the run's
--- limit: from then on the run is cancelled.
+-- Returns {"kept", finish, halted}, {"present", finish, 0}, {"finished"} when the attempt is over, {"unknown"}, {"stale"} or
+-- {"not_in_plan", chunk}. finish is 1 when the attempt is sealed and nothing is pending; it is returned again to whoever calls
+-- again, because the first may have died after it. halted is 1 for the one whose outcome raised the share of rejected candles,
+-- or the credits, above the run's limit: from then on the run is cancelled.
 local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'born', 'halt_rate', 'halted', 'max_credits')
-local attempt, phase, born, halt_rate, halted, max_credits = unpack(meta)
+local attempt, phase, created_epoch, halt_rate, halted, max_credits = unpack(meta)
 if not attempt then
   return {'unknown'}
 end
@@ -43,15 +43,15 @@ if attempt ~= ARGV[1] or phase == 'finishing' or phase == 'finished' then
       redis.call('PEXPIRE', KEYS[6], ttl)
     end
   end
-  return {'over'}
+  return {'finished'}
 end
-if tonumber(ARGV[2]) < tonumber(born) then
+if tonumber(ARGV[2]) < tonumber(created_epoch) then
   return {'stale'}
 end
 -- A chunk is in one of pending and outcome: without an outcome, taking it off the pending ones also tells whether it is of
 -- this attempt.
 if not before and redis.call('SREM', KEYS[2], ARGV[3]) == 0 then
-  return {'foreign', ARGV[3]}
+  return {'not_in_plan', ARGV[3]}
 end
 
 local verdict, halts = 'present', nil

@@ -14,9 +14,9 @@
 -- chunk is renewed: Redis may have been away for longer than a lease lasts.
 local answer = {'ok'}
 local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'cancelled', 'born')
-local attempt, phase, cancelled, born = unpack(meta)
+local attempt, phase, cancelled, created_epoch = unpack(meta)
 local going_on = attempt == ARGV[1] and (phase == 'planning' or phase == 'running') and cancelled ~= '1'
-  and tonumber(ARGV[2]) >= tonumber(born)
+  and tonumber(ARGV[2]) >= tonumber(created_epoch)
 local now = redis.call('TIME')
 local leased_until = string.format('%.0f', tonumber(now[1]) * 1000000 + tonumber(now[2]) + tonumber(ARGV[3]))
 for i = 4, #ARGV, 2 do

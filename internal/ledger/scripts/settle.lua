@@ -4,10 +4,10 @@
 -- ARGV[1]  attempt
 -- ARGV[2]  the result, JSON
 --
--- Returns {"ok", opener}, whose claim on the input is to be released; {"unknown"}, {"finished"} when this attempt has a
+-- Returns {"ok", owner}, whose claim on the input is to be released; {"unknown"}, {"finished"} when this attempt has a
 -- result already, or {"not_done"} when it is not frozen.
 local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'opener')
-local attempt, phase, opener = unpack(meta)
+local attempt, phase, owner = unpack(meta)
 if not attempt or tonumber(attempt) < tonumber(ARGV[1]) then
   return {'unknown'}
 end
@@ -18,4 +18,4 @@ if phase ~= 'finishing' then
   return {'not_done'}
 end
 redis.call('HSET', KEYS[1], 'phase', 'finished', 'result', ARGV[2])
-return {'ok', opener}
+return {'ok', owner}

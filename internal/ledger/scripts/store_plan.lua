@@ -7,7 +7,7 @@
 -- ARGV[1]  the epoch of the caller
 -- ARGV[2…] chunk id and plan JSON, in turn; at most a thousand pairs (Lua's stack)
 --
--- Returns {"ok"}, {"unknown"}, {"stale"}, or {"foreign", chunk} when the attempt is sealed and lacks the chunk.
+-- Returns {"ok"}, {"unknown"}, {"stale"}, or {"not_in_plan", chunk} when the attempt is sealed and lacks the chunk.
 --
 -- A chunk of the attempt is always in exactly one of pending and outcome: "all done" is computed from these sets (R4).
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'phase')
@@ -28,7 +28,7 @@ end
 if phase ~= 'planning' then
   for _, chunk in ipairs(undone) do
     if redis.call('SISMEMBER', KEYS[3], chunk) == 0 then
-      return {'foreign', chunk}
+      return {'not_in_plan', chunk}
     end
   end
   return {'ok'}

@@ -4,7 +4,7 @@
 --
 -- Returns {"ok", epoch}, {"unknown"}, or {"finished"} when nothing is left to plan.
 --
--- "born" stays: what workers fetch meanwhile is as good under the new process as under the old one.
+-- The created epoch (field "born") stays: what workers fetch meanwhile is as good under the new process as under the old one.
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'phase')
 local epoch, phase = unpack(meta)
 if not epoch then

@@ -12,14 +12,14 @@
 -- Returns {"ok", 1 or 0}, {"unknown"} or {"stale"}. A chunk that was given up as failed still wants a success; one that
 -- another execution has taken or filled does not.
 local meta = redis.call('HMGET', KEYS[1], 'attempt', 'phase', 'cancelled', 'born')
-local attempt, phase, cancelled, born = unpack(meta)
+local attempt, phase, cancelled, created_epoch = unpack(meta)
 if not attempt then
   return {'unknown'}
 end
 if attempt ~= ARGV[1] or phase == 'finishing' or phase == 'finished' then
   return {'ok', 0}
 end
-if tonumber(ARGV[2]) < tonumber(born) then
+if tonumber(ARGV[2]) < tonumber(created_epoch) then
   return {'stale'}
 end
 if cancelled == '1' then

@@ -92,7 +92,7 @@ func (l live) Reconciler(ctx context.Context) (map[backfill.RepairAction]int64, 
 	if err != nil {
 		return nil, "", err
 	}
-	holder, err := l.stores.Ledger.LeaseHolder(ctx)
+	holder, err := l.stores.Ledger.LeaseHolder(ctx, backfill.DutyReconcile)
 	return done, holder, err
 }
 
