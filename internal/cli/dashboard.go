@@ -13,9 +13,6 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// dashboardAddress is where the dashboard listens unless told otherwise: this machine only.
-const dashboardAddress = "127.0.0.1:8080"
-
 // dashboardOptions are the flags of dashboard.
 type dashboardOptions struct {
 	listen string

@@ -47,9 +47,6 @@ type ingestOptions struct {
 	cmd *cobra.Command // whose flags the manifest of the run names
 }
 
-// defaultHaltRate is the default of --halt-rejection-rate.
-const defaultHaltRate = 0.5
-
 // maxWindow is the most minutes before or after a call.
 const maxWindow = 10 * 365 * 24 * 60
 

@@ -23,8 +23,8 @@ const jsonSchema = "../../docs/json.schema.json"
 // jsonRuns are the runs that the documents are about.
 type jsonRuns struct{ whole, failed, undone string }
 
-// jsonWorld has a run of each kind, so that no list of a document is empty everywhere.
-func jsonWorld(t *testing.T) (*bench, jsonRuns) {
+// jsonHarness is one with a run of each kind, so that no list of a document is empty everywhere.
+func jsonHarness(t *testing.T) (*bench, jsonRuns) {
 	t.Helper()
 	b := setup(t, simmarket.Options{})
 	tokens := simmarket.Tokens(3)
@@ -44,18 +44,16 @@ func jsonWorld(t *testing.T) (*bench, jsonRuns) {
 	return b, jsonRuns{whole, id(failed), undone}
 }
 
-// Every command that has JSON writes what docs/json.schema.json says, and nothing else. A new command or field fails until it is described.
-func TestJSONIsAsItIsDescribed(t *testing.T) {
-	t.Parallel()
-	b, runs := jsonWorld(t)
-	token := simmarket.Tokens(1)[0].Address
-	selection := []string{"--token", token, "--from", "2025-03-01", "--to", "2025-03-02"}
+// jsonCall is a command that has JSON, with the exit code that belongs to it; -1 = any.
+type jsonCall struct {
+	command string
+	args    []string
+	code    int
+}
+
+func jsonCalls(runs jsonRuns, selection []string) []jsonCall {
 	seconds := append([]string{"--source", "birdeye"}, selection...)
-	invocations := []struct {
-		command string
-		args    []string
-		code    int
-	}{
+	return []jsonCall{
 		{"ingestion ohlcv", append([]string{"--dry-run"}, selection...), 0},
 		{"ingestion ohlcv", append([]string{"--no-resume", "--wait"}, selection...), 0},
 		{"ingestion ohlcv", append([]string{"--no-resume", "--interval", "5m"}, seconds...), 0},
@@ -82,56 +80,75 @@ func TestJSONIsAsItIsDescribed(t *testing.T) {
 		{"migrate", nil, 0},
 		{"version", nil, 0},
 	}
-	compiler := jsonschema.NewCompiler()
-	schema, err := compiler.Compile(jsonSchema)
+}
+
+// jsonCheck compares documents with the schema.
+type jsonCheck struct {
+	schema  *jsonschema.Schema
+	checked map[string]bool
+}
+
+func newJSONCheck(t *testing.T) *jsonCheck {
+	t.Helper()
+	schema, err := jsonschema.NewCompiler().Compile(jsonSchema)
 	require.NoError(t, err)
-	checked := make(map[string]bool)
-	check := func(command string, document string) {
-		t.Helper()
-		if dir := os.Getenv("QUANTBOT_JSON_SAMPLES"); dir != "" {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d-%s.json", len(checked), strings.ReplaceAll(command, " ", "-"))), []byte(document), 0o600))
-		}
-		value, err := jsonschema.UnmarshalJSON(strings.NewReader(document))
-		require.NoError(t, err, command)
-		require.NoError(t, schema.Validate(map[string]any{command: value}), command)
-		checked[command] = true
+	return &jsonCheck{schema: schema, checked: make(map[string]bool)}
+}
+
+func (c *jsonCheck) document(t *testing.T, command string, document string) {
+	t.Helper()
+	if dir := os.Getenv("QUANTBOT_JSON_SAMPLES"); dir != "" {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d-%s.json", len(c.checked), strings.ReplaceAll(command, " ", "-"))), []byte(document), 0o600))
 	}
-	for _, i := range invocations {
-		r := b.run(t, append(append(strings.Fields(i.command), i.args...), "--format", "json")...)
-		if i.code >= 0 {
-			require.Equal(t, i.code, r.code, "%s: %s", i.command, r.stderr)
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(document))
+	require.NoError(t, err, command)
+	require.NoError(t, c.schema.Validate(map[string]any{command: value}), command)
+	c.checked[command] = true
+}
+
+// requireAll fails for a command below that has JSON and was not checked.
+func (c *jsonCheck) requireAll(t *testing.T, cmd *cobra.Command) {
+	t.Helper()
+	path := strings.TrimPrefix(cmd.CommandPath(), programName()+" ")
+	flag := cmd.Flags().Lookup("format")
+	if flag != nil && strings.Contains(flag.Usage, "json") && path != "sql" { // sql has the columns of its statement
+		require.True(t, c.checked[path], "%s has JSON that is not checked", path)
+	}
+	for _, sub := range cmd.Commands() {
+		c.requireAll(t, sub)
+	}
+}
+
+// Every command that has JSON writes what docs/json.schema.json says, and nothing else. A new command or field fails until it is described.
+func TestJSONIsAsItIsDescribed(t *testing.T) {
+	t.Parallel()
+	b, runs := jsonHarness(t)
+	selection := []string{"--token", simmarket.Tokens(1)[0].Address, "--from", "2025-03-01", "--to", "2025-03-02"}
+	c := newJSONCheck(t)
+	for _, call := range jsonCalls(runs, selection) {
+		r := b.run(t, append(append(strings.Fields(call.command), call.args...), "--format", "json")...)
+		if call.code >= 0 {
+			require.Equal(t, call.code, r.code, "%s: %s", call.command, r.stderr)
 		}
-		check(i.command, r.stdout)
+		c.document(t, call.command, r.stdout)
 	}
 	b.market.SetFaults([]simmarket.Fault{{Kind: "slow", Delay: 1 << 40}})
 	running := fmt.Sprint(row(t, b.ok(t, append([]string{"ingestion", "ohlcv", "--no-resume", "--interval", "15m", "--format", "json"}, selection...)...).stdout)["run_id"])
-	check("ohlcv runs-list", b.ok(t, "ohlcv", "runs-list", "--status", "running", "--format", "json").stdout)
-	check("ohlcv runs-resume", b.ok(t, "ohlcv", "runs-resume", running, "--format", "json").stdout)
-	check("ohlcv runs-cancel", b.ok(t, "ohlcv", "runs-cancel", running, "--format", "json").stdout)
+	c.document(t, "ohlcv runs-list", b.ok(t, "ohlcv", "runs-list", "--status", "running", "--format", "json").stdout)
+	c.document(t, "ohlcv runs-resume", b.ok(t, "ohlcv", "runs-resume", running, "--format", "json").stdout)
+	c.document(t, "ohlcv runs-cancel", b.ok(t, "ohlcv", "runs-cancel", running, "--format", "json").stdout)
 	out := filepath.Join(t.TempDir(), "x.parquet")
-	check("ohlcv export", b.ok(t, append([]string{"ohlcv", "export", "--out", out, "--summary", "json"}, selection...)...).stdout)
+	c.document(t, "ohlcv export", b.ok(t, append([]string{"ohlcv", "export", "--out", out, "--summary", "json"}, selection...)...).stdout)
 	manifest, err := os.ReadFile(out + ".manifest.json")
 	require.NoError(t, err)
-	check("ohlcv export", string(manifest))
+	c.document(t, "ohlcv export", string(manifest))
 
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	defer hook.Close()
 	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = hook.URL
-	check("alert-test", b.ok(t, "alert-test", "--format", "json").stdout)
+	c.document(t, "alert-test", b.ok(t, "alert-test", "--format", "json").stdout)
 
-	var commands func(*cobra.Command)
-	commands = func(cmd *cobra.Command) {
-		path := strings.TrimPrefix(cmd.CommandPath(), programName()+" ")
-		flag := cmd.Flags().Lookup("format")
-		if flag != nil && strings.Contains(flag.Usage, "json") && path != "sql" { // sql has the columns of its statement
-
-			require.True(t, checked[path], "%s has JSON that is not checked", path)
-		}
-		for _, sub := range cmd.Commands() {
-			commands(sub)
-		}
-	}
-	commands((&app{getenv: func(string) string { return "" }}).rootCommand())
+	c.requireAll(t, (&app{getenv: func(string) string { return "" }}).rootCommand())
 }
 
 // The schema says of each list that it is one and of each document which fields it has: what it leaves open could be anything.

@@ -46,3 +46,6 @@ func (a *app) openDashboard(cfg config.Config, stores *wiring.Stores, listener n
 	fmt.Fprintln(a.stderr, "dashboard on", at)
 	return func(ctx context.Context) error { return errors.Join(d.Serve(ctx, listener), release()) }, nil
 }
+
+// dashboardAddress is where the dashboard listens unless told otherwise: this machine only.
+const dashboardAddress = "127.0.0.1:8080"

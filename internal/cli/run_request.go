@@ -95,3 +95,6 @@ func typedHash(from, to string, windows bool, request backfill.Request) (string,
 	}
 	return manifest.InputHash(typed)
 }
+
+// defaultHaltRate is the default of --halt-rejection-rate.
+const defaultHaltRate = 0.5

@@ -8,9 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -175,108 +173,4 @@ func (a *app) sql(ctx context.Context, history *clickhouse.DB, statement string,
 		fmt.Fprintf(a.stderr, "%s: %s\n", o.target.Path, counted(result.written, "row"))
 	}
 	return err
-}
-
-// sqlResult passes a result on, once its columns are known.
-type sqlResult struct {
-	open    func([]export.Column) export.Rows[[]any]
-	rows    export.Rows[[]any]
-	limit   int // of a table
-	written int64
-}
-
-func (r *sqlResult) columns(found []clickhouse.ResultColumn) error {
-	columns := make([]export.Column, len(found))
-	for i, c := range found {
-		columns[i] = export.Column{Name: c.Name, Kind: export.KindOf(c.Type)}
-	}
-	r.rows = r.open(columns)
-	return nil
-}
-
-func (r *sqlResult) row(row []any) error {
-	if _, isTable := r.rows.(*resultTable); isTable && r.written == int64(r.limit) {
-		return errEnough
-	}
-	r.written++
-	return r.rows.Write(row)
-}
-
-// resultTable prints a result for people.
-type resultTable struct{ table *grid }
-
-func (a *app) newResultTable(columns []export.Column) *resultTable {
-	header := make([]any, len(columns))
-	for i, c := range columns {
-		header[i] = c.Name
-	}
-	t := a.newTable(header...)
-	t.verbatim = true // names of columns are as the statement has them
-	return &resultTable{t}
-}
-
-func (t *resultTable) Write(row []any) error {
-	cells := make(table.Row, len(row))
-	for i, value := range row {
-		cells[i] = export.TextOf(value)
-		if at, ok := value.(time.Time); ok {
-			cells[i] = at.UTC().Format("2006-01-02 15:04:05.999999")
-		}
-	}
-	t.table.AppendRow(cells)
-	return nil
-}
-
-func (t *resultTable) Close() error {
-	t.table.Render()
-	return nil
-}
-
-// sqlPrompt asks for statements until there are no more. What a statement does wrong is said, and the next one asked for.
-func (a *app) sqlPrompt(ctx context.Context, history *clickhouse.DB, o *sqlOptions) error {
-	file := a.stdin.(*os.File) // statements saw that it is a terminal
-	lines := term.NewTerminal(struct {
-		io.Reader
-		io.Writer
-	}{file, a.screen}, "sql> ")
-	for {
-		statement, err := readStatement(file, lines)
-		if errors.Is(err, io.EOF) || ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			return fmt.Errorf("read the terminal: %w", err)
-		}
-		if statement == "" {
-			continue
-		}
-		if err := a.sql(ctx, history, statement, o); err != nil {
-			fmt.Fprintln(a.stderr, err)
-		}
-	}
-}
-
-// readStatement reads lines up to one that ends with a semicolon, with the terminal's keys in our hands while it does.
-func readStatement(file *os.File, lines *term.Terminal) (string, error) {
-	before, err := term.MakeRaw(int(file.Fd()))
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = term.Restore(int(file.Fd()), before) }() // it was possible a moment ago
-	defer lines.SetPrompt("sql> ")
-	if width, height, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
-		_ = lines.SetSize(width, height) // only a broken terminal refuses
-	}
-	var typed strings.Builder
-	for {
-		line, err := lines.ReadLine()
-		if err != nil {
-			return "", err
-		}
-		typed.WriteString(line + "\n")
-		if trimmed := strings.TrimSpace(typed.String()); trimmed == "" || strings.HasSuffix(trimmed, ";") {
-			return strings.TrimSuffix(trimmed, ";"), nil
-		}
-		lines.SetPrompt("...> ")
-	}
 }
