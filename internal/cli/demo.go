@@ -4,18 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
-	"quantbot/internal/local"
+	"quantbot/internal/devstack"
 	"quantbot/internal/simmarket"
 	"quantbot/internal/worklist"
 )
@@ -48,7 +47,7 @@ stopped at the end; the data stays in --dir.`,
 
 func (a *app) demo(ctx context.Context, dir string) (err error) {
 	a.step("Starting Redis and ClickHouse in %s", dir)
-	engines, err := a.startEngines(ctx, dir)
+	engines, err := devstack.StartEngines(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -56,26 +55,25 @@ func (a *app) demo(ctx context.Context, dir string) (err error) {
 	fmt.Fprintln(a.stdout, engines.Describe())
 
 	a.step("Starting a simulated market that speaks Birdeye's API")
-	server := simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), Latency: 20 * time.Millisecond, Now: a.now})
-	market, err := simmarket.Listen(ctx, "127.0.0.1:0", server)
+	market, err := devstack.StartMarket(ctx, 20*time.Millisecond, a.now)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		err = errors.Join(err, market.Close(closeCtx))
-	}()
+	defer func() { err = errors.Join(err, market.Stop(ctx)) }()
 	fmt.Fprintln(a.stdout, market.URL())
 
 	vars := engines.Vars()
-	vars["BIRDEYE_BASE_URL"], vars["BIRDEYE_API_KEY"], vars["BIRDEYE_RPS"] = market.URL(), localKey, strconv.Itoa(demoRPS)
+	maps.Copy(vars, market.Vars(demoRPS))
 	a.step("Starting %d workers, each a process of its own", demoWorkers)
-	stop, err := a.startWorkers(ctx, vars, filepath.Join(dir, "worker.log"))
+	logPath := filepath.Join(dir, "worker.log")
+	workers, err := devstack.StartProcesses(ctx, demoWorkers, vars, logPath)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer workers.Stop()
+	for _, id := range workers.IDs() {
+		fmt.Fprintf(a.stdout, "worker %d (log: %s)\n", id, logPath)
+	}
 
 	a.step("Serving the dashboard while the demo runs")
 	vars[dashboardToken] = a.getenv(dashboardToken)
@@ -170,55 +168,4 @@ func (a *app) newestRun(ctx context.Context) (runID string, err error) {
 		return err
 	})
 	return runID, err
-}
-
-// startWorkers starts worker processes; stop ends them and waits.
-func (a *app) startWorkers(ctx context.Context, vars map[string]string, logPath string) (stop func(), err error) {
-	program, args, err := workerProgram()
-	if err != nil {
-		return nil, err
-	}
-	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the workers' log: %w", err)
-	}
-	defer log.Close()
-	var workers []*exec.Cmd
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stopAll := func() {
-		cancel()
-		for _, w := range workers {
-			_ = w.Wait() // a worker that was told to stop; its log says how it went
-		}
-	}
-	for range demoWorkers {
-		w := exec.CommandContext(ctx, program, args...)
-		w.Cancel = func() error { return w.Process.Signal(syscall.SIGTERM) }
-		w.WaitDelay = 10 * time.Second
-		w.Env = local.Environment() // keys and webhooks of the owner are for real runs
-		for name, value := range vars {
-			w.Env = append(w.Env, name+"="+value)
-		}
-		w.Stdout, w.Stderr = log, log
-		if err := w.Start(); err != nil {
-			stopAll()
-			return nil, fmt.Errorf("start a worker: %w", err)
-		}
-		workers = append(workers, w)
-		fmt.Fprintf(a.stdout, "worker %d (log: %s)\n", w.Process.Pid, logPath)
-	}
-	return stopAll, nil
-}
-
-// workerProgram is the worker beside this program, else this program in that role.
-func workerProgram() (path string, args []string, err error) {
-	self, err := executable()
-	if err != nil {
-		return "", nil, err
-	}
-	beside := filepath.Join(filepath.Dir(self), "worker")
-	if _, err := os.Stat(beside); err == nil {
-		return beside, nil, nil
-	}
-	return self, []string{"worker"}, nil
 }

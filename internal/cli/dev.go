@@ -6,19 +6,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/config"
-	"quantbot/internal/manifest"
-	"quantbot/internal/simmarket"
-	"quantbot/internal/source/birdeye"
+	"quantbot/internal/devstack"
 	"quantbot/internal/wiring"
 )
 
@@ -48,16 +46,11 @@ read, --env-file, once everything answers, and are shown nowhere.`,
 // devDefault is a directory of its own: simulated candles never share one with real ones.
 var devDefault = filepath.Join(localDefault, "dev")
 
-const (
-	// localKey is the API key that is used against the simulated market. Like every key it is left out of all that is said, so
-	// it must be no word of ours.
-	localKey = "any-key-will-do"
-	// localRPS is how many requests a second it is asked at most.
-	localRPS = "500"
-)
+// devRPS is how many requests a second the simulated market is asked at most.
+const devRPS = 500
 
 func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (err error) {
-	engines, err := a.startEngines(ctx, dir)
+	engines, err := devstack.StartEngines(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -65,13 +58,13 @@ func (a *app) dev(ctx context.Context, dir, envFile string, enginesOnly bool) (e
 	fmt.Fprintln(a.stderr, engines.Describe())
 	more := map[string]string{}
 	if !enginesOnly {
-		stop, url, err := a.devServices(ctx, engines.Vars())
+		market, stop, err := a.devServices(ctx, engines.Vars())
 		if err != nil {
 			return err
 		}
 		defer stop()
-		more["BIRDEYE_BASE_URL"], more["BIRDEYE_API_KEY"], more["BIRDEYE_RPS"] = url, localKey, localRPS
-		fmt.Fprintln(a.stderr, "simulated market on", url, "and one worker")
+		more = market.Vars(devRPS)
+		fmt.Fprintln(a.stderr, "simulated market on", market.URL(), "and one worker")
 		more[dashboardToken] = cmp.Or(a.getenv(dashboardToken), rand.Text())
 		vars := engines.Vars()
 		vars[dashboardToken] = more[dashboardToken]
@@ -144,51 +137,34 @@ func shellWord(path string) string {
 }
 
 // claimDirectory makes the directory one of simulated candles, and refuses one that has real ones.
-func (a *app) claimDirectory(ctx context.Context, cfg config.Config) (err error) {
+func (a *app) claimDirectory(ctx context.Context, cfg config.Config, market *devstack.Market) (err error) {
 	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	if err := wiring.CheckServices(ctx, cfg, stores.History, birdeye.Name); err != nil {
-		return err
-	}
-	_, err = stores.UseServices(ctx, cfg, operatorName(), birdeye.Name)
-	return err
+	return market.Claim(ctx, cfg, stores, operatorName())
 }
 
-// devServices starts the simulated market and a worker in this process, so they die with it.
-func (a *app) devServices(ctx context.Context, vars map[string]string) (stop func(), url string, err error) {
-	market, err := simmarket.Listen(ctx, "127.0.0.1:0", simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), Now: a.now}))
-	if err != nil {
-		return nil, "", err
+// devServices starts the simulated market and a worker in this process, so they die with it. vars are those of the engines; more are
+// the market's.
+func (a *app) devServices(ctx context.Context, vars map[string]string) (market *devstack.Market, stop func(), err error) {
+	if market, err = devstack.StartMarket(ctx, 0, a.now); err != nil {
+		return nil, nil, err
 	}
-	vars["BIRDEYE_BASE_URL"], vars["BIRDEYE_API_KEY"], vars["BIRDEYE_RPS"] = market.URL(), localKey, localRPS
+	maps.Copy(vars, market.Vars(devRPS))
 	cfg, err := config.Load(func(name string) string { return vars[name] })
+	if err == nil {
+		err = a.claimDirectory(ctx, cfg, market)
+	}
 	if err != nil {
-		return nil, "", errors.Join(err, market.Close(ctx))
+		return nil, nil, errors.Join(err, market.Stop(ctx))
 	}
-	if err := a.claimDirectory(ctx, cfg); err != nil {
-		return nil, "", errors.Join(err, market.Close(ctx))
-	}
-	workerCtx, cancel := context.WithCancel(ctx)
-	var working sync.WaitGroup
-	working.Go(func() {
-		err := wiring.RunWorker(workerCtx, wiring.WorkerConfig{
-			Config: cfg, Build: manifest.CurrentBuild(), Concurrency: wiring.DefaultConcurrency,
-			ShutdownTimeout: 5 * time.Second, Logger: a.logger(), Now: a.now,
-		})
-		if err != nil {
-			a.logger().ErrorContext(ctx, "worker failed", "err", err)
-		}
-	})
-	return func() {
-		cancel()
-		working.Wait()
-		closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := market.Close(closeCtx); err != nil {
+	stopWorker := devstack.StartWorker(ctx, cfg, a.logger(), a.now)
+	return market, func() {
+		stopWorker()
+		if err := market.Stop(ctx); err != nil {
 			a.logger().WarnContext(ctx, "simulated market not stopped in order", "err", err)
 		}
-	}, market.URL(), nil
+	}, nil
 }

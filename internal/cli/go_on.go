@@ -10,6 +10,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/devstack"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
 )
@@ -45,7 +46,7 @@ func (a *app) goOn(ctx context.Context, o goOnOptions, start func(context.Contex
 		ctx := manifest.NewContext(ctx, run.Manifest)
 		fmt.Fprintf(a.stderr, "run %s, attempt %d: %d of %s\n", run.ID(), run.Attempt, run.AttemptChunks(), counted(run.PlannedChunks, "chunk"))
 		if a.localDir != "" {
-			defer a.localWorker(ctx, cfg)()
+			defer devstack.StartWorker(ctx, cfg, a.logger(), a.now)()
 		} else if !o.wait {
 			a.mentionNoWorker(stores, run.AttemptChunks())
 			return a.printGoingOn(run, o.format)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -15,6 +13,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/devstack"
 	"quantbot/internal/manifest"
 	"quantbot/internal/source/birdeye"
 	"quantbot/internal/wiring"
@@ -51,7 +50,7 @@ func (a *app) launch(ctx context.Context, o launchOptions, requests ...runReques
 		}
 	}
 	if a.localDir != "" {
-		defer a.localWorker(ctx, cfg)()
+		defer devstack.StartWorker(ctx, cfg, a.logger(), a.now)()
 	} else if !o.wait {
 		return a.leave(stores, runs, o.format)
 	}
@@ -223,22 +222,6 @@ func (a *app) start(ctx context.Context, stores *wiring.Stores, run backfill.Run
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted while starting run %s; if its plan is stored, a worker goes on with it: see %s ohlcv runs-details %s", run.ID(), programName(), run.ID())}
 	}
 	return err
-}
-
-// localWorker runs a worker beside the command; the returned function stops it.
-func (a *app) localWorker(ctx context.Context, cfg config.Config) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var working sync.WaitGroup
-	working.Go(func() {
-		err := wiring.RunWorker(ctx, wiring.WorkerConfig{
-			Config: cfg, Build: manifest.CurrentBuild(), Concurrency: wiring.DefaultConcurrency,
-			ShutdownTimeout: 5 * time.Second, Logger: a.logger(), Now: a.now,
-		})
-		if err != nil {
-			a.logger().ErrorContext(ctx, "local worker failed", "err", err)
-		}
-	})
-	return func() { cancel(); working.Wait() }
 }
 
 // mentionNoWorker says that nobody takes the chunks up. It is only a note: a queue that cannot be asked is none.

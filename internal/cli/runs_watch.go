@@ -8,6 +8,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/devstack"
 	"quantbot/internal/wiring"
 )
 
@@ -42,7 +43,7 @@ func (a *app) runRunsWatch(ctx context.Context, o *runsWatchOptions) error {
 			return err
 		}
 		if a.localDir != "" {
-			defer a.localWorker(ctx, cfg)()
+			defer devstack.StartWorker(ctx, cfg, a.logger(), a.now)()
 		}
 		var run backfill.Run
 		run.Manifest.RunID = runID

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"quantbot/internal/devstack"
 	"quantbot/internal/simmarket"
 )
 
@@ -35,7 +36,7 @@ func TestSimulatedAndRealCandlesNeverShareADatabase(t *testing.T) {
 	require.Contains(t, moved.stderr, "public-api.birdeye.so is another service")
 	require.Equal(t, exitRefused, b.run(t, input...).code)
 
-	b.vars["BIRDEYE_BASE_URL"], b.vars["BIRDEYE_API_KEY"] = "http://127.0.0.1:1/simulated", localKey
+	b.vars["BIRDEYE_BASE_URL"], b.vars["BIRDEYE_API_KEY"] = "http://127.0.0.1:1/simulated", devstack.MarketKey
 	other := b.run(t, append(input, "--source", "geckoterminal", "--no-resume")...)
 	require.Equal(t, exitRefused, other.code, other.stderr)
 	require.Contains(t, other.stderr, "birdeye is asked at simulated", "the key of dev is no word that has to be said")

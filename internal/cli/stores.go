@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/devstack"
 	"quantbot/internal/local"
 	"quantbot/internal/wiring"
 )
@@ -17,7 +17,7 @@ import (
 func (a *app) configure(ctx context.Context) (cfg config.Config, release func(), err error) {
 	getenv, release := a.getenv, func() {}
 	if a.localDir != "" {
-		engines, err := a.startEngines(ctx, a.localDir)
+		engines, err := devstack.StartEngines(ctx, a.localDir)
 		if err != nil {
 			return config.Config{}, nil, err
 		}
@@ -41,23 +41,8 @@ func (a *app) configure(ctx context.Context) (cfg config.Config, release func(),
 	return cfg, release, nil
 }
 
-// engineTimeout bounds the start of the local engines: a cold disk has half a gigabyte of library to read.
-const engineTimeout = 2 * time.Minute
-
-func (a *app) startEngines(ctx context.Context, dir string) (*local.Engines, error) {
-	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
-	defer cancel()
-	engines, err := local.Start(ctx, local.Options{Dir: dir})
-	if err != nil {
-		return nil, fmt.Errorf("start the local engines: %w", err)
-	}
-	return engines, nil
-}
-
 func (a *app) stopEngines(ctx context.Context, engines *local.Engines) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTimeout)
-	defer cancel()
-	if err := engines.Stop(ctx); err != nil {
+	if err := devstack.StopEngines(ctx, engines); err != nil {
 		a.logger().WarnContext(ctx, "local engines not stopped", "err", err)
 	}
 }

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -44,13 +42,4 @@ func (a *app) runWorker(ctx context.Context, o *workerOptions) error {
 		Config: cfg, Build: manifest.CurrentBuild(), Concurrency: o.concurrency, MetricsAddr: o.metricsAddr,
 		Logger: a.logger(), Now: a.now,
 	})
-}
-
-// executable is this program's path, for starting it again.
-func executable() (string, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find the own program: %w", err)
-	}
-	return path, nil
 }
