@@ -3,7 +3,6 @@ package backfill
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -111,11 +110,3 @@ var (
 	// ErrFinished: the attempt is finished already.
 	ErrFinished = errors.New("the attempt is finished already")
 )
-
-// DuplicateInputError says that a run with the same input is still going on.
-type DuplicateInputError struct{ RunID string }
-
-// Error names the run and what to do.
-func (e *DuplicateInputError) Error() string {
-	return fmt.Sprintf("run %s with the same input is still running: watch it with runs-watch, or start another one with --force", e.RunID)
-}

@@ -36,7 +36,7 @@ type Launcher struct {
 }
 
 // Launch makes the run durable, then enqueues its chunks, then seals it. If it dies on the way, the reconciler finishes
-// the job or fails the run. A *DuplicateInputError tells that the same input is running, unless force; ErrStale that another
+// the job or fails the run. A *RefusedError says that the same input is running, unless force; ErrStale that another
 // process took the run over and goes on with it.
 func (l *Launcher) Launch(ctx context.Context, run Run, chunks []Chunk, force bool) error {
 	epoch, err := l.Ledger.Open(ctx, run, force)

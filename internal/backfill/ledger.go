@@ -66,7 +66,7 @@ func (p Progress) Done() int64 { return p.Succeeded + p.Failed + p.Cancelled }
 
 // LaunchLedger is what Launch needs.
 type LaunchLedger interface {
-	// Open creates the run in PhasePlanning, adds it to the active runs and returns its epoch. A *DuplicateInputError
+	// Open creates the run in PhasePlanning, adds it to the active runs and returns its epoch. A *RefusedError
 	// tells that a run with the same input hash is active; force opens the run all the same.
 	Open(ctx context.Context, run Run, force bool) (epoch int64, err error)
 	// Heartbeat shows that the planning process lives.

@@ -32,12 +32,6 @@ type RetryLedger interface {
 	RestoreOutcomes(ctx context.Context, runID uuid.UUID, epoch int64, attempt int, outcomes []Outcome) error
 }
 
-// RetryRefusedError says why a run cannot be retried, in a sentence that says what to do.
-type RetryRefusedError struct{ Reason string }
-
-// Error returns the reason.
-func (e *RetryRefusedError) Error() string { return e.Reason }
-
 // Retrier starts further attempts of runs that have ended.
 type Retrier struct {
 	Ledger   RetryLedger
@@ -50,8 +44,8 @@ type Retrier struct {
 }
 
 // Retry takes up the chunks of the run that no attempt filled, as its next attempt, and returns that. Successes that came
-// after their attempt had ended are counted, not fetched again. A *RetryRefusedError tells that the run cannot be
-// retried, a *DuplicateInputError that another run with the same input is going on (unless force).
+// after their attempt had ended are counted, not fetched again. A *RefusedError says that the run cannot be
+// retried, or that another run with the same input goes on (unless force).
 func (r *Retrier) Retry(ctx context.Context, runID uuid.UUID, force bool) (Run, error) {
 	record, err := r.ended(ctx, runID)
 	if err != nil {
@@ -69,8 +63,7 @@ func (r *Retrier) Retry(ctx context.Context, runID uuid.UUID, force bool) (Run, 
 		return Run{}, fmt.Errorf("read the chunks of run %s: %w", runID, err)
 	}
 	if total != record.PlannedChunks {
-		return Run{}, refuse("run %s has %d of its %d chunks on record, it ended while it was being planned: start it again with ingestion ohlcv",
-			runID, total, record.PlannedChunks)
+		return Run{}, &RefusedError{Reason: RefusedRetryUnplanned, RunID: runID, Recorded: total, Planned: record.PlannedChunks}
 	}
 	run := record.Run
 	run.Attempt++
@@ -103,7 +96,7 @@ func (r *Retrier) ended(ctx context.Context, runID uuid.UUID) (RunRecord, error)
 	case err != nil:
 		return RunRecord{}, err
 	case state.Phase != PhaseFinished:
-		return RunRecord{}, refuse("run %s is still running: wait for it with runs-watch, or end it with runs-cancel", runID)
+		return RunRecord{}, &RefusedError{Reason: RefusedRetryRunning, RunID: runID}
 	default:
 		// The history may not have the end yet.
 		if err := r.Finisher.Finish(ctx, runID, state.Run.Attempt); err != nil {
@@ -118,16 +111,12 @@ func (r *Retrier) ended(ctx context.Context, runID uuid.UUID) (RunRecord, error)
 	case StatusFailed, StatusCancelled:
 		return record, nil
 	case StatusRunning:
-		return record, refuse("run %s is running for the history and unknown to Redis: go on with it by runs-resume", runID)
+		return record, &RefusedError{Reason: RefusedRetryLost, RunID: runID}
 	case StatusRolledBack:
-		return record, refuse("run %s is rolled back: its candles would stay invisible", runID)
+		return record, &RefusedError{Reason: RefusedRetryHidden, RunID: runID}
 	default:
-		return record, refuse("run %s is %s: there is nothing to retry", runID, record.Status)
+		return record, &RefusedError{Reason: RefusedNothingToRetry, RunID: runID, Status: record.Status}
 	}
-}
-
-func refuse(format string, args ...any) error {
-	return &RetryRefusedError{Reason: fmt.Sprintf(format, args...)}
 }
 
 // adoptLate writes late successes into the history, in case their workers could not: there they count from now on.

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 )
@@ -20,8 +20,8 @@ type dedupSweepOptions struct {
 	olderThan   string
 	dryRun, yes bool
 
-	sweep     clickhouse.Sweep // what the flags mean
-	hasWindow bool             // sweep.Window was given, else it is that of the configuration
+	sweep     backfill.SweepRequest // what the flags mean
+	hasWindow bool                  // sweep.Window was given, else it is that of the configuration
 }
 
 func newDedupSweepCommand(a *app) *cobra.Command {
@@ -48,7 +48,7 @@ func (o *dedupSweepOptions) register(flags *pflag.FlagSet) {
 }
 
 func (o *dedupSweepOptions) check(*app, *cobra.Command, []string) (err error) {
-	o.sweep = clickhouse.Sweep{By: operatorName(), DryRun: o.dryRun}
+	o.sweep = backfill.SweepRequest{By: operatorName(), DryRun: o.dryRun}
 	for _, text := range o.intervals {
 		interval, err := candle.ParseInterval(text)
 		if err != nil {
@@ -77,9 +77,7 @@ func (a *app) runDedupSweep(ctx context.Context, o *dedupSweepOptions) error {
 func (a *app) sweep(ctx context.Context, stores *wiring.Stores, o *dedupSweepOptions) error {
 	sweep := o.sweep
 	if !sweep.DryRun {
-		preview := sweep
-		preview.DryRun = true
-		found, err := stores.History.Sweep(ctx, preview)
+		found, err := a.operator(stores, "dedup-sweep").PreviewSweep(ctx, sweep)
 		if err != nil {
 			return err
 		}
@@ -91,7 +89,7 @@ func (a *app) sweep(ctx context.Context, stores *wiring.Stores, o *dedupSweepOpt
 		}
 	}
 	last := a.now()
-	sweep.OnSlice = func(p clickhouse.SweepProgress) {
+	sweep.OnSlice = func(p backfill.SweepProgress) {
 		if a.now().Sub(last) >= lineEvery {
 			last = a.now()
 			fmt.Fprintf(a.stderr, "%d of %s, %s removed\n", p.Done, counted(p.Slices, "slice"), counted(p.Removed, "version"))
@@ -104,7 +102,7 @@ func (a *app) sweep(ctx context.Context, stores *wiring.Stores, o *dedupSweepOpt
 	return a.printSwept(swept, sweep.DryRun, o.format)
 }
 
-func sum(swept []clickhouse.SweptMonth) (redundant, purged int64) {
+func sum(swept []backfill.SweptMonth) (redundant, purged int64) {
 	for _, m := range swept {
 		redundant += m.Redundant
 		purged += m.Purged
@@ -112,7 +110,7 @@ func sum(swept []clickhouse.SweptMonth) (redundant, purged int64) {
 	return redundant, purged
 }
 
-func (a *app) printSwept(swept []clickhouse.SweptMonth, dryRun bool, format string) error {
+func (a *app) printSwept(swept []backfill.SweptMonth, dryRun bool, format string) error {
 	if format == "json" {
 		return a.printJSON(swept)
 	}

@@ -192,11 +192,7 @@ func (a *app) announce(run backfill.Run, plan backfill.Planned) {
 }
 
 // inputIsFree frees the input of a run whose enqueuer died while planning. Trouble with that leaves the refusal as it is.
-func (a *app) inputIsFree(ctx context.Context, stores *wiring.Stores, holder string) bool {
-	runID, err := uuid.Parse(holder)
-	if err != nil {
-		return false
-	}
+func (a *app) inputIsFree(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) bool {
 	free, err := stores.Reconciler("enqueuer", a.logger(), a.now).FreeInput(ctx, runID, func(text string) { fmt.Fprintln(a.stderr, text) })
 	if err != nil && ctx.Err() == nil {
 		a.logger().WarnContext(ctx, "could not look whether the enqueuer of the run with the same input lives", "run_id", runID, "err", err)
@@ -207,11 +203,11 @@ func (a *app) inputIsFree(ctx context.Context, stores *wiring.Stores, holder str
 func (a *app) start(ctx context.Context, stores *wiring.Stores, run backfill.Run, plan backfill.Plan, force bool) error {
 	launcher := stores.Launcher(a.logger(), a.now)
 	err := launcher.Launch(ctx, run, plan.Chunks, force)
-	if twin, ok := errors.AsType[*backfill.DuplicateInputError](err); ok && a.inputIsFree(ctx, stores, twin.RunID) {
+	if twin, ok := errors.AsType[*backfill.RefusedError](err); ok && a.inputIsFree(ctx, stores, twin.RunID) {
 		err = launcher.Launch(ctx, run, plan.Chunks, force)
 	}
-	if duplicate, ok := errors.AsType[*backfill.DuplicateInputError](err); ok {
-		return &exitError{exitRefused, duplicate}
+	if backfill.RefusalOf(err) != "" {
+		return refusal(err)
 	}
 	if errors.Is(err, backfill.ErrStale) {
 		// This process stood still for so long that others went on with the run, or somebody cancelled it.

@@ -3,18 +3,18 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os/user"
 
 	"github.com/google/uuid"
 
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/backfill"
+	"quantbot/internal/operate"
 	"quantbot/internal/wiring"
 )
 
 // operator acts on runs; name is the command.
-func (a *app) operator(stores *wiring.Stores, name string) *wiring.Operator {
-	return &wiring.Operator{Stores: stores, Name: name, Logger: a.logger(), Now: a.now}
+func (a *app) operator(stores *wiring.Stores, name string) *operate.Operator {
+	return stores.Operator(name, a.logger(), a.now)
 }
 
 // operatorName is who acts, for the record.
@@ -25,15 +25,10 @@ func operatorName() string {
 	return "unknown"
 }
 
-// refusal turns what the state of the run forbids into exit code 3.
-func refusal(runID uuid.UUID, err error) error {
-	if _, impossible := errors.AsType[*clickhouse.UndoImpossibleError](err); impossible {
-		return &exitError{exitRefused, fmt.Errorf("run %s: %w", runID, err)}
-	}
-	for _, reason := range []error{clickhouse.ErrRunning, clickhouse.ErrRolledBack, clickhouse.ErrNotRolledBack, clickhouse.ErrPurging} {
-		if errors.Is(err, reason) {
-			return &exitError{exitRefused, fmt.Errorf("run %s: %w", runID, err)}
-		}
+// refusal turns what the state of a run forbids into exit code 3; other errors stay as they are.
+func refusal(err error) error {
+	if refused, ok := errors.AsType[*backfill.RefusedError](err); ok {
+		return &exitError{exitRefused, errors.New(refused.CommandWords(programName()))}
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
@@ -47,12 +45,8 @@ func (a *app) runRunsCancel(ctx context.Context, o *runsCancelOptions) error {
 }
 
 func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, format string) error {
-	err := a.operator(stores, "runs-cancel").Cancel(ctx, runID)
-	switch {
-	case errors.Is(err, backfill.ErrUnknownRun), errors.Is(err, backfill.ErrFinished):
-		return &exitError{exitRefused, fmt.Errorf("run %s is not running: see %s ohlcv runs-details %s", runID, programName(), runID)}
-	case err != nil:
-		return err
+	if err := a.operator(stores, "runs-cancel").Cancel(ctx, runID); err != nil {
+		return refusal(err)
 	}
 	// Redis may skip chunks that moved while they were being ended: workers end those within seconds.
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/backfill"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 )
@@ -41,8 +41,8 @@ func (o *runsRestoreOptions) check(_ *app, _ *cobra.Command, args []string) erro
 
 func (a *app) runRunsRestore(ctx context.Context, o *runsRestoreOptions) error {
 	return a.withRun(ctx, o.run, func(_ config.Config, stores *wiring.Stores, runID uuid.UUID) error {
-		err := a.operator(stores, "runs-restore").Restore(ctx, runID, clickhouse.Request{By: operatorName(), Reason: o.reason})
-		if err := refusal(runID, err); err != nil {
+		err := a.operator(stores, "runs-restore").Restore(ctx, runID, backfill.UndoRequest{By: operatorName(), Reason: o.reason})
+		if err := refusal(err); err != nil {
 			return err
 		}
 		if o.format == "json" {

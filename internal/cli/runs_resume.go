@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -25,13 +24,7 @@ is looked through, and what its dead processes left undone is repaired.`,
 
 func (a *app) runRunsResume(ctx context.Context, o *goOnOptions) error {
 	return a.goOn(ctx, *o, func(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.Run, error) {
-		record, err := stores.History.Run(ctx, runID)
-		if err != nil {
-			return backfill.Run{}, fmt.Errorf("look up run %s: %w", runID, err)
-		}
-		if record.Status != backfill.StatusRunning {
-			return backfill.Run{}, &exitError{exitRefused, fmt.Errorf("run %s is %s, not running: take up its failed chunks with runs-retry", runID, record.Status)}
-		}
-		return record.Run, stores.Reconciler("runs-resume", a.logger(), a.now).Resume(ctx, record.Run)
+		run, err := a.operator(stores, "runs-resume").Resume(ctx, runID)
+		return run, refusal(err)
 	})
 }

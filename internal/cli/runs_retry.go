@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -38,12 +37,6 @@ func (o *runsRetryOptions) register(flags *pflag.FlagSet) {
 func (a *app) runRunsRetry(ctx context.Context, o *runsRetryOptions) error {
 	return a.goOn(ctx, o.goOnOptions, func(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.Run, error) {
 		run, err := a.operator(stores, "runs-retry").Retry(ctx, runID, o.force)
-		if refused, ok := errors.AsType[*backfill.RetryRefusedError](err); ok {
-			return run, &exitError{exitRefused, refused}
-		}
-		if duplicate, ok := errors.AsType[*backfill.DuplicateInputError](err); ok {
-			return run, &exitError{exitRefused, duplicate}
-		}
-		return run, err
+		return run, refusal(err)
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/backfill"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 )
@@ -51,15 +51,12 @@ func (o *runsRollbackOptions) check(_ *app, _ *cobra.Command, args []string) err
 
 func (a *app) runRunsRollback(ctx context.Context, o *runsRollbackOptions) error {
 	return a.withRun(ctx, o.run, func(_ config.Config, stores *wiring.Stores, runID uuid.UUID) error {
-		if err := refusal(runID, stores.History.MayRollBack(ctx, runID)); err != nil {
-			return err
-		}
 		preview, err := a.previewRollback(ctx, stores, runID, o.dryRun, o.format)
 		if err != nil {
 			return err
 		}
 		if len(preview.Removed) > 0 && !o.force {
-			return &exitError{exitRefused, &clickhouse.UndoImpossibleError{Removed: preview.Removed}}
+			return &exitError{exitRefused, &backfill.RefusedError{Reason: backfill.RefusedUndo, RunID: runID, Removed: preview.Removed}}
 		}
 		if o.dryRun {
 			return nil
@@ -67,14 +64,14 @@ func (a *app) runRunsRollback(ctx context.Context, o *runsRollbackOptions) error
 		if err := a.confirm(ctx, o.yes, fmt.Sprintf("Roll back run %s?", runID)); err != nil {
 			return err
 		}
-		return a.rollBack(ctx, stores, runID, clickhouse.Request{By: operatorName(), Reason: o.reason}, o.force, o.format)
+		return a.rollBack(ctx, stores, runID, backfill.UndoRequest{By: operatorName(), Reason: o.reason}, o.force, o.format)
 	})
 }
 
-func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, dryRun bool, format string) (clickhouse.RollbackPreview, error) {
-	preview, err := stores.History.PreviewRollback(ctx, runID)
+func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, dryRun bool, format string) (backfill.RollbackPreview, error) {
+	preview, err := a.operator(stores, "runs-rollback").PreviewRollback(ctx, runID)
 	if err != nil {
-		return preview, err
+		return preview, refusal(err)
 	}
 	out := a.stdout
 	if format == "json" && dryRun {
@@ -95,18 +92,18 @@ func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID 
 	for _, m := range preview.Removed {
 		fmt.Fprintf(out, "  %s of %d-%02d that the undo would need, removed by a sweep\n", counted(m.Versions, "version"), m.Month/100, m.Month%100)
 	}
-	for _, r := range preview.Relying {
+	for _, r := range preview.Dependents {
 		fmt.Fprintf(out, "  %s not fetched by run %s because this run had answered for them, or was about to\n", counted(r.Candles, "candle"), r.RunID)
 	}
-	if len(preview.Relying) > 0 {
+	if len(preview.Dependents) > 0 {
 		fmt.Fprintf(out, "  after the rollback, fetch what is missing then with: %s ohlcv gaps --run %s --fetch, or run the same input again\n", programName(), runID)
 	}
 	return preview, nil
 }
 
-func (a *app) rollBack(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, request clickhouse.Request, force bool, format string) error {
+func (a *app) rollBack(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, request backfill.UndoRequest, force bool, format string) error {
 	err := a.operator(stores, "runs-rollback").RollBack(ctx, runID, request, force)
-	if err := refusal(runID, err); err != nil {
+	if err := refusal(err); err != nil {
 		return err
 	}
 	if format == "json" {

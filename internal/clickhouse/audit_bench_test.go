@@ -101,7 +101,7 @@ func BenchmarkSweep(b *testing.B) {
 		fill(b, db, newRun(1), n)
 		report := watchMemory(b, db)
 		began := time.Now()
-		swept, err := db.Sweep(b.Context(), Sweep{})
+		swept, err := db.Sweep(b.Context(), backfill.SweepRequest{})
 		require.NoError(b, err)
 		require.EqualValues(b, n, swept[0].Redundant)
 		b.ReportMetric(float64(2*n)/time.Since(began).Seconds(), "versions/s")

@@ -241,7 +241,7 @@ func (m *auditModel) rollBack() {
 		return
 	}
 	err := m.db.RollBack(context.Background(), run.ID(), someone, false)
-	if _, refused := errors.AsType[*UndoImpossibleError](err); refused != (m.needed(run) > 0) || (err != nil && !refused) {
+	if refused := backfill.RefusalOf(err) == backfill.RefusedUndo; refused != (m.needed(run) > 0) || (err != nil && !refused) {
 		m.t.Fatalf("roll back with %d removed: %v", m.needed(run), err)
 	}
 	run.hidden = err == nil
@@ -254,7 +254,7 @@ func (m *auditModel) restore() {
 		return
 	}
 	err := m.db.Restore(context.Background(), run.ID(), someone)
-	if run.purged != errors.Is(err, ErrPurging) || (err != nil && !run.purged) {
+	if run.purged != (backfill.RefusalOf(err) == backfill.RefusedPurging) || (err != nil && !run.purged) {
 		m.t.Fatalf("restore, purged %v: %v", run.purged, err)
 	}
 	run.hidden = run.purged
@@ -286,7 +286,7 @@ func (m *auditModel) sweep() {
 			}
 		}
 	}
-	swept, err := m.db.Sweep(context.Background(), Sweep{})
+	swept, err := m.db.Sweep(context.Background(), backfill.SweepRequest{})
 	m.must(err)
 	got := int64(0)
 	for _, month := range swept {

@@ -255,12 +255,6 @@ func (db *DB) have(ctx context.Context, q backfill.CoverageQuery, yield func(can
 	return db.storeError("read which candles are there", err)
 }
 
-// Dependency is how many candles a run left out because another one had answered for them.
-type Dependency struct {
-	RunID   uuid.UUID `json:"run_id"`
-	Candles int64     `json:"candles"`
-}
-
 // RecordDependencies writes down on whose answers the run relies.
 func (db *DB) RecordDependencies(ctx context.Context, runID uuid.UUID, on map[uuid.UUID]int64) error {
 	type row struct {
@@ -276,15 +270,15 @@ func (db *DB) RecordDependencies(ctx context.Context, runID uuid.UUID, on map[uu
 }
 
 // relyingOn are the runs that left ranges out because this run had answered for them, most candles first.
-func (db *DB) relyingOn(ctx context.Context, runID uuid.UUID) ([]Dependency, error) {
+func (db *DB) relyingOn(ctx context.Context, runID uuid.UUID) ([]backfill.Dependency, error) {
 	type row struct {
 		RunID   uuid.UUID `ch:"run_id"`
 		Candles uint64    `ch:"candles"`
 	}
 	rows, err := selectStructs[row](ctx, db, relyingRunsSQL, named("run_id", runID))
-	relying := make([]Dependency, len(rows))
+	relying := make([]backfill.Dependency, len(rows))
 	for i, r := range rows {
-		relying[i] = Dependency{RunID: r.RunID, Candles: int64(r.Candles)}
+		relying[i] = backfill.Dependency{RunID: r.RunID, Candles: int64(r.Candles)}
 	}
 	return relying, db.storeError(fmt.Sprintf("look up who relies on run %s", runID), err)
 }

@@ -4,70 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
 )
 
-// RollbackPreview says what a rollback would do.
-type RollbackPreview struct {
-	RunID  uuid.UUID `json:"run_id"`
-	Status string    `json:"status"`
-	// Versions leave the readers' sight, whether they are served now or not.
-	Versions int64 `json:"versions_leaving"`
-	// Disappearing candles have no other version.
-	Disappearing int64 `json:"candles_disappearing"`
-	// FallBacks are the candles that other runs would serve instead, most first.
-	FallBacks []FallBack `json:"candles_falling_back"`
-	// Removed is what sweeps removed, or other runs skipped, because this run's versions were as good.
-	Removed []RemovedMonth `json:"versions_removed"`
-	// Relying are the runs that left ranges out because this run had answered for them.
-	Relying []Dependency `json:"runs_relying"`
-}
-
-// FallBack is how many candles another run would serve.
-type FallBack struct {
-	RunID   uuid.UUID `json:"run_id"`
-	Candles int64     `json:"candles"`
-}
-
-// RemovedMonth is how many versions of a month (YYYYMM) are gone for good.
-type RemovedMonth struct {
-	Month    uint32 `json:"month" ch:"month"`
-	Versions int64  `json:"versions" ch:"versions"`
-}
-
-// The reasons why a run cannot be rolled back or restored.
-var (
-	ErrRunning       = errors.New("the run is still running: cancel it first with runs-cancel")
-	ErrRolledBack    = errors.New("the run is rolled back already")
-	ErrNotRolledBack = errors.New("the run is not rolled back")
-	ErrPurging       = errors.New("the run's candles have been purged, or are being purged: it cannot be restored; fetch them again")
-)
-
-// UndoImpossibleError tells that a rollback would need versions that are gone.
-type UndoImpossibleError struct{ Removed []RemovedMonth }
-
-// Error lists the months.
-func (e *UndoImpossibleError) Error() string {
-	months := make([]string, len(e.Removed))
-	for i, m := range e.Removed {
-		months[i] = fmt.Sprintf("%d of %d-%02d", m.Versions, m.Month/100, m.Month%100)
-	}
-	return fmt.Sprintf("versions that the undo would need have been removed (%s); --force rolls back all the same and leaves gaps there",
-		strings.Join(months, ", "))
-}
-
 // PreviewRollback says what rolling the run back would do now. It streams the run's tokens in key order: the server holds
 // one candle in memory at a time.
-func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p RollbackPreview, err error) {
+func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p backfill.RollbackPreview, err error) {
 	run, err := db.RunDetails(ctx, runID)
 	if err != nil {
 		return p, err
 	}
-	p.RunID, p.Status, p.FallBacks = runID, run.Status, []FallBack{}
+	p.RunID, p.Status, p.FallBacks = runID, run.Status, []backfill.FallBack{}
 	record, err := run.Record()
 	if err != nil {
 		return p, err
@@ -88,31 +38,28 @@ func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p RollbackP
 	for _, c := range changes {
 		p.Disappearing -= c.Candles // what the run loses and no other run gains
 		if c.RunID != runID {
-			p.FallBacks = append(p.FallBacks, FallBack(c))
+			p.FallBacks = append(p.FallBacks, backfill.FallBack(c))
 		}
 	}
 	if p.Removed, err = db.removedFor(ctx, runID); err != nil {
 		return p, err
 	}
-	p.Relying, err = db.relyingOn(ctx, runID)
+	p.Dependents, err = db.relyingOn(ctx, runID)
 	return p, err
 }
 
-func (db *DB) removedFor(ctx context.Context, runID uuid.UUID) ([]RemovedMonth, error) {
-	removed, err := selectStructs[RemovedMonth](ctx, db, removedForSQL, named("run_id", runID))
+func (db *DB) removedFor(ctx context.Context, runID uuid.UUID) ([]backfill.RemovedMonth, error) {
+	removed, err := selectStructs[backfill.RemovedMonth](ctx, db, removedForSQL, named("run_id", runID))
 	return removed, db.storeError("look up what was removed for run "+runID.String(), err)
 }
 
-// Request says who wants a run hidden or shown, and why.
-type Request struct{ By, Reason string }
-
-// RollBack hides the run from readers, at once and atomically. It answers ErrRunning, ErrRolledBack, ErrPurging, or an
-// *UndoImpossibleError unless force. The caller holds the maintenance lock; without it two events of one run might share
+// RollBack hides the run from readers, at once and atomically. It returns a *backfill.RefusedError
+// where the state of the run forbids that; force overrides backfill.RefusedUndo. The caller holds the maintenance lock; without it two events of one run might share
 // a number.
 //
 // The event is written first and what was removed is looked up after it: a sweep writes down what it is about to remove
 // first and looks for rolled-back runs after that, so one of the two always sees the other.
-func (db *DB) RollBack(ctx context.Context, runID uuid.UUID, request Request, force bool) error {
+func (db *DB) RollBack(ctx context.Context, runID uuid.UUID, request backfill.UndoRequest, force bool) error {
 	last, err := db.hideable(ctx, runID)
 	if err != nil {
 		return err
@@ -130,25 +77,25 @@ func (db *DB) RollBack(ctx context.Context, runID uuid.UUID, request Request, fo
 	return nil
 }
 
-// MayRollBack answers ErrRunning, ErrRolledBack or ErrPurging where the state of the run forbids a rollback now.
+// MayRollBack returns a *backfill.RefusedError where the status of the run forbids a rollback now.
 func (db *DB) MayRollBack(ctx context.Context, runID uuid.UUID) error {
 	_, err := db.hideable(ctx, runID)
 	return err
 }
 
-// hideable answers the last event of a run that may be hidden.
+// hideable returns the last event of a run that may be hidden.
 func (db *DB) hideable(ctx context.Context, runID uuid.UUID) (last visibility, err error) {
 	run, err := db.RunDetails(ctx, runID)
 	if err != nil {
 		return last, err
 	}
 	if run.Status == string(backfill.StatusRunning) {
-		return last, ErrRunning
+		return last, refused(runID, backfill.RefusedRunning)
 	}
 	if last, err = db.lastVisibility(ctx, runID); err != nil {
 		return last, err
 	}
-	return last, last.hides()
+	return last, last.hides(runID)
 }
 
 func (db *DB) undoable(ctx context.Context, runID uuid.UUID, force bool) error {
@@ -156,12 +103,13 @@ func (db *DB) undoable(ctx context.Context, runID uuid.UUID, force bool) error {
 	if err != nil || len(removed) == 0 || force {
 		return err
 	}
-	return &UndoImpossibleError{Removed: removed}
+	return &backfill.RefusedError{Reason: backfill.RefusedUndo, RunID: runID, Removed: removed}
 }
 
-// Restore shows a rolled-back run to readers again. It answers ErrNotRolledBack or ErrPurging. The caller holds the
+// Restore shows a rolled-back run to readers again. It returns a
+// *backfill.RefusedError where it is not hidden, or is being purged. The caller holds the
 // maintenance lock.
-func (db *DB) Restore(ctx context.Context, runID uuid.UUID, request Request) error {
+func (db *DB) Restore(ctx context.Context, runID uuid.UUID, request backfill.UndoRequest) error {
 	if _, err := db.RunDetails(ctx, runID); err != nil {
 		return err
 	}
@@ -173,9 +121,13 @@ func (db *DB) Restore(ctx context.Context, runID uuid.UUID, request Request) err
 	case eventRolledBack:
 		return db.insertVisibility(ctx, runID, last.Sequence+1, eventRestored, request)
 	case eventPurging:
-		return ErrPurging
+		return refused(runID, backfill.RefusedPurging)
 	}
-	return ErrNotRolledBack
+	return refused(runID, backfill.RefusedNotRolledBack)
+}
+
+func refused(runID uuid.UUID, reason backfill.RefusalReason) error {
+	return &backfill.RefusedError{Reason: reason, RunID: runID}
 }
 
 // The events of a run's visibility.
@@ -190,13 +142,13 @@ type visibility struct {
 	Event    string `ch:"last_event"` // empty when there never was one
 }
 
-// hides answers why a run that is hidden cannot be hidden again.
-func (v visibility) hides() error {
+// hides returns why a run that is hidden cannot be hidden again.
+func (v visibility) hides(runID uuid.UUID) error {
 	switch v.Event {
 	case eventRolledBack:
-		return ErrRolledBack
+		return refused(runID, backfill.RefusedRolledBack)
 	case eventPurging:
-		return ErrPurging
+		return refused(runID, backfill.RefusedPurging)
 	}
 	return nil
 }
@@ -217,7 +169,7 @@ type visibilityRow struct {
 	Reason      string    `ch:"reason"`
 }
 
-func (db *DB) insertVisibility(ctx context.Context, runID uuid.UUID, sequence uint64, event string, request Request) error {
+func (db *DB) insertVisibility(ctx context.Context, runID uuid.UUID, sequence uint64, event string, request backfill.UndoRequest) error {
 	row := visibilityRow{RunID: runID, Sequence: sequence, Event: event, RequestedBy: request.By, Reason: request.Reason}
 	err := insertStructs(ctx, db, insertVisibilitySQL, []visibilityRow{row})
 	return db.storeError(fmt.Sprintf("write that run %s is %s", runID, event), err)

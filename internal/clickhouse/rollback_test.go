@@ -29,7 +29,7 @@ func end(t testing.TB, db *DB, run backfill.Run) {
 	require.NoError(t, db.Finished(t.Context(), backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: time.Now().UTC()}))
 }
 
-var someone = Request{By: "ana@desk", Reason: "test"}
+var someone = backfill.UndoRequest{By: "ana@desk", Reason: "test"}
 
 func TestARollbackUncoversWhatWasThereBefore(t *testing.T) {
 	t.Parallel()
@@ -44,18 +44,18 @@ func TestARollbackUncoversWhatWasThereBefore(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 8, preview.Versions)
 	require.EqualValues(t, 3, preview.Disappearing)
-	require.Equal(t, []FallBack{{RunID: old.ID(), Candles: 3}}, preview.FallBacks, "the first two are served by the later run")
+	require.Equal(t, []backfill.FallBack{{RunID: old.ID(), Candles: 3}}, preview.FallBacks, "the first two are served by the later run")
 	require.Empty(t, preview.Removed)
 	nobodys, err := db.PreviewRollback(t.Context(), old.ID())
 	require.NoError(t, err)
 	require.Empty(t, nobodys.FallBacks)
-	for _, list := range []any{nobodys.Removed, nobodys.Relying, nobodys.FallBacks} {
+	for _, list := range []any{nobodys.Removed, nobodys.Dependents, nobodys.FallBacks} {
 		require.NotNil(t, list, "JSON has empty lists, not null")
 	}
 
 	require.NoError(t, db.RollBack(t.Context(), bad.ID(), someone, false))
 	require.Equal(t, append(minutes(2, 3), minutes(5, 1)[2:]...), served(t, db))
-	require.ErrorIs(t, db.RollBack(t.Context(), bad.ID(), someone, false), ErrRolledBack)
+	require.Equal(t, backfill.RefusedRolledBack, backfill.RefusalOf(db.RollBack(t.Context(), bad.ID(), someone, false)))
 	row, err := db.RunDetails(t.Context(), bad.ID())
 	require.NoError(t, err)
 	require.Equal(t, "rolled_back", row.Status)
@@ -65,7 +65,7 @@ func TestARollbackUncoversWhatWasThereBefore(t *testing.T) {
 	require.NoError(t, db.Restore(t.Context(), later.ID(), someone))
 	require.NoError(t, db.Restore(t.Context(), bad.ID(), someone))
 	require.Equal(t, withAll, served(t, db))
-	require.ErrorIs(t, db.Restore(t.Context(), bad.ID(), someone), ErrNotRolledBack)
+	require.Equal(t, backfill.RefusedNotRolledBack, backfill.RefusalOf(db.Restore(t.Context(), bad.ID(), someone)))
 }
 
 func TestARunningOrUnknownRunIsNotRolledBack(t *testing.T) {
@@ -73,7 +73,7 @@ func TestARunningOrUnknownRunIsNotRolledBack(t *testing.T) {
 	db, _ := openMigrated(t)
 	run := newRun(0)
 	require.NoError(t, db.Started(t.Context(), run))
-	require.ErrorIs(t, db.RollBack(t.Context(), run.ID(), someone, true), ErrRunning)
+	require.Equal(t, backfill.RefusedRunning, backfill.RefusalOf(db.RollBack(t.Context(), run.ID(), someone, true)))
 	require.ErrorIs(t, db.RollBack(t.Context(), uuid.New(), someone, true), backfill.ErrUnknownRun)
 	require.ErrorIs(t, db.Restore(t.Context(), uuid.New(), someone), backfill.ErrUnknownRun)
 }
@@ -88,21 +88,21 @@ func TestASweepRemovesOnlyWhatIsRedundant(t *testing.T) {
 	mustWrite(t, db, newWrite(running, minutes(2, 3)))
 	before := served(t, db)
 
-	young, err := db.Sweep(t.Context(), Sweep{Window: time.Hour})
+	young, err := db.Sweep(t.Context(), backfill.SweepRequest{Window: time.Hour})
 	require.NoError(t, err)
-	require.Equal(t, []SweptMonth{{Month: 202401, Interval: "1m", Versions: 10}}, young, "no run is settled yet")
-	dry, err := db.Sweep(t.Context(), Sweep{DryRun: true})
+	require.Equal(t, []backfill.SweptMonth{{Month: 202401, Interval: "1m", Versions: 10}}, young, "no run is settled yet")
+	dry, err := db.Sweep(t.Context(), backfill.SweepRequest{DryRun: true})
 	require.NoError(t, err)
-	require.Equal(t, []SweptMonth{{Month: 202401, Interval: "1m", Versions: 10, Redundant: 3}}, dry)
+	require.Equal(t, []backfill.SweptMonth{{Month: 202401, Interval: "1m", Versions: 10, Redundant: 3}}, dry)
 	require.EqualValues(t, 10, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
-	swept, err := db.Sweep(t.Context(), Sweep{By: "cron"})
+	swept, err := db.Sweep(t.Context(), backfill.SweepRequest{By: "cron"})
 	require.NoError(t, err)
 	require.Equal(t, dry, swept)
 	require.EqualValues(t, 7, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
 	require.Equal(t, before, served(t, db))
-	again, err := db.Sweep(t.Context(), Sweep{})
+	again, err := db.Sweep(t.Context(), backfill.SweepRequest{})
 	require.NoError(t, err)
-	require.Equal(t, []SweptMonth{{Month: 202401, Interval: "1m", Versions: 7}}, again)
+	require.Equal(t, []backfill.SweptMonth{{Month: 202401, Interval: "1m", Versions: 7}}, again)
 
 	refused := db.RollBack(t.Context(), next.ID(), someone, false)
 	require.ErrorContains(t, refused, "3 of 2024-01")
@@ -125,16 +125,16 @@ func TestARollbackNeedsNeitherTheRunsOwnVersionsNorPurgedOnes(t *testing.T) {
 	mustWrite(t, db, newWrite(run, silent)) // the chunk is answered again, and better
 	mustWrite(t, db, newWrite(run, minutes(5, 2)))
 	end(t, db, run)
-	swept, err := db.Sweep(t.Context(), Sweep{})
+	swept, err := db.Sweep(t.Context(), backfill.SweepRequest{})
 	require.NoError(t, err)
 	require.EqualValues(t, 10, swept[0].Redundant)
 	preview, err := db.PreviewRollback(t.Context(), run.ID())
 	require.NoError(t, err)
-	require.Equal(t, []RemovedMonth{{Month: 202401, Versions: 5}}, preview.Removed, "the other run's")
+	require.Equal(t, []backfill.RemovedMonth{{Month: 202401, Versions: 5}}, preview.Removed, "the other run's")
 
 	require.NoError(t, db.RollBack(t.Context(), purged.ID(), someone, false))
 	require.ErrorContains(t, db.RollBack(t.Context(), run.ID(), someone, false), "5 of 2024-01", "the other may be restored")
-	_, err = db.Sweep(t.Context(), Sweep{})
+	_, err = db.Sweep(t.Context(), backfill.SweepRequest{})
 	require.NoError(t, err)
 	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
 }
@@ -145,18 +145,18 @@ func TestAPurgeEndsTheTimeForRestoring(t *testing.T) {
 	run := ranAndEnded(t, db, 0, minutes(5, 1))
 	other := ranAndEnded(t, db, 1, minutes(2, 2))
 	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
-	_, err := db.Sweep(t.Context(), Sweep{Window: time.Hour})
+	_, err := db.Sweep(t.Context(), backfill.SweepRequest{Window: time.Hour})
 	require.NoError(t, err)
 	require.NoError(t, db.Restore(t.Context(), run.ID(), someone), "its time is not over")
 	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
-	dry, err := db.Sweep(t.Context(), Sweep{DryRun: true})
+	dry, err := db.Sweep(t.Context(), backfill.SweepRequest{DryRun: true})
 	require.NoError(t, err)
-	require.Equal(t, []SweptMonth{{Month: 202401, Interval: "1m", Versions: 7, Purged: 5}}, dry)
-	swept, err := db.Sweep(t.Context(), Sweep{})
+	require.Equal(t, []backfill.SweptMonth{{Month: 202401, Interval: "1m", Versions: 7, Purged: 5}}, dry)
+	swept, err := db.Sweep(t.Context(), backfill.SweepRequest{})
 	require.NoError(t, err)
 	require.Equal(t, dry, swept)
-	require.ErrorIs(t, db.Restore(t.Context(), run.ID(), someone), ErrPurging)
-	require.ErrorIs(t, db.RollBack(t.Context(), run.ID(), someone, false), ErrPurging)
+	require.Equal(t, backfill.RefusedPurging, backfill.RefusalOf(db.Restore(t.Context(), run.ID(), someone)))
+	require.Equal(t, backfill.RefusedPurging, backfill.RefusalOf(db.RollBack(t.Context(), run.ID(), someone, false)))
 	require.EqualValues(t, 2, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
 	require.NoError(t, db.RollBack(t.Context(), other.ID(), someone, false))
 }
@@ -169,7 +169,7 @@ func TestAPurgeCountsInBoundedMemory(t *testing.T) {
 	fill(t, db, run, 3_000_000)
 	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
 	ctx := driver.Context(t.Context(), driver.WithSettings(driver.Settings{"max_memory_usage": 150_000_000, "max_threads": 2}))
-	found, err := db.Sweep(ctx, Sweep{DryRun: true})
+	found, err := db.Sweep(ctx, backfill.SweepRequest{DryRun: true})
 	require.NoError(t, err)
 	require.EqualValues(t, 3_000_000, found[0].Purged)
 }
@@ -193,7 +193,7 @@ func TestAMomentWithoutItsVersionsIsRefused(t *testing.T) {
 	require.Equal(t, minutes(5, 1), got)
 
 	require.NoError(t, db.RollBack(t.Context(), run.ID(), someone, false))
-	_, err = db.Sweep(t.Context(), Sweep{})
+	_, err = db.Sweep(t.Context(), backfill.SweepRequest{})
 	require.NoError(t, err)
 	mustExec(t, db, "OPTIMIZE TABLE ohlcv_candle_versions FINAL")
 	require.Zero(t, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
@@ -233,7 +233,7 @@ func TestAMomentOfARunWhoseClockIsBehind(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, minutes(5, 1), got)
 
-	swept, err := db.Sweep(t.Context(), Sweep{})
+	swept, err := db.Sweep(t.Context(), backfill.SweepRequest{})
 	require.NoError(t, err)
 	require.EqualValues(t, 5, swept[0].Redundant)
 	_, err = read(before)
@@ -271,7 +271,7 @@ func TestSweepsBesideInsertsLoseNothing(t *testing.T) {
 			sweeping = false // one more, over everything
 		default:
 		}
-		_, err := db.Sweep(t.Context(), Sweep{})
+		_, err := db.Sweep(t.Context(), backfill.SweepRequest{})
 		require.NoError(t, err)
 	}
 	var want []candle.Candle

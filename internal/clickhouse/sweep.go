@@ -11,40 +11,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 )
-
-// Sweep says what to remove.
-type Sweep struct {
-	// Window is how long a run must have been over before it makes others' versions redundant, and how long a rolled-back
-	// run can be restored.
-	Window time.Duration
-	// Intervals limits the sweep; none means all.
-	Intervals []candle.Interval
-	// By names who sweeps, in the record of what was removed.
-	By string
-	// DryRun finds and counts, and removes nothing.
-	DryRun bool
-	// Locked runs one step while no rollback and no other sweep does anything; nil runs it as it is.
-	Locked func(ctx context.Context, step func(context.Context) error) error
-	// OnSlice, when set, is told after each slice.
-	OnSlice func(SweepProgress)
-}
-
-// SweepProgress is how far a sweep has come.
-type SweepProgress struct {
-	Done, Slices int
-	Removed      int64
-}
-
-// SweptMonth is what a sweep removed of a month (YYYYMM) and interval.
-type SweptMonth struct {
-	Month     uint32 `json:"month"`
-	Interval  string `json:"interval"`
-	Versions  int64  `json:"versions"` // looked at
-	Redundant int64  `json:"redundant_removed"`
-	Purged    int64  `json:"purged_removed"`
-}
 
 // sliceVersions bounds a slice: the keys that it removes are a set in the server's memory, of about 120 bytes each.
 const sliceVersions = 1_000_000
@@ -60,22 +29,22 @@ type sweepSlice struct {
 // Sweep removes the redundant versions, slice by slice in bounded memory, and what rolled-back runs left once their time
 // for being restored is over. It is safe beside inserts, and can be broken off and begun again at any time. The result
 // lists every month that it looked at.
-func (db *DB) Sweep(ctx context.Context, s Sweep) ([]SweptMonth, error) {
+func (db *DB) Sweep(ctx context.Context, s backfill.SweepRequest) ([]backfill.SweptMonth, error) {
 	if s.Locked == nil {
 		s.Locked = func(ctx context.Context, step func(context.Context) error) error { return step(ctx) }
 	}
-	result := sweepResult{months: []SweptMonth{}}
+	result := sweepResult{months: []backfill.SweptMonth{}}
 	err := db.purge(ctx, s, &result)
 	if err == nil {
 		err = db.sweepSlices(ctx, s, &result)
 	}
-	slices.SortFunc(result.months, func(a, b SweptMonth) int {
+	slices.SortFunc(result.months, func(a, b backfill.SweptMonth) int {
 		return cmp.Or(cmp.Compare(a.Month, b.Month), strings.Compare(a.Interval, b.Interval))
 	})
 	return result.months, err
 }
 
-func (db *DB) sweepSlices(ctx context.Context, s Sweep, result *sweepResult) error {
+func (db *DB) sweepSlices(ctx context.Context, s backfill.SweepRequest, result *sweepResult) error {
 	slices, err := db.sweepPlan(ctx, s.Intervals)
 	if err != nil {
 		return err
@@ -96,7 +65,7 @@ func (db *DB) sweepSlices(ctx context.Context, s Sweep, result *sweepResult) err
 			return fmt.Errorf("sweep %d %s: %w", slice.month, candle.Interval(slice.interval), err)
 		}
 		if s.OnSlice != nil {
-			s.OnSlice(SweepProgress{Done: i + 1, Slices: len(slices), Removed: result.removed})
+			s.OnSlice(backfill.SweepProgress{Done: i + 1, Slices: len(slices), Removed: result.removed})
 		}
 	}
 	return nil
@@ -147,7 +116,7 @@ var errHidden = errors.New("a run was rolled back meanwhile")
 // sweepSlice finds, writes down, looks again and removes, in this order: a rollback writes first and looks at what is
 // written down after that, so one of the two always sees the other. A death before the removal leaves a record that is
 // too high, which makes a rollback refuse rather than leave a gap.
-func (db *DB) sweepSlice(ctx context.Context, s Sweep, slice sweepSlice) (int64, error) {
+func (db *DB) sweepSlice(ctx context.Context, s backfill.SweepRequest, slice sweepSlice) (int64, error) {
 	id := uuid.New()
 	err := db.exec(ctx, streamTimeout, findRedundantSQL,
 		named("operation_id", id), named("window", uint32(s.Window.Seconds())),
@@ -214,7 +183,7 @@ func (db *DB) foundRedundant(ctx context.Context, id uuid.UUID, slice sweepSlice
 
 // purge removes what runs left that were rolled back longer than the window ago. From the event on they cannot be
 // restored.
-func (db *DB) purge(ctx context.Context, s Sweep, result *sweepResult) error {
+func (db *DB) purge(ctx context.Context, s backfill.SweepRequest, result *sweepResult) error {
 	type purgeable struct {
 		RunID    uuid.UUID `ch:"run_id"`
 		Event    string    `ch:"last_event"`
@@ -233,7 +202,7 @@ func (db *DB) purge(ctx context.Context, s Sweep, result *sweepResult) error {
 				if err != nil || now.Event != eventRolledBack {
 					return err // restored meanwhile
 				}
-				request := Request{By: s.By, Reason: "rolled back longer than the rollback window ago"}
+				request := backfill.UndoRequest{By: s.By, Reason: "rolled back longer than the rollback window ago"}
 				if err := db.insertVisibility(ctx, run.RunID, now.Sequence+1, eventPurging, request); err != nil {
 					return err
 				}
@@ -247,7 +216,7 @@ func (db *DB) purge(ctx context.Context, s Sweep, result *sweepResult) error {
 	return nil
 }
 
-func (db *DB) purgeRun(ctx context.Context, s Sweep, runID uuid.UUID, hiddenAt time.Time, result *sweepResult) error {
+func (db *DB) purgeRun(ctx context.Context, s backfill.SweepRequest, runID uuid.UUID, hiddenAt time.Time, result *sweepResult) error {
 	type monthRow struct {
 		Month    uint32 `ch:"month"`
 		Interval uint32 `ch:"interval_seconds"`
@@ -281,17 +250,17 @@ func (db *DB) purgeRun(ctx context.Context, s Sweep, runID uuid.UUID, hiddenAt t
 
 // sweepResult gathers what was done per month and interval.
 type sweepResult struct {
-	months  []SweptMonth
+	months  []backfill.SweptMonth
 	removed int64
 }
 
-func (r *sweepResult) of(month, interval uint32) *SweptMonth {
+func (r *sweepResult) of(month, interval uint32) *backfill.SweptMonth {
 	name := candle.Interval(interval).String()
 	for i := range r.months {
 		if r.months[i].Month == month && r.months[i].Interval == name {
 			return &r.months[i]
 		}
 	}
-	r.months = append(r.months, SweptMonth{Month: month, Interval: name})
+	r.months = append(r.months, backfill.SweptMonth{Month: month, Interval: name})
 	return &r.months[len(r.months)-1]
 }

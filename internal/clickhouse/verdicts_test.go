@@ -81,7 +81,7 @@ func TestAForcedRollbackIsNamed(t *testing.T) {
 	db, _ := openMigrated(t)
 	asking(t, db, 0, 60, minutes(15, 1), nil)
 	better := asking(t, db, 1, 15, minutes(15, 2), nil)
-	_, err := db.Sweep(t.Context(), Sweep{})
+	_, err := db.Sweep(t.Context(), backfill.SweepRequest{})
 	require.NoError(t, err)
 	require.NoError(t, db.RollBack(t.Context(), better.ID(), someone, true))
 	require.Equal(t, []coverage.VerdictSpan{stretchOf(0, 60, coverage.RolledBack, true, better.ID())}, judgeAsked(t, db, backfill.CoverageQuery{}))

@@ -296,8 +296,8 @@ func (w *world) scripted(t testing.TB) string {
 	require.NoError(t, w.History.WriteAction(ctx, clickhouse.OperatorAction{
 		ID: uuid.New(), Action: bad, RunID: run.ID(), By: bad, Address: bad, Reason: bad, Result: bad, Detail: bad,
 	}))
-	require.NoError(t, w.History.RollBack(ctx, run.ID(), clickhouse.Request{By: bad, Reason: bad}, false))
-	require.NoError(t, w.History.Restore(ctx, run.ID(), clickhouse.Request{By: bad, Reason: bad}))
+	require.NoError(t, w.History.RollBack(ctx, run.ID(), backfill.UndoRequest{By: bad, Reason: bad}, false))
+	require.NoError(t, w.History.Restore(ctx, run.ID(), backfill.UndoRequest{By: bad, Reason: bad}))
 	return run.ID().String()
 }
 

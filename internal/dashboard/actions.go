@@ -5,36 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/operate"
 )
 
-// Actions changes what runs are; each call does what the command of that name does.
+// Actions is what people do to runs: operate.Operator.
 type Actions interface {
-	RollBack(ctx context.Context, runID uuid.UUID, request clickhouse.Request, force bool) error
-	Restore(ctx context.Context, runID uuid.UUID, request clickhouse.Request) error
+	RollBack(ctx context.Context, runID uuid.UUID, request backfill.UndoRequest, force bool) error
+	Restore(ctx context.Context, runID uuid.UUID, request backfill.UndoRequest) error
 	Retry(ctx context.Context, runID uuid.UUID, force bool) (backfill.Run, error)
 	Cancel(ctx context.Context, runID uuid.UUID) error
-	Sweep(ctx context.Context, sweep clickhouse.Sweep) ([]clickhouse.SweptMonth, error)
+	PreviewRollback(ctx context.Context, runID uuid.UUID) (backfill.RollbackPreview, error)
+	Sweep(ctx context.Context, sweep backfill.SweepRequest) ([]backfill.SweptMonth, error)
 }
 
 type actionHistory interface {
-	PreviewRollback(ctx context.Context, runID uuid.UUID) (clickhouse.RollbackPreview, error)
 	WriteAction(ctx context.Context, action clickhouse.OperatorAction) error
 	OperatorActions(ctx context.Context, runID uuid.UUID, limit int) ([]clickhouse.OperatorAction, error)
 }
 
 // The actions on a run, as they appear in addresses and in the record.
 const (
-	actionRollback = "rollback"
-	actionRestore  = "restore"
-	actionRetry    = "retry"
-	actionCancel   = "cancel"
+	actionRollback = string(operate.Rollback)
+	actionRestore  = string(operate.Restore)
+	actionRetry    = string(operate.Retry)
+	actionCancel   = string(operate.Cancel)
 )
 
 var actionTitles = map[string]string{
@@ -42,21 +42,6 @@ var actionTitles = map[string]string{
 }
 
 var actionNames = []string{actionRollback, actionRestore, actionRetry, actionCancel}
-
-// offered are the actions that the status of a run allows.
-func offered(status string) []string {
-	switch backfill.RunStatus(status) {
-	case backfill.StatusRunning:
-		return []string{actionCancel}
-	case backfill.StatusCompleted:
-		return []string{actionRollback}
-	case backfill.StatusFailed, backfill.StatusCancelled:
-		return []string{actionRetry, actionRollback}
-	case backfill.StatusRolledBack:
-		return []string{actionRestore}
-	}
-	return nil
-}
 
 const (
 	// actionTimeout bounds an action; cancelling a run of a hundred thousand chunks takes half a minute.
@@ -72,7 +57,7 @@ type actionData struct {
 	Run    clickhouse.RunRow `json:"run"`
 	Action string            `json:"action"`
 	// Rollback is set for a rollback.
-	Rollback *clickhouse.RollbackPreview `json:"rollback,omitempty"`
+	Rollback *backfill.RollbackPreview `json:"rollback,omitempty"`
 	// Progress is set for a cancel, as far as Redis knows.
 	Progress *Progress `json:"progress,omitempty"`
 	// Failures is set for a retry.
@@ -116,8 +101,8 @@ func (d *Dashboard) preview(ctx context.Context, runID uuid.UUID, action string)
 		return data, err
 	}
 	data.Seen = seen(data.Run)
-	if !slices.Contains(offered(data.Run.Status), action) {
-		data.Refusal = refusal(action, data.Run.Status)
+	if refused := operate.Refused(operate.Action(action), runID, backfill.RunStatus(data.Run.Status)); refused != nil {
+		data.Refusal = refused.PageWords()
 		return data, nil
 	}
 	switch action {
@@ -145,7 +130,11 @@ func (d *Dashboard) previewRollback(ctx context.Context, data *actionData) error
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	preview, err := d.cfg.History.PreviewRollback(ctx, data.Run.RunID)
+	preview, err := d.cfg.Actions.PreviewRollback(ctx, data.Run.RunID)
+	if refused, ok := errors.AsType[*backfill.RefusedError](err); ok { // its status changed meanwhile
+		data.Refusal = refused.PageWords()
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -158,23 +147,6 @@ func (d *Dashboard) previewRollback(ctx context.Context, data *actionData) error
 
 // seen is the state of a run, as far as actions depend on it.
 func seen(run clickhouse.RunRow) string { return fmt.Sprintf("%s:%d", run.Status, run.Attempt) }
-
-// refusal says why the status does not allow the action.
-func refusal(action, status string) string {
-	switch {
-	case action == actionRollback && status == string(backfill.StatusRunning):
-		return "The run is still running: cancel it first."
-	case action == actionRollback:
-		return "The run is rolled back already."
-	case action == actionRestore:
-		return "The run is not rolled back."
-	case action == actionRetry && status == string(backfill.StatusRolledBack):
-		return "The run is rolled back: its candles would stay invisible."
-	case action == actionRetry:
-		return "The run is " + status + ": there is nothing to retry."
-	}
-	return "The run is not running."
-}
 
 // act is POST /runs/{id}/<action>: it looks again at what was previewed, writes down who asks for what, does it, and
 // writes down how it ended.
@@ -206,7 +178,7 @@ func (d *Dashboard) act(action string) http.Handler {
 		ctx, cancel := d.actionContext(w, r)
 		defer cancel()
 		err = d.recorded(ctx, r, clickhouse.OperatorAction{Action: action, RunID: runID, Reason: form.reason, Detail: form.detail()}, func(ctx context.Context, by string) (string, error) {
-			return d.perform(ctx, action, runID, clickhouse.Request{By: by, Reason: form.reason}, form.force)
+			return d.perform(ctx, action, runID, backfill.UndoRequest{By: by, Reason: form.reason}, form.force)
 		})
 		switch why := refused(err); {
 		case why != "":
@@ -222,7 +194,7 @@ func (d *Dashboard) act(action string) http.Handler {
 }
 
 // perform does it; detail is for the record.
-func (d *Dashboard) perform(ctx context.Context, action string, runID uuid.UUID, request clickhouse.Request, force bool) (detail string, err error) {
+func (d *Dashboard) perform(ctx context.Context, action string, runID uuid.UUID, request backfill.UndoRequest, force bool) (detail string, err error) {
 	detail = actionForm{force: force}.detail()
 	switch action {
 	case actionRollback:
@@ -243,24 +215,8 @@ func (d *Dashboard) perform(ctx context.Context, action string, runID uuid.UUID,
 
 // refused is the sentence for visitors when the state of the run forbids the action; empty for other errors.
 func refused(err error) string {
-	var impossible *clickhouse.UndoImpossibleError
-	var retry *backfill.RetryRefusedError
-	var duplicate *backfill.DuplicateInputError
-	switch {
-	case errors.As(err, &impossible):
-		return impossible.Error()
-	case errors.As(err, &retry):
-		return retry.Error()
-	case errors.As(err, &duplicate):
-		return duplicate.Error()
-	}
-	for _, reason := range []error{clickhouse.ErrRunning, clickhouse.ErrRolledBack, clickhouse.ErrNotRolledBack, clickhouse.ErrPurging} {
-		if errors.Is(err, reason) {
-			return reason.Error()
-		}
-	}
-	if errors.Is(err, backfill.ErrUnknownRun) || errors.Is(err, backfill.ErrFinished) {
-		return "The run is not running."
+	if refused, ok := errors.AsType[*backfill.RefusedError](err); ok {
+		return refused.Error()
 	}
 	return ""
 }

@@ -13,7 +13,6 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/coverage"
 	"quantbot/internal/publicjson"
 )
@@ -124,7 +123,7 @@ func TestCoveragePagesShowWhatIsHidden(t *testing.T) {
 		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Status: backfill.OutcomeCancelled, Source: "birdeye", StartedAt: d.now, EndedAt: d.now,
 	}}))
 	d.finish(t, w, stopped, backfill.StatusCancelled, backfill.Stats{}, 0)
-	require.NoError(t, w.History.RollBack(t.Context(), d.first.ID(), clickhouse.Request{By: "ana@desk"}, false))
+	require.NoError(t, w.History.RollBack(t.Context(), d.first.ID(), backfill.UndoRequest{By: "ana@desk"}, false))
 
 	c := readJSON[coverageAnswer](t, w, "/api/coverage")
 	require.Equal(t, slices.Repeat([]coverage.Verdict{coverage.RolledBack}, deskDays), c.most(t, d.tokens[7]))

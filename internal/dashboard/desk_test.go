@@ -10,7 +10,6 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/manifest"
 	"quantbot/internal/simmarket"
 )
@@ -69,7 +68,7 @@ func fillDesk(t testing.TB, w *world) *desk {
 	d.finish(t, w, d.undone, backfill.StatusCompleted, backfill.Stats{Fetched: n, Inserted: n}, 0)
 	d.finish(t, w, d.hollow, backfill.StatusCompleted, backfill.Stats{Fetched: n, Inserted: n, ZeroVolume: n}, 0)
 	d.finish(t, w, d.broken, backfill.StatusFailed, backfill.Stats{Fetched: 50, Inserted: 50}, 3)
-	require.NoError(t, w.History.RollBack(t.Context(), d.undone.ID(), clickhouse.Request{By: "ana@desk", Reason: "<script>alert(1)</script>"}, false))
+	require.NoError(t, w.History.RollBack(t.Context(), d.undone.ID(), backfill.UndoRequest{By: "ana@desk", Reason: "<script>alert(1)</script>"}, false))
 	return d
 }
 

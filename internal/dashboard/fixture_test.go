@@ -14,6 +14,7 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/operate"
 	"quantbot/internal/simmarket"
 	"quantbot/internal/wiring"
 )
@@ -88,8 +89,8 @@ func (w *world) ended(t testing.TB, run backfill.Run) (row clickhouse.RunRow) {
 	return row
 }
 
-func (w *world) operator(t testing.TB) *wiring.Operator {
-	return &wiring.Operator{Stores: w.Stores, Name: "test", Logger: testLogger(t), Now: time.Now}
+func (w *world) operator(t testing.TB) *operate.Operator {
+	return w.Operator("test", testLogger(t), time.Now)
 }
 
 // history is a set of runs of every kind.
@@ -109,7 +110,7 @@ func (w *world) seed(t testing.TB) history {
 	require.Equal(t, "failed", w.ended(t, h.failed).Status)
 	h.rolledBack = w.launch(t, 2, 2)
 	w.ended(t, h.rolledBack)
-	require.NoError(t, w.operator(t).RollBack(t.Context(), h.rolledBack.ID(), clickhouse.Request{By: "ana", Reason: "wrong source"}, false))
+	require.NoError(t, w.operator(t).RollBack(t.Context(), h.rolledBack.ID(), backfill.UndoRequest{By: "ana", Reason: "wrong source"}, false))
 	stop()
 	h.cancelled = w.launch(t, 2, 2)
 	require.NoError(t, w.operator(t).Cancel(t.Context(), h.cancelled.ID()))

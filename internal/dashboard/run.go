@@ -15,6 +15,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/operate"
 )
 
 type runHistory interface {
@@ -57,7 +58,7 @@ type runData struct {
 	Chunks    chunksData                      `json:"chunks"`
 	Args      []pair                          `json:"-"`
 	Env       []pair                          `json:"-"`
-	Offered   []string                        `json:"-"`
+	Offered   []operate.Action                `json:"-"`
 	Done      string                          `json:"-"`
 }
 
@@ -129,7 +130,7 @@ func (d *Dashboard) loadRun(r *http.Request) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	data := runData{Run: run, Done: done, Offered: offered(run.Status)}
+	data := runData{Run: run, Done: done, Offered: operate.Offered(backfill.RunStatus(run.Status))}
 	data.Identity = run.Stats().Balanced()
 	if err := d.readRun(r.Context(), &data, chunks, pageNumber); err != nil {
 		return content{}, err

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
@@ -20,15 +21,15 @@ type sweeping struct {
 
 // sweepState is how far a sweep has come.
 type sweepState struct {
-	Running   bool                    `json:"running"`
-	By        string                  `json:"by,omitempty"`
-	StartedAt time.Time               `json:"started_at,omitzero"`
-	EndedAt   time.Time               `json:"ended_at,omitzero"`
-	Done      int                     `json:"slices_done"`
-	Slices    int                     `json:"slices"`
-	Removed   int64                   `json:"versions_removed"`
-	Swept     []clickhouse.SweptMonth `json:"swept,omitempty"`
-	Problem   string                  `json:"problem,omitempty"`
+	Running   bool                  `json:"running"`
+	By        string                `json:"by,omitempty"`
+	StartedAt time.Time             `json:"started_at,omitzero"`
+	EndedAt   time.Time             `json:"ended_at,omitzero"`
+	Done      int                   `json:"slices_done"`
+	Slices    int                   `json:"slices"`
+	Removed   int64                 `json:"versions_removed"`
+	Swept     []backfill.SweptMonth `json:"swept,omitempty"`
+	Problem   string                `json:"problem,omitempty"`
 }
 
 func (s *sweeping) state() sweepState {
@@ -58,7 +59,7 @@ func (s *sweeping) begin(by string, at time.Time) bool {
 type sweepData struct {
 	State sweepState `json:"state"`
 	// Preview is what would be removed now; nil until somebody asks.
-	Preview []clickhouse.SweptMonth `json:"preview,omitempty"`
+	Preview []backfill.SweptMonth `json:"preview,omitempty"`
 	// Redundant and Purged add the preview up.
 	Redundant int64  `json:"redundant"`
 	Purged    int64  `json:"purged"`
@@ -78,8 +79,8 @@ func (d *Dashboard) sweepPage() page {
 }
 
 // readSweep reads what to sweep, from an address or a form.
-func (d *Dashboard) readSweep(q *query) (clickhouse.Sweep, sweepData) {
-	sweep := clickhouse.Sweep{Window: d.cfg.RollbackWindow}
+func (d *Dashboard) readSweep(q *query) (backfill.SweepRequest, sweepData) {
+	sweep := backfill.SweepRequest{Window: d.cfg.RollbackWindow}
 	data := sweepData{Interval: q.oneOf("interval", sweepIntervals...), Window: q.text("older_than"), Intervals: sweepIntervals}
 	if data.Interval != "" {
 		interval, err := candle.ParseInterval(data.Interval)
@@ -120,7 +121,7 @@ func (d *Dashboard) loadSweep(r *http.Request) (content, error) {
 	return content{Title: "Sweep", Data: data}, nil
 }
 
-func (d *Dashboard) previewSweep(ctx context.Context, sweep clickhouse.Sweep) ([]clickhouse.SweptMonth, error) {
+func (d *Dashboard) previewSweep(ctx context.Context, sweep backfill.SweepRequest) ([]backfill.SweptMonth, error) {
 	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
 	defer cancel()
 	select {
@@ -130,7 +131,7 @@ func (d *Dashboard) previewSweep(ctx context.Context, sweep clickhouse.Sweep) ([
 		return nil, ctx.Err()
 	}
 	found, err := d.cfg.Actions.Sweep(ctx, sweep)
-	return slices.DeleteFunc(found, func(m clickhouse.SweptMonth) bool { return m.Redundant+m.Purged == 0 }), err
+	return slices.DeleteFunc(found, func(m backfill.SweptMonth) bool { return m.Redundant+m.Purged == 0 }), err
 }
 
 // startSweep is POST /sweep: it looks again, because what is redundant is found anew, slice by slice.
@@ -160,7 +161,7 @@ func (d *Dashboard) startSweep(w http.ResponseWriter, r *http.Request) {
 }
 
 // scope is what is swept, for the record.
-func scope(sweep clickhouse.Sweep) string {
+func scope(sweep backfill.SweepRequest) string {
 	what := "all intervals"
 	if len(sweep.Intervals) > 0 {
 		what = "interval " + sweep.Intervals[0].String()
@@ -169,14 +170,14 @@ func scope(sweep clickhouse.Sweep) string {
 }
 
 // runSweep sweeps until it is done or the dashboard ends; broken off, it has done a part, and the next one goes on.
-func (d *Dashboard) runSweep(r *http.Request, sweep clickhouse.Sweep) {
+func (d *Dashboard) runSweep(r *http.Request, sweep backfill.SweepRequest) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(d.streaming, cancel)()
-	sweep.OnSlice = func(p clickhouse.SweepProgress) {
+	sweep.OnSlice = func(p backfill.SweepProgress) {
 		d.sweep.change(func(s *sweepState) { s.Done, s.Slices, s.Removed = p.Done, p.Slices, p.Removed })
 	}
-	var swept []clickhouse.SweptMonth
+	var swept []backfill.SweptMonth
 	err := d.recorded(ctx, r, clickhouse.OperatorAction{Action: "sweep", Detail: scope(sweep)}, func(ctx context.Context, _ string) (detail string, err error) {
 		swept, err = d.cfg.Actions.Sweep(ctx, sweep)
 		var redundant, purged int64
@@ -189,7 +190,7 @@ func (d *Dashboard) runSweep(r *http.Request, sweep clickhouse.Sweep) {
 		d.cfg.Logger.ErrorContext(ctx, "sweep failed", "err", err)
 	}
 	d.sweep.change(func(s *sweepState) {
-		s.Running, s.EndedAt, s.Swept = false, d.cfg.Now().UTC(), slices.DeleteFunc(swept, func(m clickhouse.SweptMonth) bool { return m.Redundant+m.Purged == 0 })
+		s.Running, s.EndedAt, s.Swept = false, d.cfg.Now().UTC(), slices.DeleteFunc(swept, func(m backfill.SweptMonth) bool { return m.Redundant+m.Purged == 0 })
 		if err != nil {
 			_, s.Problem, _ = forVisitors(err)
 		}

@@ -38,7 +38,7 @@ func inputsOf(m *manifest.Manifest) []string {
 	return []string{m.InputHash, m.TypedHash}
 }
 
-// claimInputs reserves the run's inputs and returns those that are claimed. It returns a *backfill.DuplicateInputError when
+// claimInputs reserves the run's inputs and returns those that are claimed. It returns a *backfill.RefusedError when
 // another run holds one of them; with force the other keeps it.
 func (l *Ledger) claimInputs(ctx context.Context, m *manifest.Manifest, c claim, force bool) (claimed []string, err error) {
 	for _, hash := range inputsOf(m) {
@@ -56,7 +56,7 @@ func (l *Ledger) claimInputs(ctx context.Context, m *manifest.Manifest, c claim,
 // claimRounds bounds how often a claim is tried while dead holders of the input replace one another.
 const claimRounds = 5
 
-// claimInput reserves the input. It answers a *backfill.DuplicateInputError when another run holds it.
+// claimInput reserves the input. It returns a *backfill.RefusedError when another run holds it.
 func (l *Ledger) claimInput(ctx context.Context, hash string, c claim) error {
 	finished := ""
 	for range claimRounds {
@@ -76,15 +76,14 @@ func (l *Ledger) claimInput(ctx context.Context, hash string, c claim) error {
 	return fmt.Errorf("claim input %s: its holder changed %d times", hash, claimRounds)
 }
 
-// checkHolder answers a *backfill.DuplicateInputError unless the holder's run is over or gone.
+// checkHolder returns a *backfill.RefusedError unless the holder's run is over or gone.
 func (l *Ledger) checkHolder(ctx context.Context, holder string, opening bool) error {
-	id, _, _ := strings.Cut(holder, "/")
-	runID, err := uuid.Parse(id)
+	runID, err := runOfHolder(holder)
 	if err != nil {
-		return fmt.Errorf("holder %q of the input is no run: %w", holder, err)
+		return err
 	}
 	if opening {
-		return &backfill.DuplicateInputError{RunID: id}
+		return sameInput(runID)
 	}
 	phase, err := l.Phase(ctx, runID)
 	if errors.Is(err, backfill.ErrUnknownRun) {
@@ -94,9 +93,23 @@ func (l *Ledger) checkHolder(ctx context.Context, holder string, opening bool) e
 		return err
 	}
 	if phase != backfill.PhaseFinished {
-		return &backfill.DuplicateInputError{RunID: id}
+		return sameInput(runID)
 	}
 	return nil
+}
+
+func sameInput(holder uuid.UUID) error {
+	return &backfill.RefusedError{Reason: backfill.RefusedSameInput, RunID: holder}
+}
+
+// runOfHolder reads the run out of the holder of an input.
+func runOfHolder(holder string) (uuid.UUID, error) {
+	id, _, _ := strings.Cut(holder, "/")
+	runID, err := uuid.Parse(id)
+	if err != nil {
+		return runID, fmt.Errorf("holder %q of the input is no run: %w", holder, err)
+	}
+	return runID, nil
 }
 
 // confirmInputs makes the claims last. With force a run that took one of them meanwhile keeps it.
@@ -109,7 +122,7 @@ func (l *Ledger) confirmInputs(ctx context.Context, claimed []string, c claim, f
 	return nil
 }
 
-// confirmInput makes the claim last. It answers a *backfill.DuplicateInputError when this process stood still for
+// confirmInput makes the claim last. It returns a *backfill.RefusedError when this process stood still for
 // longer than claimTTL and another run took the input.
 func (l *Ledger) confirmInput(ctx context.Context, hash string, c claim) error {
 	r, err := l.run(ctx, confirmInputScript, []string{inputKey(hash)}, c.String())
@@ -117,8 +130,11 @@ func (l *Ledger) confirmInput(ctx context.Context, hash string, c claim) error {
 		return err
 	}
 	if r.status() == "taken" {
-		id, _, _ := strings.Cut(r.text(1), "/")
-		return &backfill.DuplicateInputError{RunID: id}
+		holder, err := runOfHolder(r.text(1))
+		if err != nil {
+			return err
+		}
+		return sameInput(holder)
 	}
 	return nil
 }

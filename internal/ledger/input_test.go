@@ -24,9 +24,10 @@ func sameInput(run backfill.Run) backfill.Run {
 
 func requireDuplicateOf(t *testing.T, err error, run backfill.Run) {
 	t.Helper()
-	duplicate, ok := errors.AsType[*backfill.DuplicateInputError](err)
+	refused, ok := errors.AsType[*backfill.RefusedError](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, run.ID().String(), duplicate.RunID)
+	require.Equal(t, backfill.RefusedSameInput, refused.Reason)
+	require.Equal(t, run.ID(), refused.RunID)
 }
 
 func requireActive(t *testing.T, l *ledger.Ledger, runs ...backfill.Run) {
@@ -180,7 +181,7 @@ func checkOneOpens(t *testing.T, same func(backfill.Run) backfill.Run) {
 	for range 16 {
 		openers.Go(func() {
 			_, err := l.Open(t.Context(), same(first), false)
-			switch _, duplicate := errors.AsType[*backfill.DuplicateInputError](err); {
+			switch duplicate := backfill.RefusalOf(err) == backfill.RefusedSameInput; {
 			case err == nil:
 				opened.Add(1)
 			case !duplicate:

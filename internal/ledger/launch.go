@@ -13,7 +13,7 @@ import (
 )
 
 // Open creates the run in PhasePlanning, or moves a finished run on to run.Attempt, and returns its epoch. It answers a
-// *backfill.DuplicateInputError when a run with the same input, or the same one as typed, is active, unless force; backfill.ErrFinished when this
+// a *backfill.RefusedError when a run with the same input, or the same one as typed, is active, unless force; backfill.ErrFinished when this
 // attempt is over; and an error when the run is there and not finished.
 //
 // A process that dies inside leaves at most a run in PhasePlanning without a heartbeat, which the reconciler ends.
@@ -34,8 +34,7 @@ func (l *Ledger) Open(ctx context.Context, run backfill.Run, force bool) (epoch 
 }
 
 func isDuplicate(err error) bool {
-	_, ok := errors.AsType[*backfill.DuplicateInputError](err)
-	return ok
+	return backfill.RefusalOf(err) == backfill.RefusedSameInput
 }
 
 // create makes meta. The run joins the active ones before, so that a run never exists that no reconciler looks at, and

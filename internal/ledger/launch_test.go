@@ -49,7 +49,7 @@ func TestOpenRefusesRunThatGoesOn(t *testing.T) {
 	other, _ := newRun(1)
 	other.Manifest.InputHash = run.Manifest.InputHash
 	_, err = l.Open(t.Context(), other, false)
-	require.ErrorAs(t, err, new(*backfill.DuplicateInputError), "the refused Open must not have freed the input")
+	require.Equal(t, backfill.RefusedSameInput, backfill.RefusalOf(err), "the refused Open must not have freed the input")
 }
 
 func TestOpenMovesFinishedRunOn(t *testing.T) {

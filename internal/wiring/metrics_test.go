@@ -19,7 +19,6 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
@@ -116,8 +115,8 @@ func TestAWorkerShowsWhatItDoes(t *testing.T) {
 func TestPrometheusReadsAWorker(t *testing.T) {
 	t.Parallel()
 	w := startWatched(t)
-	operator := wiring.Operator{Stores: w.Stores, Name: "test", Logger: w.logger, Now: time.Now}
-	_, err := operator.Sweep(t.Context(), clickhouse.Sweep{})
+	operator := w.Operator("test", w.logger, time.Now)
+	_, err := operator.Sweep(t.Context(), backfill.SweepRequest{})
 	require.NoError(t, err)
 	rules, err := filepath.Abs("../../deploy/prometheus/alerts.yml")
 	require.NoError(t, err)

@@ -10,10 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/ledger"
 	"quantbot/internal/tasks"
-	"quantbot/internal/wiring"
 )
 
 // generous gives its lease to everybody, as when a reconciler stands still for longer than its lease lasts.
@@ -161,7 +159,7 @@ func TestARetryWaitsForARollback(t *testing.T) {
 	w.cancel(t, run)
 	require.Equal(t, backfill.StatusCancelled, w.ended(t, run).Status)
 	said := make(telling, 100)
-	operator := wiring.Operator{Stores: w.Stores, Name: "test", Logger: slog.New(slog.NewTextHandler(said, nil)), Now: time.Now}
+	operator := w.Operator("test", slog.New(slog.NewTextHandler(said, nil)), time.Now)
 	retried := make(chan error, 1)
 	require.NoError(t, w.Ledger.WithLock(t.Context(), ledger.MaintenanceLock, func(ctx context.Context) error {
 		go func() {
@@ -177,7 +175,7 @@ func TestARetryWaitsForARollback(t *testing.T) {
 		case <-time.After(2 * time.Minute):
 			require.Fail(t, "nobody is told")
 		}
-		return w.History.RollBack(ctx, run.ID(), clickhouse.Request{By: "test"}, false)
+		return w.History.RollBack(ctx, run.ID(), backfill.UndoRequest{By: "test"}, false)
 	}))
 	require.ErrorContains(t, <-retried, "is rolled back")
 }

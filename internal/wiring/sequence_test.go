@@ -62,7 +62,7 @@ func TestCancelRerunRetryResume(t *testing.T) {
 	rerun.Manifest.InputHash = run.Manifest.InputHash
 	require.NoError(t, w.launcher.Launch(t.Context(), rerun, again, false), "the input is free at once")
 	_, err := w.Retrier(w.logger, time.Now).Retry(t.Context(), run.ID(), false)
-	require.ErrorAs(t, err, new(*backfill.DuplicateInputError))
+	require.Equal(t, backfill.RefusedSameInput, backfill.RefusalOf(err))
 	requireExact(t, w.work(t, rerun), 6)
 
 	second := w.retry(t, run)

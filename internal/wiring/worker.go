@@ -199,9 +199,9 @@ func serve(ctx context.Context, cfg WorkerConfig, deployment *backfill.Deploymen
 
 // sweeper removes redundant versions, one slice at a time under the lock.
 func sweeper(stores *Stores, window time.Duration, name string, logger *slog.Logger, now func() time.Time) func(context.Context) error {
-	operator := &Operator{Stores: stores, Name: name, Logger: logger, Now: now}
+	operator := stores.Operator(name, logger, now)
 	return func(ctx context.Context) error {
-		swept, err := operator.Sweep(ctx, clickhouse.Sweep{Window: window, By: name})
+		swept, err := operator.Sweep(ctx, backfill.SweepRequest{Window: window, By: name})
 		var versions, redundant, purged int64
 		for _, m := range swept {
 			versions, redundant, purged = versions+m.Versions, redundant+m.Redundant, purged+m.Purged

@@ -38,7 +38,7 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 	clock := stores.Clock(o.Now)
 	d, err = dashboard.New(dashboard.Config{
 		History: stores.History, Live: live{stores, o.Now}, Metrics: o.Metrics, Queues: queues.Handler,
-		Actions:        &wiring.Operator{Stores: stores, Name: "dashboard", Logger: o.Logger, Now: o.Now},
+		Actions:        stores.Operator("dashboard", o.Logger, o.Now),
 		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Private: o.Private, Logger: o.Logger, Now: o.Now,
 		Moment: func(ctx context.Context, sources []string) coverage.Moment {
 			now, _ := clock.NowOrHost(ctx)
