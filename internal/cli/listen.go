@@ -47,5 +47,5 @@ func (a *app) openDashboard(cfg config.Config, stores *wiring.Stores, listener n
 	return func(ctx context.Context) error { return errors.Join(d.Serve(ctx, listener), release()) }, nil
 }
 
-// dashboardAddress is where the dashboard listens unless told otherwise: this machine only.
+// dashboardAddress is where the dashboard listens unless another address is given: this machine only.
 const dashboardAddress = "127.0.0.1:8080"

@@ -16,8 +16,8 @@ import (
 type knownCandles struct {
 	selection clickhouse.Selection
 	verdicts  map[coverage.Verdict]int64
-	// elsewhere are the intervals that have candles in the range; read only where the selected one has none.
-	elsewhere []candle.Interval
+	// otherIntervals are the intervals that have candles in the range; read only where the selected one has none.
+	otherIntervals []candle.Interval
 	// ahead reports that nothing of the range had closed.
 	ahead bool
 }
@@ -38,7 +38,7 @@ func (a *app) known(ctx context.Context, cfg config.Config, history *clickhouse.
 	}
 	k.ahead = s.Interval.Ceil(s.Range.From) >= s.Interval.ClosedBefore(moment.SettleDelay, moment.Now)
 	if k.verdicts[coverage.Have] == 0 && !k.ahead {
-		k.elsewhere, err = history.StoredIntervals(ctx, s)
+		k.otherIntervals, err = history.StoredIntervals(ctx, s)
 	}
 	return k, err
 }
@@ -81,9 +81,9 @@ func (k knownCandles) none() string {
 	if list := verdictList(k.verdicts); list != "" {
 		reasons = append(reasons, list)
 	}
-	if len(k.elsewhere) > 0 {
+	if len(k.otherIntervals) > 0 {
 		var names []string
-		for _, interval := range k.elsewhere {
+		for _, interval := range k.otherIntervals {
 			names = append(names, interval.String())
 		}
 		reasons = append(reasons, fmt.Sprintf("this range has candles of %s alone (--interval)", strings.Join(names, ", ")))

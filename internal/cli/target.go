@@ -14,7 +14,7 @@ import (
 	"quantbot/internal/export"
 )
 
-// outputFlags say where rows go, and as what: a table on the screen unless told otherwise.
+// outputFlags say where rows go, and as what: a table on the screen where no flag says otherwise.
 type outputFlags struct {
 	format, out string
 	yes         bool
@@ -91,7 +91,7 @@ func (a *app) mayOverwrite(ctx context.Context, path string, yes bool) error {
 // errEnough ends a reading that has all it wants.
 var errEnough = errors.New("enough")
 
-// shownRows is how many rows a table has unless told otherwise; formats that programs read have all.
+// shownRows is how many rows a table has without --limit; formats that programs read have all.
 const shownRows = 1_000
 
 // maxPrinted is the most rows that a table holds to print them, some 200 MB.

@@ -133,7 +133,7 @@ func (a *app) keepDeployment(ctx context.Context, stores *wiring.Stores) (stop f
 	return func() { cancel(); keeping.Wait() }
 }
 
-// mentionStranger says once that Redis and ClickHouse do not belong together any more: what is waited for happens elsewhere.
+// mentionStranger says once that Redis and ClickHouse do not belong together any more: what is waited for happens in another pair of them.
 func (p *progress) mentionStranger(err error) {
 	if err == nil || p.strange {
 		return
