@@ -30,7 +30,7 @@ var (
 	outFlag     = flag.String("figures.out", "", "write the results to this file, JSON")
 )
 
-func TestMain(m *testing.M) { localtest.Main(m) }
+func TestMain(m *testing.M) { localtest.MainOnDisk(m) }
 
 // size is how much is measured.
 type size struct {

@@ -23,6 +23,7 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/local"
+	"quantbot/internal/local/localtest"
 	"quantbot/internal/simmarket"
 	"quantbot/internal/wiring"
 )
@@ -103,11 +104,7 @@ func newWorld(t *testing.T, plan schedule) *world {
 	t.Cleanup(func() { w.showLogs(t) })
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	// No TempDir: a Redis that was killed may leave a child that is still rewriting the log when the directory goes.
-	data, err := os.MkdirTemp("", "quantbot-chaos-data-") //nolint:usetesting // see above
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(data) })
-	w.engines, err = local.Start(ctx, local.Options{Dir: data, Logger: slog.New(slog.DiscardHandler)})
+	w.engines, err = local.Start(ctx, local.Options{Dir: localtest.Directory(t), Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +28,7 @@ const startTimeout = 2 * time.Minute
 
 // engines are shared by the tests of one binary.
 type engines struct {
+	dir     *directory
 	once    sync.Once
 	running *local.Engines
 	err     error
@@ -36,20 +38,29 @@ type engines struct {
 
 var shared engines
 
-// Main runs the tests of a package and stops the engines at the end. Call it from TestMain.
+// Main runs the tests of a package and stops the engines at the end. Call it from TestMain. The engines' data are in memory
+// where possible, but on disk for benchmarks.
 func Main(m *testing.M) {
 	local.RunChild()
-	os.Exit(run(m))
+	flag.Parse()
+	benchmarks := flag.Lookup("test.bench").Value.String()
+	os.Exit(run(m, benchmarks != ""))
 }
 
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "quantbot-test-")
+// MainOnDisk is Main for a package that measures what users have: engines with their data on disk.
+func MainOnDisk(m *testing.M) {
+	local.RunChild()
+	os.Exit(run(m, true))
+}
+
+func run(m *testing.M, onDisk bool) int {
+	dir, err := newDirectory(onDisk)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	directory = dir
+	defer func() { _ = dir.remove() }()
+	shared.dir = dir
 	code := m.Run()
 	if shared.running != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -61,8 +72,6 @@ func run(m *testing.M) int {
 	}
 	return code
 }
-
-var directory string
 
 // Env is one test's share of the engines.
 type Env struct {
@@ -84,10 +93,10 @@ type Env struct {
 // New gives the test a ClickHouse database and a Redis database of its own.
 func New(t testing.TB) *Env {
 	t.Helper()
-	if directory == "" {
+	if shared.dir == nil {
 		t.Fatal("localtest.Main must be called from TestMain")
 	}
-	shared.once.Do(func() { shared.running, shared.err = start(directory) })
+	shared.once.Do(func() { shared.running, shared.err = start(shared.dir.path) })
 	if shared.err != nil {
 		t.Fatalf("start the local engines: %v", shared.err)
 	}
@@ -99,13 +108,7 @@ func New(t testing.TB) *Env {
 // NewOwn gives the test engines of its own, which it may kill and restart.
 func NewOwn(t testing.TB) *Env {
 	t.Helper()
-	// No TempDir: a keeper that has just started a killed engine again may look at its directory while that goes.
-	dir, err := os.MkdirTemp("", "quantbot-test-own-") //nolint:usetesting // see above
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	running, err := start(dir)
+	running, err := start(Directory(t))
 	if err != nil {
 		t.Fatalf("start the local engines: %v", err)
 	}
