@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
@@ -76,19 +74,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	code := exitUsage
-	if a.started {
-		code = exitFailed
-	}
-	if _, stranger := errors.AsType[*backfill.StrangerError](err); stranger {
-		code = exitRefused
-	}
-	if coded, ok := errors.AsType[*exitError](err); ok {
-		code = coded.code
-	}
-	if ctx.Err() != nil && code == exitFailed {
-		code = exitInterrupted
-	}
+	code := a.exitCode(ctx, err)
 	fmt.Fprintf(a.stderr, "%s: %s\n", root.Name(), suggest(root, err))
 	if slices.Contains(args, "--local") && strings.HasPrefix(err.Error(), "unknown command") {
 		fmt.Fprintln(a.stderr, "If that is where --local is to keep its data: --local=DIR.")
@@ -130,8 +116,8 @@ machine for as long as they are needed.`,
 	flags.Lookup("local").NoOptDefVal = localDefault
 	flags.TextVar(&a.logLevel, "log-level", slog.LevelWarn, "log to stderr from this `LEVEL` on: debug, info, warn or error")
 	flags.StringVar(&a.logFormat, "log-format", "text", "log as text or json")
-	root.AddCommand(newIngestionCommand(a), newOHLCVCommand(a), newMigrateCommand(a), newDoctorCommand(a), a.devCommand(),
-		a.demoCommand(), newDashboardCommand(a), newManCommand(a), newSimmarketCommand(a), newSQLCommand(a), newVersionCommand(a), newWorkerCommand(a), newAlertTestCommand(a))
+	root.AddCommand(newIngestionCommand(a), newOHLCVCommand(a), newMigrateCommand(a), newDoctorCommand(a), newDevCommand(a),
+		newDemoCommand(a), newDashboardCommand(a), newManCommand(a), newSimmarketCommand(a), newSQLCommand(a), newVersionCommand(a), newWorkerCommand(a), newAlertTestCommand(a))
 	a.complete(root)
 	return root
 }

@@ -44,7 +44,7 @@ func (o *dashboardOptions) check(a *app, _ *cobra.Command, _ []string) error {
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return fmt.Errorf("--listen %q is not like 127.0.0.1:8080", o.listen)
 	}
-	if o.public = !dashboard.IsLoopback(o.listen); o.public && a.getenv("QUANTBOT_DASHBOARD_TOKEN") == "" {
+	if o.public = !dashboard.IsLoopback(o.listen); o.public && a.getenv(dashboardToken) == "" {
 		return usageError("--listen %s lets other machines look, and nothing asks who they are: set QUANTBOT_DASHBOARD_TOKEN, or listen on 127.0.0.1", o.listen)
 	}
 	return nil

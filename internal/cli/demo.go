@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
@@ -25,9 +26,11 @@ const (
 	demoRPS     = 200
 )
 
-func (a *app) demoCommand() *cobra.Command {
-	var dir string
-	cmd := &cobra.Command{
+// demoOptions are the flags of demo.
+type demoOptions struct{ dir string }
+
+func newDemoCommand(a *app) *cobra.Command {
+	return newCommand(a, new(demoOptions), a.runDemo, &cobra.Command{
 		Use:   "demo",
 		Short: "Show a whole backfill on this machine: engines, market, two workers, 50 tokens",
 		Long: `Start Redis, ClickHouse and a simulated market on this machine, make a sample DuckDB file with calls of 50 tokens, start
@@ -36,18 +39,18 @@ stopped at the end; the data stays in --dir.`,
 		Example: `  quantbot demo
   quantbot --local=.quantbot/demo dashboard    # to look at it afterwards`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.begin()
-			return a.demo(cmd.Context(), dir)
-		},
-	}
-	cmd.Flags().StringVar(&dir, "dir", filepath.Join(".quantbot", "demo"), "where the data is kept")
-	return cmd
+	})
 }
 
-func (a *app) demo(ctx context.Context, dir string) (err error) {
-	a.step("Starting Redis and ClickHouse in %s", dir)
-	engines, err := devstack.StartEngines(ctx, dir)
+func (o *demoOptions) register(flags *pflag.FlagSet) {
+	flags.StringVar(&o.dir, "dir", filepath.Join(".quantbot", "demo"), "where the data is kept")
+}
+
+func (o *demoOptions) check(*app, *cobra.Command, []string) error { return nil }
+
+func (a *app) runDemo(ctx context.Context, o *demoOptions) (err error) {
+	a.step("Starting Redis and ClickHouse in %s", o.dir)
+	engines, err := devstack.StartEngines(ctx, o.dir)
 	if err != nil {
 		return err
 	}
@@ -65,7 +68,7 @@ func (a *app) demo(ctx context.Context, dir string) (err error) {
 	vars := engines.Vars()
 	maps.Copy(vars, market.Vars(demoRPS))
 	a.step("Starting %d workers, each a process of its own", demoWorkers)
-	logPath := filepath.Join(dir, "worker.log")
+	logPath := filepath.Join(o.dir, "worker.log")
 	workers, err := devstack.StartProcesses(ctx, demoWorkers, vars, logPath)
 	if err != nil {
 		return err
@@ -77,7 +80,7 @@ func (a *app) demo(ctx context.Context, dir string) (err error) {
 
 	a.step("Serving the dashboard while the demo runs")
 	vars[dashboardToken] = a.getenv(dashboardToken)
-	stopDashboard, err := a.devDashboard(ctx, vars, "it is there while the demo runs")
+	stopDashboard, err := a.dashboardBeside(ctx, vars, "it is there while the demo runs")
 	if err != nil {
 		return err
 	}
@@ -86,7 +89,7 @@ func (a *app) demo(ctx context.Context, dir string) (err error) {
 	outer := a.getenv
 	defer func() { a.getenv = outer }()
 	a.getenv = func(name string) string { return vars[name] }
-	return a.demoRun(ctx, dir)
+	return a.demoRun(ctx, o.dir)
 }
 
 // demoRun does what a user would do, command by command.

@@ -1,7 +1,11 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
+
+	"quantbot/internal/backfill"
 )
 
 // Exit codes; they are part of the command line's contract.
@@ -26,4 +30,22 @@ func (e *exitError) Unwrap() error { return e.err }
 
 func usageError(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// exitCode returns what the program exits with after the error.
+func (a *app) exitCode(ctx context.Context, err error) int {
+	code := exitUsage
+	if a.started {
+		code = exitFailed
+	}
+	if _, stranger := errors.AsType[*backfill.StrangerError](err); stranger {
+		code = exitRefused
+	}
+	if coded, ok := errors.AsType[*exitError](err); ok {
+		code = coded.code
+	}
+	if ctx.Err() != nil && code == exitFailed {
+		code = exitInterrupted
+	}
+	return code
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
@@ -49,3 +50,46 @@ func (a *app) openDashboard(cfg config.Config, stores *wiring.Stores, listener n
 
 // dashboardAddress is where the dashboard listens unless another address is given: this machine only.
 const dashboardAddress = "127.0.0.1:8080"
+
+const dashboardToken = "QUANTBOT_DASHBOARD_TOKEN"
+
+// dashboardBeside serves the dashboard beside the rest, to whoever started it alone; stop ends it and waits.
+func (a *app) dashboardBeside(ctx context.Context, vars map[string]string, otherWay string) (stop func(), err error) {
+	cfg, err := config.Load(func(name string) string { return vars[name] })
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
+	if err != nil {
+		return nil, err
+	}
+	listener, err := a.freeListener(ctx)
+	if err != nil {
+		return nil, errors.Join(err, stores.Close())
+	}
+	serve, err := a.openDashboard(cfg, stores, listener, false, true, otherWay)
+	if err != nil {
+		return nil, errors.Join(err, stores.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := errors.Join(serve(ctx), stores.Close()); err != nil {
+			a.logger().ErrorContext(ctx, "dashboard failed", "err", err)
+		}
+	})
+	return func() { cancel(); serving.Wait() }, nil
+}
+
+// freeListener listens where the dashboard is expected, or on any port when another program is there.
+func (a *app) freeListener(ctx context.Context) (net.Listener, error) {
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", dashboardAddress)
+	if err != nil {
+		listener, err = listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for the dashboard: %w", err)
+	}
+	return listener, nil
+}
