@@ -26,7 +26,7 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run answers the exit code: 0 done, 1 failed, 2 wrong usage.
+// run returns the exit code: 0 done, 1 failed, 2 wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
 	stdout, stderr = candle.PrintableWriter(stdout), wiring.WithoutSecrets(os.Getenv, candle.PrintableWriter(stderr))

@@ -138,7 +138,7 @@ func exited(t *testing.T, w *exec.Cmd, within time.Duration) int {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = w.Wait() // the exit code tells
+		_ = w.Wait() // the exit code says how it went
 	}()
 	select {
 	case <-ended:

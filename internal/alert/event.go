@@ -14,7 +14,7 @@ import (
 // Kind is what an event is about; the words appear in messages, tables and metrics.
 type Kind string
 
-// The kinds. An attempt that has ended is told once, as the first of halted, failed and faulty that fits.
+// The kinds. An attempt that has ended is reported once, as the first of halted, failed and faulty that fits.
 const (
 	// KindHalted: the run stopped by itself: too many rejected candles, or too many credits.
 	KindHalted Kind = "run_halted"
@@ -35,10 +35,10 @@ const (
 // EndKinds are the kinds of the end of an attempt.
 func EndKinds() []Kind { return []Kind{KindHalted, KindFailed, KindFaulty} }
 
-// Kinds are all that workers tell.
+// Kinds are all that workers report.
 func Kinds() []Kind { return append(EndKinds(), KindStuck, KindQuota) }
 
-// Event is something to tell. Its JSON is what receivers get; fields are only ever added.
+// Event is something to report. Its JSON is what receivers get; fields are only ever added.
 type Event struct {
 	// ID is the same however often and by whomever the event is delivered.
 	ID   uuid.UUID `json:"event_id"`
@@ -93,7 +93,7 @@ type StalledRun struct {
 // Parking is an account whose quota is used up.
 type Parking struct {
 	Source string
-	// Account tells the accounts of a source apart; it does not tell the key.
+	// Account distinguishes the accounts of a source; it does not reveal the key.
 	Account string
 	Until   time.Time
 	// Whole says that the source has no account that can be asked.
@@ -188,7 +188,7 @@ func Stalled(s StalledRun) Event {
 }
 
 // Exhausted is the event of an account whose quota is used up. While it stays so, each day (UTC) is an event: a service
-// that is asked again now and then would else be told every time.
+// that is asked again now and then would else be reported every time.
 func Exhausted(p Parking, now time.Time) Event {
 	return Event{
 		ID:   eventID(KindQuota, p.Source, p.Account, now.UTC().Format(time.DateOnly)),

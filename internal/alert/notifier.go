@@ -18,7 +18,7 @@ type History interface {
 	UndeliveredFailures(ctx context.Context, since time.Time) ([]End, error)
 	// Running lists the runs that are running, with their last signs of life.
 	Running(ctx context.Context) ([]StalledRun, error)
-	// Delivered tells whether the event was delivered.
+	// Delivered reports whether the event was delivered.
 	Delivered(ctx context.Context, e Event) (bool, error)
 	// RecordDelivered writes that the event was delivered. Writing it again is harmless.
 	RecordDelivered(ctx context.Context, e Event) error
@@ -104,7 +104,7 @@ func (n *Notifier) Run(ctx context.Context) {
 // errNotOurs ends a look when another process has the lease.
 var errNotOurs = errors.New("another process delivers the alerts")
 
-// Look delivers what is to be told now. Trouble with one kind of event does not keep the others back.
+// Look delivers what is to be reported now. Trouble with one kind of event does not keep the others back.
 func (n *Notifier) Look(ctx context.Context) error {
 	if err := n.hold(ctx); err != nil {
 		return ignoreNotOurs(err)
@@ -164,7 +164,7 @@ func (n *Notifier) stalls(ctx context.Context) ([]Event, error) {
 	}
 	var events []Event
 	for _, stall := range running {
-		if stall.Silence < StuckAfter || waiting[stall.Source] { // a parked run is told by its quota
+		if stall.Silence < StuckAfter || waiting[stall.Source] { // a parked run is reported by its quota
 			continue
 		}
 		events = append(events, Stalled(stall))
@@ -261,7 +261,7 @@ func (n *Notifier) deliver(ctx context.Context, post []Event) (goOn bool, err er
 // record writes that an event was taken.
 func (n *Notifier) record(ctx context.Context, e Event) error {
 	if err := n.History.RecordDelivered(ctx, e); err != nil {
-		n.postpone(e, 0, false) // it was taken: tell it again soon, not at once
+		n.postpone(e, 0, false) // it was taken: deliver it again soon, not at once
 		return fmt.Errorf("write that alert %s was delivered, it will be delivered again: %w", e.ID, err)
 	}
 	delete(n.refused, e.ID)

@@ -101,7 +101,7 @@ type Receipt struct {
 	Took   time.Duration `json:"took_ns"`
 }
 
-// RefusedError says that the receiver answered with another status than 2xx.
+// RefusedError says that the receiver responded with another status than 2xx.
 type RefusedError struct {
 	Receipt Receipt
 	// RetryAfter is how long the receiver wants to be left alone; 0 = it did not say.
@@ -122,7 +122,7 @@ func (e *RefusedError) Error() string {
 	return status
 }
 
-// Deliver sends the event once. A *RefusedError tells that the receiver did not take it. No error names the URL.
+// Deliver sends the event once. A *RefusedError says that the receiver did not take it. No error names the URL.
 func (w *Webhook) Deliver(ctx context.Context, e Event) (Receipt, error) {
 	body, err := w.encode(e)
 	if err != nil {
@@ -149,13 +149,13 @@ func (w *Webhook) Deliver(ctx context.Context, e Event) (Receipt, error) {
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return receipt, &RefusedError{Receipt: receipt, RetryAfter: retryAfter(response.Header), Host: w.redirectHost(response)}
 	}
-	if err != nil { // the status alone does not tell that the receiver has all of it
+	if err != nil { // the status alone does not prove that the receiver has all of it
 		return receipt, w.transportError(ctx, err)
 	}
 	return receipt, nil
 }
 
-// Reach asks whether the receiver's host answers, and sends it no message. No error names the URL.
+// Reach checks that the receiver's host responds, and sends it no message. No error names the URL.
 func (w *Webhook) Reach(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, w.address, nil)
 	if err != nil {

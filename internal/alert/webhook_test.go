@@ -53,7 +53,7 @@ func failedRun() alert.End {
 	}
 }
 
-// verify is what docs/operations.md tells receivers to do.
+// verify is what docs/operations.md asks of receivers.
 func verify(secret, header string, body []byte) error {
 	var at, signature string
 	for part := range strings.SplitSeq(header, ",") {

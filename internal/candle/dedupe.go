@@ -36,7 +36,7 @@ func CompareBest(a, b Candle, tier SourceTier) int {
 	return compareValues(b, a)
 }
 
-// compareValues puts the candle with the larger volume later: of two answers for one open time, the one that has seen
+// compareValues puts the candle with the larger volume later: of two candles with one open time, the one that has seen
 // more trades is the more complete.
 func compareValues(a, b Candle) int {
 	return cmp.Or(

@@ -12,7 +12,7 @@ import (
 
 // Printable returns the text with everything that a terminal or a browser would obey instead of showing (escape sequences,
 // characters that turn or hide what follows) written out as in JSON: \u202e. Line breaks and tabs stay. Names of tokens and
-// answers of services come from strangers: shown as they are, one name could pass for another.
+// responses of services come from strangers: shown as they are, one name could pass for another.
 func Printable(text string) string {
 	if !strings.ContainsFunc(text, obeyed) {
 		return text

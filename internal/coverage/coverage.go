@@ -10,15 +10,15 @@ import (
 	"quantbot/internal/candle"
 )
 
-// RecheckAfter is when a range is asked for again whose answer proves little: the token never gave a candle (a wrong
+// RecheckAfter is when a range is fetched again whose response proves little: the token never gave a candle (a wrong
 // address and one that is past the source's retention look the same), or candles were rejected.
 const RecheckAfter = 24 * time.Hour
 
 // YoungFor is up to what age a candle that a source does not have may still come: services fill in later. What was younger
-// when it was confirmed to be empty is asked for again so long after; it is old then, so that it is asked for only once more.
+// when it was confirmed to be empty is fetched again so long after; it is old then, so that it is fetched only once more.
 const YoungFor = 7 * 24 * time.Hour
 
-// FetchRecord is what the history has of a chunk: what a source was asked for, and whether it answered.
+// FetchRecord is what the history has of a chunk: which range was requested from a source, and whether the response was whole.
 type FetchRecord struct {
 	Token candle.Token
 	Range candle.Range
@@ -34,14 +34,14 @@ type FetchRecord struct {
 	HiddenBy uuid.UUID
 	// At is when, by the clock of the store.
 	At time.Time
-	// Defaulted: the run does not say what it asked the source to do with outliers. The source's default of the day held.
+	// Defaulted: the run does not say what the source was to do with outliers. The source's default of the day held.
 	Defaulted bool
 }
 
-// Counts tells that the answer says what there is. One that a rollback hides does not.
+// Counts reports whether the record says what there is. One that a rollback hides does not.
 func (a FetchRecord) Counts() bool { return a.Answered && a.HiddenBy == uuid.Nil }
 
-// whole is what was asked for, of which Range may be the answered beginning.
+// whole is the requested range, of which Range may be the beginning.
 func (a FetchRecord) whole() candle.Range {
 	return candle.Range{From: a.Range.From, To: max(a.Range.To, a.RequestedTo)}
 }
@@ -53,11 +53,11 @@ type RejectedRange struct {
 	Range candle.Range
 }
 
-// Filter says which part of what is wanted need not be asked for again. Rejected ranges come first, then what was
-// asked; in order of time is fastest. It holds merged ranges only.
+// Filter leaves out of what is wanted what need not be fetched again. Rejected ranges are added first, then fetch records; in
+// order of time is fastest. It holds merged ranges only.
 type Filter struct {
 	interval candle.Interval
-	// recheck: what was answered before then and proves little is not covered; reask: what was young then is asked for again.
+	// recheck: what was fetched before then and proves little is not covered; reask: what was young then is fetched again.
 	recheck      time.Time
 	reask        time.Time
 	wanted       []candle.TokenRanges
@@ -70,11 +70,11 @@ type tokenCoverage struct {
 	wanted, covered []candle.Range
 	// have are the stretches that are there, as far as they matter (see Aged).
 	have []candle.Range
-	aged []agedAnswer
+	aged []agedRecord
 }
 
-// agedAnswer is the part of an answer that was young then, and is due where it was empty.
-type agedAnswer struct {
+// agedRecord is the part of a record that was young then, and is stale where it was empty.
+type agedRecord struct {
 	run uuid.UUID
 	r   candle.Range
 }
@@ -98,7 +98,7 @@ func NewFilter(wanted []candle.TokenRanges, interval candle.Interval, now time.T
 	return c
 }
 
-// AddRejected notes what must not count as covered by the answer of its run.
+// AddRejected notes what must not count as covered by the record of its run.
 func (c *Filter) AddRejected(r RejectedRange) {
 	if c.tokens[r.Token] != nil {
 		key := rejectedKey{r.Token, r.RunID}
@@ -119,14 +119,14 @@ func (c *Filter) Add(a FetchRecord) {
 	}
 	for _, r := range ranges {
 		if aged := c.young(a, r); !aged.Empty() {
-			token.aged = append(token.aged, agedAnswer{a.RunID, aged})
+			token.aged = append(token.aged, agedRecord{a.RunID, aged})
 			r.To = aged.From
 		}
 		c.cover(token, a.RunID, r)
 	}
 }
 
-// young is the part of the range whose candles had closed less than YoungFor before the answer, if that is so long ago.
+// young is the part of the range whose candles had closed less than YoungFor before the response, if that is so long ago.
 func (c *Filter) young(a FetchRecord, r candle.Range) candle.Range {
 	if !a.At.Before(c.reask) {
 		return candle.Range{}
@@ -142,8 +142,8 @@ func (c *Filter) cover(token *tokenCoverage, run uuid.UUID, r candle.Range) {
 	}
 }
 
-// Aged are the wanted tokens with answers that are asked for again where they found nothing, with the range of these. What
-// is there of them must be told by AddHave before Missing.
+// Aged are the wanted tokens with records that are fetched again where they found nothing, with the range of these. What
+// is there of them must be added by AddHave before Missing.
 func (c *Filter) Aged() (tokens []candle.Token, span candle.Range) {
 	for _, w := range c.wanted {
 		token, before := c.tokens[w.Token], len(tokens)
@@ -170,7 +170,7 @@ func (c *Filter) AddHave(t candle.Token, have []candle.Range) {
 	}
 }
 
-// settleAged decides about the answers that have aged. What is asked for again reaches from the first to the last candle that
+// settleAged decides about the records that have aged. What is fetched again reaches from the first to the last candle that
 // is missing: where one page holds those two it holds what is between them, too, at no further cost. Where they are further
 // apart the pages between them are bought as well, once, and at most those of YoungFor.
 func (c *Filter) settleAged(token *tokenCoverage) {
@@ -230,6 +230,6 @@ func (c *Filter) Missing() []candle.TokenRanges {
 	return missing
 }
 
-// Dependencies are the runs whose answers cover something wanted, with how many candles, for the plan to remember: when one of
+// Dependencies are the runs whose records cover something wanted, with how many candles, for the plan to remember: when one of
 // them is rolled back, its ranges are missing here.
 func (c *Filter) Dependencies() map[uuid.UUID]int64 { return maps.Clone(c.dependencies) }

@@ -183,7 +183,7 @@ func BenchmarkCoverageOf100000Tokens(b *testing.B) {
 	}
 }
 
-// Services fill in later: what was young when it was confirmed to be empty is asked for once more, a week later, with what
+// Services fill in later: what was young when it was confirmed to be empty is fetched once more, a week later, with what
 // lies between its first and its last missing candle, because that comes with the same pages.
 func TestYoungEmptinessIsAskedForOnceMore(t *testing.T) {
 	t.Parallel()
@@ -200,7 +200,7 @@ func TestYoungEmptinessIsAskedForOnceMore(t *testing.T) {
 		answered []time.Time
 		have     []candle.Range
 		now      time.Time
-		due      []candle.Range
+		stale    []candle.Range
 	}{
 		"a week has not passed":             {[]time.Time{end}, have, end.Add(7*day - time.Second), nil},
 		"it has":                            {[]time.Time{end}, have, end.Add(7*day + time.Second), hull},
@@ -231,9 +231,9 @@ func TestYoungEmptinessIsAskedForOnceMore(t *testing.T) {
 			for _, m := range c.Missing() {
 				missing = append(missing, m.Ranges...)
 			}
-			require.Equal(t, test.due, missing)
+			require.Equal(t, test.stale, missing)
 			judged := h.Judge(all, coverage.Moment{Now: test.now})
-			require.ElementsMatch(t, test.due, coverage.Refetch(judged), "gaps --fetch asks for what a plan asks for")
+			require.ElementsMatch(t, test.stale, coverage.Refetch(judged), "gaps --fetch asks for what a plan asks for")
 			for _, j := range judged {
 				require.NotEqual(t, coverage.NeverAsked, j.Verdict)
 			}

@@ -6,8 +6,8 @@ import (
 	"quantbot/internal/candle"
 )
 
-// Fetches are the stretches in which a missing candle is confirmed: a source has answered for them whose silence means
-// something, and rejected nothing there. They are added first and asked after; it holds merged ranges only.
+// Fetches are the stretches in which a missing candle is confirmed: a source has responded for them whose silence means
+// something, and nothing was rejected there. All are added before the first is read. Only merged ranges are kept.
 type Fetches struct {
 	tokens map[candle.Token]*fetchedToken
 }
@@ -20,7 +20,7 @@ type fetchedToken struct {
 // NewFetches starts with nothing confirmed.
 func NewFetches() *Fetches { return &Fetches{tokens: make(map[candle.Token]*fetchedToken)} }
 
-// Add notes an answer; in order of time is fastest.
+// Add notes a fetched range; in order of time is fastest.
 func (a *Fetches) Add(token candle.Token, r candle.Range) {
 	t := a.of(token)
 	if last := len(t.ranges) - 1; last >= 0 && t.ranges[last].From <= r.From && r.From <= t.ranges[last].To {
@@ -30,7 +30,7 @@ func (a *Fetches) Add(token candle.Token, r candle.Range) {
 	t.ranges = append(t.ranges, r)
 }
 
-// Reject notes candles that were answered and corrupt: they are not there, and not confirmed to be missing.
+// Reject notes candles that were fetched and corrupt: they are not there, and not confirmed to be missing.
 func (a *Fetches) Reject(token candle.Token, r candle.Range) {
 	t := a.of(token)
 	t.rejected = append(t.rejected, r)

@@ -19,7 +19,7 @@ type TokenHistory struct {
 	Rejected []RejectedRange
 }
 
-// RequestedRanges are what was asked for, by this run alone or, without one, by any; merged.
+// RequestedRanges are the ranges that were requested, by this run alone or, without one, by any; merged.
 func (h TokenHistory) RequestedRanges(run uuid.UUID) (ranges []candle.Range) {
 	for _, a := range h.Fetches {
 		if run == uuid.Nil || a.RunID == run {
@@ -29,7 +29,7 @@ func (h TokenHistory) RequestedRanges(run uuid.UUID) (ranges []candle.Range) {
 	return candle.Merge(ranges)
 }
 
-// Span reaches from the first to the last moment that was asked for.
+// Span reaches from the first to the last moment that was requested.
 func (h TokenHistory) Span() candle.Range { return hull(h.RequestedRanges(uuid.Nil)) }
 
 // hull reaches over merged ranges.
@@ -72,7 +72,7 @@ func (h TokenHistory) sets() map[Verdict][]candle.Range {
 	return sets
 }
 
-// nameRolledBack says of the stretches, which are in order, whose rollbacks hide what was answered.
+// nameRolledBack says of the stretches, which are in order, whose rollbacks hide what was fetched.
 func (h TokenHistory) nameRolledBack(judged []VerdictSpan) {
 	var hidden []FetchRecord
 	for _, a := range h.Fetches {
@@ -99,7 +99,7 @@ func (h TokenHistory) nameRolledBack(judged []VerdictSpan) {
 	}
 }
 
-// Defaulted counts the candles of the range whose answer is of a run that does not say what it asked for (see FetchRecord), and of no
+// Defaulted counts the candles of the range that were fetched by a run that does not say what it asked for (see FetchRecord), and by no
 // other.
 func (h TokenHistory) Defaulted(r candle.Range) (candles int64) {
 	var defaulted, said []candle.Range

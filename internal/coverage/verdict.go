@@ -12,14 +12,14 @@ import (
 // Verdict says what is known of a moment of a token.
 type Verdict string
 
-// The verdicts. RejectedCandle and Unconfirmed are asked for again after RecheckAfter, ConfirmedEmpty once after YoungFor, where it
-// was young. RolledBack, FailedToFetch and CancelledChunk hold only where no answer counts.
+// The verdicts. RejectedCandle and Unconfirmed are fetched again after RecheckAfter, ConfirmedEmpty once after YoungFor, where it
+// was young. RolledBack, FailedToFetch and CancelledChunk hold only where no record counts.
 const (
 	Have           Verdict = "have"
-	RolledBack     Verdict = "rolled_back"     // answered by runs that are rolled back alone
+	RolledBack     Verdict = "rolled_back"     // fetched by runs that are rolled back alone
 	RejectedCandle Verdict = "rejected"        // the source's candle was corrupt
-	FailedToFetch  Verdict = "failed"          // the source gave no answer
-	CancelledChunk Verdict = "cancelled"       // the run was cancelled before the source was asked
+	FailedToFetch  Verdict = "failed"          // the source did not respond
+	CancelledChunk Verdict = "cancelled"       // the run was cancelled before anything was fetched
 	Unconfirmed    Verdict = "unconfirmed"     // no candle, from a source that never had one of the token
 	ConfirmedEmpty Verdict = "confirmed_empty" // the source has no candle there
 	NeverAsked     Verdict = "never_asked"
@@ -36,9 +36,9 @@ type VerdictSpan struct {
 	Verdict Verdict      `json:"verdict"`
 	// Candles is how many candles could open inside.
 	Candles int64 `json:"candles"`
-	// Stale: it would be asked for now.
+	// Stale: a plan would fetch it now.
 	Stale bool `json:"due"`
-	// RolledBack are the runs whose rollbacks hide what was answered, where that is the verdict.
+	// RolledBack are the runs whose rollbacks hide what was fetched, where that is the verdict.
 	RolledBack []uuid.UUID `json:"rolled_back_run_ids"`
 }
 
@@ -61,24 +61,24 @@ func (h TokenHistory) JudgeRanges(ranges []candle.Range, m Moment) []VerdictSpan
 	if len(wanted) == 0 {
 		return nil
 	}
-	coverage := NewFilter([]candle.TokenRanges{{Token: h.Token, Ranges: wanted}}, h.Interval, m.Now)
+	filter := NewFilter([]candle.TokenRanges{{Token: h.Token, Ranges: wanted}}, h.Interval, m.Now)
 	for _, rejected := range h.Rejected {
-		coverage.AddRejected(rejected)
+		filter.AddRejected(rejected)
 	}
 	for _, asked := range h.Fetches {
-		coverage.Add(asked)
+		filter.Add(asked)
 	}
-	coverage.AddHave(h.Token, h.Have)
-	due := map[bool][]candle.Range{}
-	for _, missing := range coverage.Missing() {
-		due[true] = missing.Ranges
+	filter.AddHave(h.Token, h.Have)
+	stale := map[bool][]candle.Range{}
+	for _, missing := range filter.Missing() {
+		stale[true] = missing.Ranges
 	}
-	due[false] = candle.Subtract(wanted, due[true])
-	return h.cut(wanted, due)
+	stale[false] = candle.Subtract(wanted, stale[true])
+	return h.cut(wanted, stale)
 }
 
-// JudgeRequested judges what was asked for, by this run alone or, without one, by any, and nothing else: what lies between was never
-// asked for, and is not due.
+// JudgeRequested judges what was requested, by this run alone or, without one, by any, and nothing else: what lies between was never
+// requested, and is not stale.
 func (h TokenHistory) JudgeRequested(run uuid.UUID, m Moment) []VerdictSpan {
 	asked := h.closed(h.RequestedRanges(run), m)
 	judged := h.JudgeRanges(asked, m)
@@ -98,8 +98,8 @@ func (h TokenHistory) closed(ranges []candle.Range, m Moment) []candle.Range {
 	return candle.Merge(closed)
 }
 
-// cut gives each moment its verdict, and tells apart what is due.
-func (h TokenHistory) cut(left []candle.Range, due map[bool][]candle.Range) (judged []VerdictSpan) {
+// cut gives each moment its verdict, and separates what is stale.
+func (h TokenHistory) cut(left []candle.Range, stale map[bool][]candle.Range) (judged []VerdictSpan) {
 	sets := h.sets()
 	for _, verdict := range Verdicts() {
 		found := left
@@ -107,9 +107,9 @@ func (h TokenHistory) cut(left []candle.Range, due map[bool][]candle.Range) (jud
 			found = candle.Intersect(left, sets[verdict])
 			left = candle.Subtract(left, sets[verdict])
 		}
-		for isDue, ranges := range due {
+		for isStale, ranges := range stale {
 			for _, r := range candle.Intersect(found, ranges) {
-				judged = append(judged, VerdictSpan{Range: r, Verdict: verdict, Candles: r.Candles(h.Interval), Stale: isDue})
+				judged = append(judged, VerdictSpan{Range: r, Verdict: verdict, Candles: r.Candles(h.Interval), Stale: isStale})
 			}
 		}
 	}
@@ -123,7 +123,7 @@ func inOrder(judged []VerdictSpan) []VerdictSpan {
 	return judged
 }
 
-// Refetch is what to ask for so that all due stretches are answered: they themselves and, between two that are due because
+// Refetch is what to fetch so that nothing is stale: the stale stretches and, between two that are stale because
 // their emptiness has aged, the candles that come with the same pages. Stretches must be in order of time.
 func Refetch(judged []VerdictSpan) (ranges []candle.Range) {
 	var between candle.Range // candles since the last aged stretch

@@ -7,7 +7,7 @@ type VerdictCounts struct {
 	Range candle.Range `json:"range"`
 	// Candles by verdict; verdicts without one are left out.
 	Candles map[Verdict]int64 `json:"candles"`
-	// Stale is how many of those that are not there would be asked for now.
+	// Stale is how many of those that are not there a plan would fetch now.
 	Stale int64 `json:"due"`
 }
 

@@ -14,7 +14,7 @@ import (
 
 func minuteSpan(from, to int64) candle.Range { return candle.Range{From: 60 * from, To: 60 * to} }
 
-// What was asked for and is not served has its verdict, and is due, up to the edges of what was asked for.
+// What was requested and is not served has its verdict, and is stale, up to the edges of what was requested.
 func TestWhatIsHiddenOrCancelledIsDue(t *testing.T) {
 	t.Parallel()
 	undone, served, cancelled := uuid.New(), uuid.New(), uuid.New()

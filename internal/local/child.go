@@ -56,7 +56,7 @@ func (c *child) kill() {
 	<-c.ended
 }
 
-// errEnded tells that the process ended before it answered, errPortTaken that it lives and cannot listen.
+// errEnded says that the process ended before it responded, errPortTaken that it lives and cannot listen.
 var (
 	errEnded     = errors.New("it ended")
 	errPortTaken = errors.New("its port is taken")

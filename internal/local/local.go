@@ -35,7 +35,7 @@ type Engines struct {
 	state state
 }
 
-// state is what the keeper tells its users, in engines.json.
+// state is what the keeper writes for its users, in engines.json.
 type state struct {
 	RedisPort      int    `json:"redis_port"`
 	ClickHousePort int    `json:"clickhouse_port"`
@@ -146,7 +146,7 @@ func (e *Engines) startKeeper(o Options) (*exec.Cmd, error) {
 	return keeper, nil
 }
 
-// awaitState waits until the keeper tells where the engines listen, or ends.
+// awaitState waits until the keeper has written where the engines listen, or ends.
 func (e *Engines) awaitState(ctx context.Context, keeper *exec.Cmd) error {
 	ended := make(chan error, 1)
 	if keeper != nil {
@@ -220,7 +220,7 @@ func (e *Engines) Stop(ctx context.Context) error {
 	}
 }
 
-// usedByOthers tells other users, who share the lock, from the stopping keeper, who does not.
+// usedByOthers distinguishes other users, who share the lock, from the stopping keeper, who does not.
 func (e *Engines) usedByOthers() (bool, error) {
 	probe := flock.New(filepath.Join(e.dir, usersFile))
 	free, err := probe.TryLock()

@@ -94,7 +94,7 @@ func (r *redisEngine) start(path string) error {
 	return nil
 }
 
-// died is nil for an engine inside the keeper: a nil channel never answers.
+// died is nil for an engine inside the keeper: a nil channel never delivers.
 func (r *redisEngine) died() <-chan struct{} {
 	if r.child == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"quantbot/internal/local/libchdb"
 )
 
-// The environment by which a process tells its re-executed self what to be.
+// The environment that says to a re-executed process what it is.
 const (
 	roleVariable      = "QUANTBOT_LOCAL_ROLE"
 	dirVariable       = "QUANTBOT_LOCAL_DIR"

@@ -124,7 +124,7 @@ func (m *Metrics) Waiting(source string) (done func()) {
 	return func() { timer.ObserveDuration() }
 }
 
-// Paused counts that a service was asked too fast.
+// Paused counts that a service was sent too many requests.
 func (m *Metrics) Paused(source string) { m.budgetPauses.WithLabelValues(source).Inc() }
 
 // Parked counts that the quota of an account is used up.

@@ -28,13 +28,13 @@ func Handler(registry *prometheus.Registry) http.Handler {
 	})
 }
 
-// Check asks whether a store answers.
+// Check returns an error where a store does not respond.
 type Check struct {
 	Name string
 	Ping func(context.Context) error
 }
 
-// Alive answers 200: the process is there and serves.
+// Alive responds with 200: the process is there and serves.
 func Alive() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 }
@@ -42,7 +42,7 @@ func Alive() http.Handler {
 // readyLimit bounds the questions of Ready.
 const readyLimit = 2 * time.Second
 
-// Ready answers 200 when all stores answer, and 503 otherwise. It says which one does not, but not why: errors name
+// Ready responds with 200 when all stores do, and with 503 otherwise. It says which one does not, but not why: errors name
 // addresses.
 func Ready(checks ...Check) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +78,7 @@ func Mux(registry *prometheus.Registry, checks ...Check) http.Handler {
 	return mux
 }
 
-// Serve answers requests until ctx ends, and closes the listener.
+// Serve serves requests until ctx ends, and closes the listener.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: scrapeLimit + 5*time.Second,

@@ -70,7 +70,7 @@ var timeTypes = []string{
 	"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DATE",
 }
 
-// isTime goes by DuckDB's name of a type: DECIMAL has its digits, and TIMESTAMP its unit, behind it.
+// isTime goes by DuckDB's name of a type: DECIMAL has its digits, and TIMESTAMP its unit, after it.
 func isTime(databaseType string) bool {
 	return slices.Contains(timeTypes, databaseType) || strings.HasPrefix(databaseType, "DECIMAL") || strings.HasPrefix(databaseType, "TIMESTAMP") &&
 		!strings.HasSuffix(databaseType, "]")

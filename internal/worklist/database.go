@@ -113,7 +113,7 @@ func quoted(mark, s string) string { return mark + strings.ReplaceAll(s, mark, m
 // versionRange is how DuckDB refuses the storage version of a file.
 var versionRange = regexp.MustCompile(`version number (\d+), but we can only read versions? (?:between )?(\d+)`)
 
-// openError says in one sentence what is wrong with the file, and what to do. DuckDB tells its reasons by text only.
+// openError says in one sentence what is wrong with the file, and what to do. DuckDB gives its reasons as text only.
 func openError(path string, err error) error {
 	reason := firstLine(err.Error())
 	switch {

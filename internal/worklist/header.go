@@ -117,7 +117,7 @@ func clipped(s string) string {
 	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
-// isComment tells a comment from a row that begins with #, like one of a token named "#1 dog": a comment has not just as
+// isComment distinguishes a comment from a row that begins with #, like one of a token named "#1 dog": a comment has not just as
 // many cells as a header of several.
 func (t tokenTable) isComment(r record) bool {
 	return strings.HasPrefix(r.first, "#") && (t.cells == 1 || len(r.cells) != t.cells)

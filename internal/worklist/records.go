@@ -120,7 +120,7 @@ func (r *records) next() (record, error) {
 	}
 }
 
-// unclosed refuses the file: which of the lines behind belong to the row cannot be known, so none may be left out quietly.
+// unclosed refuses the file: which of the next lines belong to the row cannot be known, so none may be left out quietly.
 func unclosed(r record) error {
 	return inputErrorf("has a quote on line %d that is not closed as in CSV: %q", r.line, clipped(r.first))
 }

@@ -26,7 +26,7 @@ type chunk struct {
 	err  error
 }
 
-// readInBackground reads until the end or until ctx is done. A call that hangs in the system stays behind until it returns, at
+// readInBackground reads until the end or until ctx is done. A call that hangs in the system goes on until it returns, at
 // the latest with the process.
 func readInBackground(ctx context.Context, open func() (io.ReadCloser, error)) io.Reader {
 	chunks := make(chan chunk)

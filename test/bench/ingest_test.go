@@ -37,7 +37,7 @@ func measureLongRanges(t *testing.T, b *bench) {
 }
 
 // rawInsert inserts the candles of the long ranges row by row in batches of 100,000, which is how the driver is meant to be
-// used, and answers rows a second.
+// used, and returns rows a second.
 func rawInsert(t *testing.T, w *world, size size) float64 {
 	t.Helper()
 	conn := connect(t, w)
@@ -105,7 +105,7 @@ func measureDays(t *testing.T, b *bench) {
 	}
 }
 
-// watchParts looks at the active parts until the returned function is called, which answers the most of any partition.
+// watchParts looks at the active parts until the returned function is called, which returns the most of any partition.
 func watchParts(t *testing.T, w *world) (most func() uint64) {
 	t.Helper()
 	conn := connect(t, w)

@@ -16,7 +16,7 @@ import (
 // pageLimit is the most candles of one answer.
 const pageLimit = 5_000
 
-// pages answers like Birdeye from candles that are rendered beforehand, so that hardly any of the machine goes into it. All
+// pages responds like Birdeye with candles that are rendered beforehand, so that hardly any of the machine goes into it. All
 // tokens have the same candles, and every minute has one.
 type pages struct {
 	from  int64

@@ -130,7 +130,7 @@ func redisOf(t *testing.T, w *world) asynq.RedisConnOpt {
 // payload is as long as ours.
 var payload = []byte(strings.Repeat("x", 240))
 
-// bareEnqueue enqueues tasks of our size with asynq alone, and answers how many a second.
+// bareEnqueue enqueues tasks of our size with asynq alone, and returns how many a second.
 func bareEnqueue(t *testing.T, w *world, n int) float64 {
 	t.Helper()
 	client := asynq.NewClient(redisOf(t, w))
@@ -147,7 +147,7 @@ func bareEnqueue(t *testing.T, w *world, n int) float64 {
 	return rate
 }
 
-// noopTasks runs tasks that do nothing with asynq alone, as many at once as a worker does, and answers how many a second.
+// noopTasks runs tasks that do nothing with asynq alone, as many at once as a worker does, and returns how many a second.
 func noopTasks(t *testing.T, w *world, n int) float64 {
 	t.Helper()
 	client := asynq.NewClient(redisOf(t, w))
@@ -172,7 +172,7 @@ func noopTasks(t *testing.T, w *world, n int) float64 {
 	return rate
 }
 
-// emptyScripts runs a script that does nothing with the arguments of an outcome, and answers how many a second.
+// emptyScripts runs a script that does nothing with the arguments of an outcome, and returns how many a second.
 func emptyScripts(t *testing.T, w *world, n int) float64 {
 	t.Helper()
 	script := redis.NewScript("return {'kept', 0, 0}")
@@ -308,7 +308,7 @@ func ownPeak(t *testing.T) float64 {
 	return kb / 1024
 }
 
-// watchRedis looks at Redis' memory until the returned function is called, which answers the most, in bytes.
+// watchRedis looks at Redis' memory until the returned function is called, which returns the most, in bytes.
 func (w *world) watchRedis(t *testing.T) (most func() float64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -194,7 +194,7 @@ func (w *world) checkFetches(t *testing.T) {
 	}
 }
 
-// checkAnswers: what counts as answered, the market remembers to have answered whole.
+// checkAnswers: what counts as fetched, the market remembers to have sent whole.
 func (w *world) checkAnswers(t *testing.T) {
 	t.Helper()
 	spoiled := simmarket.Tokens(3)[2] // its garbage is an answer all the same

@@ -94,7 +94,7 @@ func (p *RedisProcess) Kill() {
 	_ = p.cmd.Wait()
 }
 
-// Stop makes the server stand still: it accepts connections and answers nothing. It goes on with Continue.
+// Stop makes the server stand still: it accepts connections and sends nothing. It goes on with Continue.
 func (p *RedisProcess) Stop() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
 
 // Continue ends Stop.
