@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -65,7 +67,7 @@ SIGTERM or Ctrl-C stops it gracefully: it takes no new task and finishes what it
 it could not finish goes back to the queue.
 
 It is configured by the environment: REDIS_URL, CLICKHOUSE_HOST, CLICKHOUSE_PORT, CLICKHOUSE_DATABASE, CLICKHOUSE_USER,
-CLICKHOUSE_PASSWORD, BIRDEYE_API_KEY, BIRDEYE_BASE_URL, BIRDEYE_RPS, and QUANTBOT_ALERT_WEBHOOK_URL for alerts. See
+CLICKHOUSE_PASSWORD, ` + strings.Join(register.Default().Variables(), ", ") + `, and QUANTBOT_ALERT_WEBHOOK_URL for alerts. See
 .env.example.
 
 With --metrics-addr it serves /metrics for Prometheus, /healthz (it is alive) and /readyz (Redis and ClickHouse answer), to
@@ -76,7 +78,7 @@ whoever reaches that address.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(config.Getenv(os.LookupEnv))
+			cfg, err := register.LoadConfig(register.Getenv(os.LookupEnv))
 			if err != nil {
 				return err
 			}

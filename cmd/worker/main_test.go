@@ -16,11 +16,11 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/config"
 	"quantbot/internal/local"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -56,7 +56,7 @@ func setup(t *testing.T, chunks int, latency time.Duration) *bench {
 	})
 	b.vars = localtest.New(t).Vars()
 	b.vars["BIRDEYE_BASE_URL"], b.vars["BIRDEYE_API_KEY"], b.vars["BIRDEYE_RPS"] = running.URL(), "key", "500"
-	cfg, err := config.Load(func(name string) string { return b.vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return b.vars[name] })
 	require.NoError(t, err)
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	b.stores, err = wiring.OpenStores(t.Context(), cfg, logger)

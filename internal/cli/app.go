@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"quantbot/internal/candle"
-	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -35,7 +35,7 @@ type Outside struct {
 func Run(ctx context.Context, outside Outside, args []string) int {
 	a := &app{
 		stdin: outside.Stdin, stdout: outside.Stdout, stderr: outside.Stderr,
-		getenv: config.Getenv(outside.LookupEnv), now: outside.Now,
+		getenv: register.Getenv(outside.LookupEnv), now: outside.Now,
 	}
 	return a.run(ctx, args)
 }

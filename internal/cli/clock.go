@@ -9,6 +9,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -29,7 +30,7 @@ func (a *app) readTime(ctx context.Context, cfg config.Config, history *clickhou
 // goByStores lets the command count its time by the stores' clocks where one of these times is relative, so that -7d and now
 // mean the same on every machine. Stores that do not answer change nothing: whoever needs them says so.
 func (a *app) goByStores(ctx context.Context, times ...string) {
-	cfg, err := config.Load(a.getenv)
+	cfg, err := register.LoadConfig(a.getenv)
 	if err != nil || a.localDir != "" || !slices.ContainsFunc(times, isRelative) { // engines of this machine have its clock
 		return
 	}

@@ -12,18 +12,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/candle"
-	"quantbot/internal/config"
 	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 	"quantbot/internal/publicjson"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
 // skewedWorker runs a worker whose host's clock is off, until the returned function stops it.
 func (b *bench) skewedWorker(t *testing.T, skew time.Duration) (stop func()) {
 	t.Helper()
-	cfg, err := config.Load(func(name string) string { return b.vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return b.vars[name] })
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -15,9 +15,9 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
-	"quantbot/internal/config"
 	"quantbot/internal/export"
 	"quantbot/internal/manifest"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 	"quantbot/internal/worklist"
 )
@@ -28,8 +28,8 @@ func flagValues() map[string][]string {
 		"format":     {"table", "json"},
 		"interval":   {"1s", "15s", "1m", "5m", "15m", "1h", "4h", "1d"},
 		"resample":   {"5m", "15m", "1h", "4h", "1d"},
-		"source":     wiring.SourceNames(),
-		"fallback":   wiring.SourceNames(),
+		"source":     register.Names(),
+		"fallback":   register.Names(),
 		"status":     runStatuses,
 		"window":     {"calls", "range"},
 		"dedup-mode": {string(manifest.DedupNone), string(manifest.DedupInline), string(manifest.DedupPostBatch)},
@@ -150,7 +150,7 @@ func (a *app) completeTokens(cmd *cobra.Command, _ []string, typed string) ([]co
 func (a *app) peek(ctx context.Context, read func(context.Context, *clickhouse.DB) error) {
 	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
-	cfg, err := config.Load(a.getenv)
+	cfg, err := register.LoadConfig(a.getenv)
 	if err != nil {
 		return
 	}

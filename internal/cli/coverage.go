@@ -51,7 +51,7 @@ func (a *app) runCoverage(ctx context.Context, o *coverageOptions) error {
 			return err
 		}
 		tokens := []judgedToken{}
-		err = a.judge(ctx, cfg, history, q, func(t judgedToken) error { tokens = append(tokens, t); return nil })
+		err = a.judge(ctx, history, q, func(t judgedToken) error { tokens = append(tokens, t); return nil })
 		if err != nil {
 			return err
 		}

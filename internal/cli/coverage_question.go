@@ -17,7 +17,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
-	"quantbot/internal/wiring"
+	"quantbot/internal/source/register"
 	"quantbot/internal/worklist"
 )
 
@@ -35,7 +35,7 @@ func (o *coverageOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated (default: all that were asked for)")
 	f.StringVar(&o.chain, "chain", "", chainHelp)
 	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
-	f.StringArrayVar(&o.sources, "source", nil, "whose answers count; may be repeated (default: all that were asked): "+strings.Join(wiring.SourceNames(), ", "))
+	f.StringArrayVar(&o.sources, "source", nil, "whose answers count; may be repeated (default: all that were asked): "+strings.Join(register.Names(), ", "))
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict: answers are kept apart by it")
 	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep or filter: answers are kept apart by it, too")
 	f.IntVar(&o.limit, "limit", 1_000, "how many tokens to look at, at most")
@@ -89,7 +89,7 @@ func (a *app) askCoverage(ctx context.Context, cfg config.Config, history *click
 	if err == nil && len(q.Tokens) == 0 {
 		q.Tokens, err = history.AskedTokens(ctx, q.Interval, q.run)
 	}
-	q.moment = coverage.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, q.Sources)}
+	q.moment = coverage.Moment{Now: now, SettleDelay: register.SettleDelay(q.Sources)}
 	return q, err
 }
 
@@ -101,12 +101,12 @@ func askedSources(ctx context.Context, history *clickhouse.DB, interval candle.I
 			return scope.Sources, err
 		}
 	}
-	return wiring.SourceNames(), err
+	return register.Names(), err
 }
 
 // judge calls yield for each token that was asked for and that one of the sources has, in order.
-func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.DB, q coverageQuestion, yield func(judgedToken) error) (err error) {
-	q.Tokens = a.served(cfg, q)
+func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuestion, yield func(judgedToken) error) (err error) {
+	q.Tokens = a.served(q)
 	if len(q.Tokens) > q.limit {
 		fmt.Fprintf(a.stderr, "showing %d of %s (--limit)\n", q.limit, counted(len(q.Tokens), "token"))
 		q.Tokens = q.Tokens[:q.limit]
@@ -133,7 +133,7 @@ func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.
 	})
 	if strangers > 0 {
 		fmt.Fprintf(a.stderr, "left out: %s for which %s was never asked for %s candles (--source %s)\n",
-			counted(strangers, "token"), strings.Join(q.Sources, " or "), q.Interval, strings.Join(wiring.SourceNames(), ", "))
+			counted(strangers, "token"), strings.Join(q.Sources, " or "), q.Interval, strings.Join(register.Names(), ", "))
 	}
 	if defaulted > 0 {
 		fmt.Fprintf(a.stderr, "%s were answered before runs said what to do with outliers: the source's default of the day held, which counts as kept\n", counted(defaulted, "candle"))
@@ -142,10 +142,10 @@ func (a *app) judge(ctx context.Context, cfg config.Config, history *clickhouse.
 }
 
 // served leaves out the tokens that none of the sources has at the interval: nothing can be missing of them.
-func (a *app) served(cfg config.Config, q coverageQuestion) []candle.Token {
+func (a *app) served(q coverageQuestion) []candle.Token {
 	tokens := slices.Clone(q.Tokens)
 	tokens = slices.DeleteFunc(tokens, func(t candle.Token) bool {
-		return !slices.ContainsFunc(q.Sources, func(name string) bool { return wiring.Supports(cfg, name, t.Chain, q.Interval) })
+		return !slices.ContainsFunc(q.Sources, func(name string) bool { return register.Supports(name, t.Chain, q.Interval) })
 	})
 	if n := len(q.Tokens) - len(tokens); n > 0 {
 		fmt.Fprintf(a.stderr, "left out: %s of which %s has no %s candles\n", counted(n, "token"), strings.Join(q.Sources, " or "), q.Interval)
@@ -172,7 +172,7 @@ func (o *coverageOptions) parse(now time.Time) (q coverageQuestion, err error) {
 	if q.Outliers, err = manifest.ParseOutliers(o.outliers); err != nil {
 		return q, fmt.Errorf("--outliers: %w", err)
 	}
-	q.Filtering = wiring.OutlierSources()
+	q.Filtering = register.OutlierSources()
 	chain, err := parseChain(o.chain, o.sources...)
 	if err != nil {
 		return q, err
@@ -187,8 +187,8 @@ func (o *coverageOptions) parse(now time.Time) (q coverageQuestion, err error) {
 		}
 	}
 	for _, name := range o.sources {
-		if !slices.Contains(wiring.SourceNames(), name) {
-			return q, fmt.Errorf("--source %q is none of %s", name, strings.Join(wiring.SourceNames(), ", "))
+		if !slices.Contains(register.Names(), name) {
+			return q, fmt.Errorf("--source %q is none of %s", name, strings.Join(register.Names(), ", "))
 		}
 	}
 	return q, errors.Join(checkLimit(o.limit, mostTokens), o.checkFormat())

@@ -17,6 +17,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/devstack"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/worklist"
 )
 
@@ -57,7 +58,7 @@ func (a *app) runDemo(ctx context.Context, o *demoOptions) (err error) {
 	defer a.stopEngines(ctx, engines)
 	fmt.Fprintln(a.stdout, engines.Describe())
 
-	a.step("Starting a simulated market that speaks Birdeye's API")
+	a.step("Starting a simulated market that speaks %s's API", register.Default().Title)
 	market, err := devstack.StartMarket(ctx, 20*time.Millisecond, a.now)
 	if err != nil {
 		return err
@@ -127,7 +128,7 @@ func (a *app) demoRun(ctx context.Context, dir string) error {
 		{programName() + " dev", "the same engines, market and a worker, until Ctrl-C"},
 		{programName() + " --local=" + dir + " dashboard", "the runs of this demo in a browser"},
 		{programName() + " --local=" + dir + " ohlcv runs-list", "the runs of this demo again"},
-		{programName() + " ingestion ohlcv --help", "real work: set BIRDEYE_API_KEY and use --local, or your own servers"},
+		{programName() + " ingestion ohlcv --help", "real work: set " + register.Default().Key + " and use --local, or your own servers"},
 	})
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"quantbot/internal/config"
 	"quantbot/internal/devstack"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -113,7 +114,7 @@ func (a *app) devServices(ctx context.Context, vars map[string]string) (market *
 		return nil, nil, err
 	}
 	maps.Copy(vars, market.Vars(devRPS))
-	cfg, err := config.Load(func(name string) string { return vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return vars[name] })
 	if err == nil {
 		err = a.claimDirectory(ctx, cfg, market)
 	}

@@ -13,6 +13,8 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/config"
+	"quantbot/internal/source/register"
 )
 
 // doctorOptions are the flags of doctor.
@@ -76,13 +78,23 @@ func (a *app) examine(ctx context.Context, askAll bool) ([]clickhouse.Finding, e
 	if a.localDir != "" {
 		findings = append(findings, examineDirectory(a.localDir))
 	}
-	keys := len(cfg.Birdeye.Keys)
-	key := clickhouse.Finding{Name: "birdeye keys", Level: clickhouse.LevelOK, Detail: fmt.Sprintf("%d set", keys)}
-	if keys == 0 {
-		key.Level, key.Detail = clickhouse.LevelWarning, "BIRDEYE_API_KEY is not set"
-		key.Hint = "workers need it; the simulated market takes any value"
+	return append(findings, examineKeys(cfg)...), nil
+}
+
+// examineKeys counts the keys of each source that wants one.
+func examineKeys(cfg config.Config) (findings []clickhouse.Finding) {
+	for _, name := range register.Names() {
+		source := cfg.Sources[name]
+		f := clickhouse.Finding{Name: name + " keys", Level: clickhouse.LevelOK, Detail: fmt.Sprintf("%d set", len(source.Keys))}
+		if source.KeyMissing() {
+			f.Level, f.Detail = clickhouse.LevelWarning, source.Settings.Key+" is not set"
+			f.Hint = "workers need it; the simulated market takes any value"
+		}
+		if source.Settings.Key != "" {
+			findings = append(findings, f)
+		}
 	}
-	return append(findings, key), nil
+	return findings
 }
 
 // storesAnswer reports whether there is anything to compare.

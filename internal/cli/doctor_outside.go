@@ -12,8 +12,8 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/local"
 	"quantbot/internal/manifest"
-	"quantbot/internal/source/birdeye"
 	"quantbot/internal/source/budget"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -42,7 +42,8 @@ func (a *app) examineSources(ctx context.Context, cfg config.Config, askAll bool
 		Config: cfg, Version: manifest.CurrentBuild().Version, Redis: stores.Redis, Member: "doctor", Concurrency: 1, Logger: a.logger(), Now: a.now,
 	}
 	var findings []clickhouse.Finding
-	for _, name := range wiring.SourceNames() {
+	for _, name := range register.Names() {
+		sheet, _ := register.Find(name)
 		if len(known[name]) == 0 && !a.addressIsSet(cfg, name) {
 			continue
 		}
@@ -50,7 +51,7 @@ func (a *app) examineSources(ctx context.Context, cfg config.Config, askAll bool
 		switch {
 		case !budget.PausedUntil(accounts, name).IsZero():
 			continue // it is said already, and must not be asked
-		case name == birdeye.Name && (!askAll || len(cfg.Birdeye.Keys) == 0):
+		case sheet.ProbeCosts && (!askAll || cfg.Sources[name].KeyMissing()):
 			f.Detail = "not asked, because a question costs credits: doctor --ask-sources"
 		default:
 			f = a.askSource(ctx, sources, name)

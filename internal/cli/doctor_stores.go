@@ -8,6 +8,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -144,7 +145,7 @@ func examineServices(ctx context.Context, cfg config.Config, history *clickhouse
 		return []clickhouse.Finding{{Name: name, Level: clickhouse.LevelWarning, Detail: err.Error()}}
 	}
 	var findings []clickhouse.Finding
-	for _, source := range wiring.SourceNames() {
+	for _, source := range register.Names() {
 		if len(known[source]) == 0 {
 			continue
 		}

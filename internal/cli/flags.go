@@ -9,7 +9,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
-	"quantbot/internal/wiring"
+	"quantbot/internal/source/register"
 	"quantbot/internal/worklist"
 )
 
@@ -44,7 +44,7 @@ const chainHelp = "chain of tokens that name none (default solana; with --source
 // parseChain reads --chain. Where it was not given, a source that has one exchange alone implies that.
 func parseChain(text string, sources ...string) (candle.Chain, error) {
 	if text == "" {
-		return wiring.Venue(sources), nil
+		return register.Venue(sources), nil
 	}
 	chain, err := candle.ParseChain(text)
 	if err != nil {

@@ -16,8 +16,7 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
-	"quantbot/internal/source/birdeye"
-	"quantbot/internal/wiring"
+	"quantbot/internal/source/register"
 )
 
 // fetchGaps starts a run like ingestion ohlcv does, with what is missing as its worklist, once it has said what that takes and was
@@ -31,7 +30,7 @@ func (a *app) fetchGaps(cmd *cobra.Command, o gapOptions) error {
 		if err != nil {
 			return err
 		}
-		r := a.wantGaps(cfg, o, found)
+		r := a.wantGaps(o, found)
 		if len(r.Wanted) == 0 {
 			return nil
 		}
@@ -69,9 +68,9 @@ func (a *app) confirmSpending(ctx context.Context, yes bool) error {
 }
 
 // wantGaps is the run that fetches what was found.
-func (a *app) wantGaps(cfg config.Config, o gapOptions, found foundGaps) runRequest {
+func (a *app) wantGaps(o gapOptions, found foundGaps) runRequest {
 	q := found.question
-	source, fallbacks := gapSource(cfg, o.coverageOptions, q, found.refetch)
+	source, fallbacks := gapSource(o.coverageOptions, q, found.refetch)
 	r := runRequest{
 		PlanRequest: backfill.PlanRequest{Request: backfill.Request{
 			Source: source, Fallbacks: fallbacks, Interval: q.Interval, Validation: q.Validation, NoPublishedFiles: q.NoPublishedFiles,
@@ -84,7 +83,7 @@ func (a *app) wantGaps(cfg config.Config, o gapOptions, found foundGaps) runRequ
 	}
 	unasked := 0
 	for _, wanted := range found.refetch {
-		if len(wanted.Ranges) > 0 && !wiring.Supports(cfg, source, wanted.Token.Chain, q.Interval) {
+		if len(wanted.Ranges) > 0 && !register.Supports(source, wanted.Token.Chain, q.Interval) {
 			unasked++
 			continue
 		}
@@ -97,7 +96,7 @@ func (a *app) wantGaps(cfg config.Config, o gapOptions, found foundGaps) runRequ
 		}
 	}
 	if unasked > 0 {
-		fmt.Fprintf(a.stderr, "not asked for: %s of which %s has no %s candles (--source %s)\n", counted(unasked, "token"), source, q.Interval, strings.Join(wiring.SourceNames(), ", "))
+		fmt.Fprintf(a.stderr, "not asked for: %s of which %s has no %s candles (--source %s)\n", counted(unasked, "token"), source, q.Interval, strings.Join(register.Names(), ", "))
 	}
 	r.Normalize()
 	return r
@@ -105,15 +104,15 @@ func (a *app) wantGaps(cfg config.Config, o gapOptions, found foundGaps) runRequ
 
 // gapSource is the source that gaps are fetched from: the first one that was named, with the others as its fallbacks. Where none
 // was, it is the one of those that were asked that has the most of the tokens, of equals the default of ingestion.
-func gapSource(cfg config.Config, o coverageOptions, q coverageQuestion, missing []candle.TokenRanges) (source string, fallbacks []string) {
+func gapSource(o coverageOptions, q coverageQuestion, missing []candle.TokenRanges) (source string, fallbacks []string) {
 	if len(o.sources) > 0 {
 		return o.sources[0], o.sources[1:]
 	}
 	most := -1
-	for _, name := range append([]string{birdeye.Name}, q.Sources...) {
+	for _, name := range append([]string{register.DefaultName}, q.Sources...) {
 		has := 0
 		for _, wanted := range missing {
-			if len(wanted.Ranges) > 0 && slices.Contains(q.Sources, name) && wiring.Supports(cfg, name, wanted.Token.Chain, q.Interval) {
+			if len(wanted.Ranges) > 0 && slices.Contains(q.Sources, name) && register.Supports(name, wanted.Token.Chain, q.Interval) {
 				has++
 			}
 		}

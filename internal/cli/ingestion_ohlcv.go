@@ -12,7 +12,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/manifest"
-	"quantbot/internal/wiring"
+	"quantbot/internal/source/register"
 	"quantbot/internal/worklist"
 )
 
@@ -99,7 +99,7 @@ func (o *ingestOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.chain, "chain", "", chainHelp)
 	f.StringVar(&o.list.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
 	f.StringSliceVar(&o.intervals, "interval", []string{"1m"}, "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d; several (1m,1h) make a run each")
-	f.StringVar(&o.source, "source", "birdeye", "market-data service: "+strings.Join(wiring.SourceNames(), ", "))
+	f.StringVar(&o.source, "source", register.DefaultName, "market-data service: "+strings.Join(register.Names(), ", "))
 	f.StringArrayVar(&o.fallbacks, "fallback", nil, "`SOURCE` to ask where the source has nothing; may be repeated")
 	f.StringVar(&o.window, "window", "", "calls (around each call) or range (default: calls with --duckdb)")
 	f.IntVar(&o.preWindow, "pre-window", 260, "`minutes` before each call")
@@ -112,7 +112,7 @@ func (o *ingestOptions) register(f *pflag.FlagSet) {
 	f.Int64Var(&o.maxCalls, "max-calls", 0, "refuse a plan that may take more API calls; 0 = any number")
 	f.Int64Var(&o.maxCredits, "max-credits", 0, "refuse a plan that may take more credits, and halt the run at so many; 0 = any number")
 	f.StringVar(&o.priority, "priority", string(manifest.PriorityNormal), "low, normal or high: whose chunks workers take when several runs wait")
-	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep, or filter: have the source leave unlikely prices out, such as long wicks ("+strings.Join(wiring.OutlierSources(), ", ")+")")
+	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep, or filter: have the source leave unlikely prices out, such as long wicks ("+strings.Join(register.OutlierSources(), ", ")+")")
 	f.StringArrayVar(&o.labels, "label", nil, "`NAME=VALUE` to find the run by (runs-list --label); may be repeated")
 	f.BoolVar(&o.noResume, "no-resume", false, "also fetch what earlier runs have fetched or are fetching")
 	f.BoolVar(&o.noFiles, "no-published-files", false, "ask the API alone, not for files that a source publishes beside it (binance)")

@@ -11,8 +11,8 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 	"quantbot/internal/worklist"
 )
@@ -65,7 +65,7 @@ func (a *app) runRequest(in ingestion) (runRequest, error) {
 // openSources checks the names of the source and its fallbacks, and gives the request their rules. It needs no key and no server:
 // nothing is asked.
 func (a *app) openSources(r *runRequest) error {
-	cfg, err := config.Load(a.getenv)
+	cfg, err := register.LoadConfig(a.getenv)
 	if err != nil {
 		return err
 	}
@@ -75,11 +75,11 @@ func (a *app) openSources(r *runRequest) error {
 			return fmt.Errorf("--fallback: %w", err)
 		}
 	}
-	filters := func(name string) bool { return slices.Contains(wiring.OutlierSources(), name) }
+	filters := func(name string) bool { return slices.Contains(register.OutlierSources(), name) }
 	if r.manifest.Outliers == manifest.OutliersFilter && !slices.ContainsFunc(r.Sources(), filters) {
-		return fmt.Errorf("--outliers filter: %s cannot be asked for that (%s can)", r.Source, strings.Join(wiring.OutlierSources(), ", "))
+		return fmt.Errorf("--outliers filter: %s cannot be asked for that (%s can)", r.Source, strings.Join(register.OutlierSources(), ", "))
 	}
-	r.SettleDelay = wiring.SettleDelay(cfg, r.Sources())
+	r.SettleDelay = register.SettleDelay(r.Sources())
 	r.Rules, err = sources.Source(r.Source, &r.manifest)
 	return err
 }

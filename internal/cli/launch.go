@@ -15,7 +15,6 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/devstack"
 	"quantbot/internal/manifest"
-	"quantbot/internal/source/birdeye"
 	"quantbot/internal/wiring"
 )
 
@@ -26,8 +25,8 @@ func (a *app) launch(ctx context.Context, o launchOptions, requests ...runReques
 		return err
 	}
 	defer release()
-	if requests[0].Source == birdeye.Name && len(cfg.Birdeye.Keys) == 0 && a.localDir != "" {
-		return usageError("BIRDEYE_API_KEY is not set; for the simulated market any value will do")
+	if source := cfg.Sources[requests[0].Source]; source.KeyMissing() && a.localDir != "" {
+		return usageError("%s is not set; for the simulated market any value will do", source.Settings.Key)
 	}
 	stores, err := wiring.OpenStores(ctx, cfg, a.logger())
 	if err != nil {

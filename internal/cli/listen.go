@@ -11,6 +11,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 	"quantbot/internal/wiring/board"
 )
@@ -55,7 +56,7 @@ const dashboardToken = "QUANTBOT_DASHBOARD_TOKEN"
 
 // dashboardBeside serves the dashboard beside the rest, to whoever started it alone; stop ends it and waits.
 func (a *app) dashboardBeside(ctx context.Context, vars map[string]string, otherWay string) (stop func(), err error) {
-	cfg, err := config.Load(func(name string) string { return vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return vars[name] })
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}

@@ -13,7 +13,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
-	"quantbot/internal/wiring"
+	"quantbot/internal/source/register"
 )
 
 // migrateOptions are the flags of migrate.
@@ -24,6 +24,7 @@ type migrateOptions struct {
 }
 
 func newMigrateCommand(a *app) *cobra.Command {
+	baseURL := register.Default().Places[0].Variable
 	return newCommand(a, new(migrateOptions), a.runMigrate, &cobra.Command{
 		Use:   "migrate",
 		Short: "Create or update the tables in ClickHouse",
@@ -36,11 +37,11 @@ its own, and ends the runs that were under way when it was copied. Point REDIS_U
 
 A database also keeps at which service each source was asked first, and runs that would ask another one are refused: candles
 of two services, least of all simulated and real ones, never share a database. --service-moved says that the service which
-is configured now (for example by BIRDEYE_BASE_URL) is the same one at another address, such as a proxy.`,
+is configured now (for example by ` + baseURL + `) is the same one at another address, such as a proxy.`,
 		Example: `  quantbot migrate
   quantbot migrate --status
   CLICKHOUSE_DATABASE=staging quantbot migrate --new-deployment
-  BIRDEYE_BASE_URL=https://gateway.example/birdeye quantbot migrate --service-moved birdeye`,
+  ` + baseURL + `=https://gateway.example/` + register.DefaultName + ` quantbot migrate --service-moved ` + register.DefaultName,
 		Args: cobra.NoArgs,
 	})
 }
@@ -69,8 +70,8 @@ func (o *migrateOptions) check(*app, *cobra.Command, []string) error {
 		return err
 	}
 	for _, source := range o.moved {
-		if !slices.Contains(wiring.SourceNames(), source) {
-			return fmt.Errorf("--service-moved %q is none of %s", source, strings.Join(wiring.SourceNames(), ", "))
+		if !slices.Contains(register.Names(), source) {
+			return fmt.Errorf("--service-moved %q is none of %s", source, strings.Join(register.Names(), ", "))
 		}
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/coverage"
-	"quantbot/internal/wiring"
+	"quantbot/internal/source/register"
 )
 
 // knownCandles is what is known of the candles that could be in a selection.
@@ -29,7 +29,7 @@ func (a *app) known(ctx context.Context, cfg config.Config, history *clickhouse.
 		return k, err
 	}
 	k.selection = s
-	moment := coverage.Moment{Now: a.readTime(ctx, cfg, history), SettleDelay: wiring.SettleDelay(cfg, sources)}
+	moment := coverage.Moment{Now: a.readTime(ctx, cfg, history), SettleDelay: register.SettleDelay(sources)}
 	if k.verdicts, err = history.Known(ctx, s, moment); err != nil {
 		return k, err
 	}

@@ -21,10 +21,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 	"quantbot/internal/wiring/board"
 )
@@ -222,7 +222,7 @@ func tenOutages() []outage {
 // watchedDashboard is a dashboard with its metrics, as the command serves it.
 func (b *bench) watchedDashboard(t *testing.T) string {
 	t.Helper()
-	cfg, err := config.Load(func(name string) string { return b.vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return b.vars[name] })
 	require.NoError(t, err)
 	quiet := slog.New(slog.DiscardHandler)
 	stores, err := wiring.OpenStores(t.Context(), cfg, quiet)

@@ -11,6 +11,7 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -106,7 +107,7 @@ func (a *app) preview(ctx context.Context, cfg config.Config, history *clickhous
 
 // printPlanned prints what a run would take: in words on stderr where its own JSON follows.
 func (a *app) printPlanned(cfg config.Config, o launchOptions, r runRequest, p backfill.Planned) error {
-	perSecond := wiring.CallsPerSecond(r.Source, cfg)
+	perSecond := register.CallsPerSecond(r.Source, cfg)
 	e := estimate{
 		Interval: r.Interval, Chunks: p.Chunks, Tokens: p.Tokens, Candles: p.Candles, CoveredCandles: p.Covered, LeftOut: leftOuts(p.LeftOut),
 		APICalls: p.Cost.Calls, Credits: p.Cost.Credits, SavedAPICalls: p.Saved.Calls, SavedCredits: p.Saved.Credits,

@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/candle"
-	"quantbot/internal/config"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 	"quantbot/internal/wiring/board"
 )
@@ -57,7 +57,7 @@ func (b *bench) watched(t *testing.T, vars map[string]string) *places {
 	own := *b
 	own.vars = maps.Clone(b.vars)
 	maps.Copy(own.vars, vars)
-	cfg, err := config.Load(func(name string) string { return b.vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return b.vars[name] })
 	require.NoError(t, err)
 	stores, err := wiring.OpenStores(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/manifest"
+	"quantbot/internal/source/register"
 )
 
 // runRequest is a run that a command asks for.
@@ -35,7 +36,7 @@ func (a *app) newRun(r runRequest, plan backfill.Plan) (backfill.Run, error) {
 		return backfill.Run{}, err
 	}
 	m := r.manifest
-	m.EnvInfo, m.InputHash = manifest.Environment(a.getenv), hash
+	m.EnvInfo, m.InputHash = register.Environment(a.getenv), hash
 	m.Source, m.Fallbacks, m.Interval, m.Range = r.Source, r.Fallbacks, r.Interval, plan.Range
 	m.Validation, m.DedupMode, m.SourceTier, m.NoPublishedFiles = r.Validation, r.DedupMode, r.SourceTier, r.NoPublishedFiles
 	if len(plan.Chunks) == 0 {

@@ -14,7 +14,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
-	"quantbot/internal/wiring"
+	"quantbot/internal/source/register"
 )
 
 var runStatuses = []string{"running", "completed", "failed", "cancelled", "rolled_back"}
@@ -44,7 +44,7 @@ func (o *runsListOptions) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.status, "status", "", strings.Join(runStatuses, ", "))
 	flags.StringVar(&o.since, "since", "", "runs that started at or after this `time`, such as -7d")
 	flags.StringVar(&o.token, "token", "", "runs that planned this `ADDRESS` or chain:address")
-	flags.StringVar(&o.source, "source", "", "runs that this source was asked for, first or as a fallback: "+strings.Join(wiring.SourceNames(), ", "))
+	flags.StringVar(&o.source, "source", "", "runs that this source was asked for, first or as a fallback: "+strings.Join(register.Names(), ", "))
 	flags.StringVar(&o.user, "user", "", "runs that this `USER` or user@host started")
 	flags.StringArrayVar(&o.labels, "label", nil, "runs that have this `NAME=VALUE`; may be repeated")
 	flags.StringVar(&o.inputHash, "input-hash", "", "runs with this input")
@@ -68,8 +68,8 @@ func (o *runsListOptions) parse() (err error) {
 	if o.status != "" && !slices.Contains(runStatuses, o.status) {
 		return fmt.Errorf("--status %q is none of %s", o.status, strings.Join(runStatuses, ", "))
 	}
-	if o.source != "" && !slices.Contains(wiring.SourceNames(), o.source) {
-		return fmt.Errorf("--source %q is none of %s", o.source, strings.Join(wiring.SourceNames(), ", "))
+	if o.source != "" && !slices.Contains(register.Names(), o.source) {
+		return fmt.Errorf("--source %q is none of %s", o.source, strings.Join(register.Names(), ", "))
 	}
 	if o.filter.Labels, err = parseLabels(o.labels); err != nil {
 		return err

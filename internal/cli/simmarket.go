@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -26,10 +27,11 @@ type simmarketOptions struct {
 }
 
 func newSimmarketCommand(a *app) *cobra.Command {
+	source := register.Default()
 	return newCommand(a, new(simmarketOptions), a.runSimmarket, &cobra.Command{
 		Use:   "simmarket",
-		Short: "Serve a simulated market over Birdeye's HTTP API",
-		Long: `Serve a simulated market over Birdeye's HTTP API, for trying things without a key. Its candles are deterministic. It can
+		Short: "Serve a simulated market over " + source.Title + "'s HTTP API",
+		Long: `Serve a simulated market over ` + source.Title + `'s HTTP API, for trying things without a key. Its candles are deterministic. It can
 misbehave by --fault KIND[:option=value,...], with the kinds ` + strings.Join(simmarket.FaultKinds, ", ") + `
 and the options token, rate, every, after, times, for, retry_after and delay.`,
 		Example: "  quantbot simmarket --listen 127.0.0.1:8099 --rps 15\n  quantbot simmarket --fault 429:every=50,retry_after=2 --fault cut:rate=0.01",
@@ -78,7 +80,7 @@ func (a *app) runSimmarket(ctx context.Context, o *simmarketOptions) error {
 		return wiring.ListenError("--listen", o.listen, err)
 	}
 	url, elsewhere, _ := strings.Cut(reachableURL(strings.TrimPrefix(running.URL(), "http://")), " ")
-	fmt.Fprintf(a.stdout, "BIRDEYE_BASE_URL=%s\n", url)
+	fmt.Fprintf(a.stdout, "%s=%s\n", register.Default().Places[0].Variable, url)
 	if elsewhere != "" {
 		fmt.Fprintln(a.stderr, "simulated market on", url, elsewhere)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"quantbot/internal/source/budget"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -22,17 +23,17 @@ func newSourcesUnparkCommand(a *app) *cobra.Command {
 		Short: "Ask a parked or pausing source again at once",
 		Long: `Ask a source again at once that was parked because its quota was used up, after buying more for example, or that all workers leave
 alone because it said that it was asked too fast. Chunks that wait for it are taken up at once.`,
-		Example:   "  quantbot ohlcv sources-unpark birdeye",
+		Example:   "  quantbot ohlcv sources-unpark " + register.DefaultName,
 		Args:      cobra.ExactArgs(1),
-		ValidArgs: wiring.SourceNames(),
+		ValidArgs: register.Names(),
 	})
 }
 
 func (o *sourcesUnparkOptions) register(*pflag.FlagSet) {}
 
 func (o *sourcesUnparkOptions) check(_ *app, _ *cobra.Command, args []string) error {
-	if o.source = args[0]; !slices.Contains(wiring.SourceNames(), o.source) {
-		return fmt.Errorf("unknown source %q (known: %s)", o.source, strings.Join(wiring.SourceNames(), ", "))
+	if o.source = args[0]; !slices.Contains(register.Names(), o.source) {
+		return fmt.Errorf("unknown source %q (known: %s)", o.source, strings.Join(register.Names(), ", "))
 	}
 	return nil
 }

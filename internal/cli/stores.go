@@ -9,6 +9,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/devstack"
 	"quantbot/internal/local"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -33,7 +34,7 @@ func (a *app) configure(ctx context.Context) (cfg config.Config, release func(),
 		}
 		release = func() { a.stopEngines(ctx, engines) }
 	}
-	cfg, err = config.Load(getenv)
+	cfg, err = register.LoadConfig(getenv)
 	if err != nil {
 		release()
 		return config.Config{}, nil, &exitError{exitUsage, err}

@@ -14,7 +14,7 @@ import (
 	"quantbot/internal/alert"
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
-	"quantbot/internal/config"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -225,7 +225,7 @@ func (a *app) printAdvice(row clickhouse.RunRow) {
 // rejectionWarning says that many of a run's candles were rejected, from the share on from which alerts call a run faulty; empty =
 // they were not.
 func (a *app) rejectionWarning(runID uuid.UUID, rejected, fetched int64) string {
-	cfg, err := config.Load(a.getenv)
+	cfg, err := register.LoadConfig(a.getenv)
 	if err != nil || rejected == 0 || float64(rejected) < cfg.Alerts.ErrorRate*float64(fetched) {
 		return ""
 	}

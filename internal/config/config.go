@@ -12,13 +12,10 @@ import (
 // Config is the environment, read and checked.
 type Config struct {
 	// Redis makes the clients of Redis.
-	Redis         *Redis
-	ClickHouse    ClickHouse
-	Birdeye       Birdeye
-	GeckoTerminal GeckoTerminal
-	Binance       Binance
-	// DuckDBPath is the default of --duckdb.
-	DuckDBPath string
+	Redis      *Redis
+	ClickHouse ClickHouse
+	// Sources are the market-data sources by their names.
+	Sources map[string]Source
 	// RollbackWindow is how long after its end a run can be rolled back exactly.
 	RollbackWindow time.Duration
 	// SweepCron says when dedup sweeps run, in UTC: five fields, or @daily and the like.
@@ -46,73 +43,30 @@ type Alerts struct {
 type ClickHouse struct {
 	Host     string
 	Port     int // native protocol
-	HTTPPort int
 	Database string
 	User     string
 	Password Secret
 	DSN      Secret
 }
 
-// Birdeye configures the source of that name.
-type Birdeye struct {
-	// Keys are BIRDEYE_API_KEY and the numbered ones, each once. Each belongs to an account of its own.
-	Keys    []Secret
-	BaseURL string
-	// RPS is the allowance of each account in requests per second.
-	RPS float64
-}
-
-// GeckoTerminal configures the source of that name, which wants no key.
-type GeckoTerminal struct {
-	BaseURL string
-	// PerMinute is how many requests a minute all workers together send at most: the service counts by address.
-	PerMinute float64
-}
-
-// Binance configures the source of that name, which wants no key.
-type Binance struct {
-	BaseURL string
-	// DumpURL is where whole days and months are downloaded; empty = nowhere, the API is asked.
-	DumpURL string
-}
-
-// Defaults. The Redis and ClickHouse ports are the servers' own; 15 requests a second is what Birdeye's smaller plans
-// allow; GeckoTerminal documents 30 a minute, and users meet refusals below that; Binance's host for market data only is kinder to shared addresses than its trading hosts; a sweep runs when
-// European and American users sleep.
+// Defaults. The Redis and ClickHouse ports are the servers' own; a sweep runs when European and American users sleep.
 const (
-	defaultRedisURL         = "redis://127.0.0.1:6379/0"
-	defaultClickHousePort   = 9000
-	defaultHTTPPort         = 8123
-	defaultBirdeyeURL       = "https://public-api.birdeye.so"
-	defaultBirdeyeRPS       = 15
-	defaultGeckoTerminalURL = "https://api.geckoterminal.com/api/v2"
-	defaultGeckoTerminalRPM = 20
-	defaultBinanceURL       = "https://data-api.binance.vision"
-	defaultBinanceDumpURL   = "https://data.binance.vision"
-	defaultRollbackWindow   = 7 * 24 * time.Hour
-	defaultSweepCron        = "30 3 * * *"
-	defaultAlertErrorRate   = 0.1
+	defaultRedisURL       = "redis://127.0.0.1:6379/0"
+	defaultClickHousePort = 9000
+	defaultHTTPPort       = 8123
+	defaultRollbackWindow = 7 * 24 * time.Hour
+	defaultSweepCron      = "30 3 * * *"
+	defaultAlertErrorRate = 0.1
 )
 
-// maxNumberedKeys is how far BIRDEYE_API_KEY_1… is looked for; numbers may be left out.
-const maxNumberedKeys = 16
-
-// Load reads the configuration. Its error names every variable that is wrong, and never a secret's value.
-func Load(getenv func(string) string) (Config, error) {
+// Load reads the configuration, with the settings that these sources declare. Its error names every variable that is wrong, and
+// never a secret's value.
+func Load(getenv func(string) string, declared []SourceSettings) (Config, error) {
 	r := reader{getenv: getenv}
 	cfg := Config{
-		Redis:      r.redis("REDIS_URL", defaultRedisURL),
-		ClickHouse: r.clickHouse(),
-		Birdeye:    r.birdeye(),
-		GeckoTerminal: GeckoTerminal{
-			BaseURL:   r.httpURL("GECKOTERMINAL_BASE_URL", defaultGeckoTerminalURL),
-			PerMinute: r.rate("GECKOTERMINAL_RPM", defaultGeckoTerminalRPM),
-		},
-		Binance: Binance{
-			BaseURL: r.httpURL("BINANCE_BASE_URL", defaultBinanceURL),
-			DumpURL: r.optionalURL("BINANCE_DUMP_URL", defaultBinanceDumpURL),
-		},
-		DuckDBPath:     getenv("DUCKDB_PATH"),
+		Redis:          r.redis("REDIS_URL", defaultRedisURL),
+		ClickHouse:     r.clickHouse(),
+		Sources:        r.sources(declared),
 		RollbackWindow: r.duration("QUANTBOT_ROLLBACK_WINDOW", defaultRollbackWindow),
 		SweepCron:      r.cron("QUANTBOT_SWEEP_CRON", defaultSweepCron),
 		Alerts: Alerts{
@@ -121,7 +75,7 @@ func Load(getenv func(string) string) (Config, error) {
 			ErrorRate:     r.share("QUANTBOT_ALERT_ERROR_RATE", defaultAlertErrorRate),
 		},
 		DashboardToken: r.secret("QUANTBOT_DASHBOARD_TOKEN"),
-		Secrets:        Secrets(getenv),
+		Secrets:        Secrets(getenv, declared),
 		Traces:         r.traces(),
 	}
 	if len(r.problems) > 0 {

@@ -1,4 +1,4 @@
-package config
+package config_test
 
 import (
 	"testing"
@@ -6,7 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/manifest"
+	"quantbot/internal/config"
+	"quantbot/internal/source/register"
 )
 
 func env(pairs ...string) func(string) string {
@@ -17,62 +18,92 @@ func env(pairs ...string) func(string) string {
 	return func(name string) string { return values[name] }
 }
 
+// urls are base URLs by their variables.
+func urls(pairs ...string) map[string]string {
+	byVariable := make(map[string]string)
+	for i := 0; i < len(pairs); i += 2 {
+		byVariable[pairs[i]] = pairs[i+1]
+	}
+	return byVariable
+}
+
+// sources are what is read of the environment, with the settings that the sources declare.
+func sources(read map[string]config.Source) map[string]config.Source {
+	for name, source := range read {
+		sheet, _ := register.Find(name)
+		source.Settings = sheet.SourceSettings
+		read[name] = source
+	}
+	return read
+}
+
+// parsed is what a URL that the test knows to be right says.
+func parsed(t *testing.T, url config.Secret) *config.Redis {
+	t.Helper()
+	r, err := config.ParseRedis(url)
+	require.NoError(t, err, url.Reveal())
+	return r
+}
+
 func TestLoadDefaults(t *testing.T) {
 	t.Parallel()
-	cfg, err := Load(env())
+	cfg, err := register.LoadConfig(env())
 	require.NoError(t, err)
-	require.Equal(t, Config{
-		Redis:          parsed(t, "redis://127.0.0.1:6379/0"),
-		ClickHouse:     ClickHouse{Host: "127.0.0.1", Port: 9000, HTTPPort: 8123, Database: "quantbot", User: "default"},
-		Birdeye:        Birdeye{BaseURL: "https://public-api.birdeye.so", RPS: 15, Keys: []Secret{}},
-		GeckoTerminal:  GeckoTerminal{BaseURL: "https://api.geckoterminal.com/api/v2", PerMinute: 20},
-		Binance:        Binance{BaseURL: "https://data-api.binance.vision", DumpURL: "https://data.binance.vision"},
+	require.Equal(t, config.Config{
+		Redis:      parsed(t, "redis://127.0.0.1:6379/0"),
+		ClickHouse: config.ClickHouse{Host: "127.0.0.1", Port: 9000, Database: "quantbot", User: "default"},
+		Sources: sources(map[string]config.Source{
+			"birdeye":       {BaseURLs: urls("BIRDEYE_BASE_URL", "https://public-api.birdeye.so"), Rate: 15},
+			"geckoterminal": {BaseURLs: urls("GECKOTERMINAL_BASE_URL", "https://api.geckoterminal.com/api/v2"), Rate: 20},
+			"binance":       {BaseURLs: urls("BINANCE_BASE_URL", "https://data-api.binance.vision", "BINANCE_DUMP_URL", "https://data.binance.vision"), Rate: 90},
+		}),
 		RollbackWindow: 7 * 24 * time.Hour,
 		SweepCron:      "30 3 * * *",
-		Alerts:         Alerts{ErrorRate: 0.1},
+		Alerts:         config.Alerts{ErrorRate: 0.1},
 	}, cfg)
 }
 
 func TestLoadReadsEverything(t *testing.T) {
 	t.Parallel()
-	cfg, err := Load(env(
+	cfg, err := register.LoadConfig(env(
 		"REDIS_URL", "rediss://:pw@r:1/2", "CLICKHOUSE_HOST", " ch ", "CLICKHOUSE_PORT", "19000", "CLICKHOUSE_HTTP_PORT", "18123",
 		"CLICKHOUSE_DATABASE", "db", "CLICKHOUSE_USER", "u", "CLICKHOUSE_PASSWORD", " p ", "CLICKHOUSE_DSN", "clickhouse://u:p@a:1,b/db?secure=true",
 		"BIRDEYE_API_KEY_3", "k3", "BIRDEYE_API_KEY", "k\n", "BIRDEYE_API_KEY_1", "k", "BIRDEYE_API_KEY_16", "k16",
 		"BIRDEYE_BASE_URL", "http://127.0.0.1:8080/", "BIRDEYE_RPS", "0.5", "GECKOTERMINAL_BASE_URL", "http://g/v2/", "GECKOTERMINAL_RPM", "10",
 		"BINANCE_BASE_URL", "http://b", "BINANCE_DUMP_URL", "http://d/",
-		"DUCKDB_PATH", "data/tele.duckdb", "QUANTBOT_ROLLBACK_WINDOW", "0", "QUANTBOT_SWEEP_CRON", "@daily",
+		"QUANTBOT_ROLLBACK_WINDOW", "0", "QUANTBOT_SWEEP_CRON", "@daily",
 		"QUANTBOT_ALERT_WEBHOOK_URL", "https://hooks.example/x?y=z", "QUANTBOT_ALERT_WEBHOOK_SECRET", "s", "QUANTBOT_ALERT_ERROR_RATE", "1",
 		"QUANTBOT_DASHBOARD_TOKEN", "t",
 	))
 	require.NoError(t, err)
-	require.Contains(t, cfg.Secrets, Secret("pw"))
+	require.Contains(t, cfg.Secrets, config.Secret("pw"))
 	cfg.Secrets = nil
-	require.Equal(t, Config{
+	require.Equal(t, config.Config{
 		Redis: parsed(t, "rediss://:pw@r:1/2"),
-		ClickHouse: ClickHouse{
-			Host: "ch", Port: 19000, HTTPPort: 18123, Database: "db", User: "u", Password: " p ", DSN: "clickhouse://u:p@a:1,b/db?secure=true",
+		ClickHouse: config.ClickHouse{
+			Host: "ch", Port: 19000, Database: "db", User: "u", Password: " p ", DSN: "clickhouse://u:p@a:1,b/db?secure=true",
 		},
-		Birdeye:        Birdeye{Keys: []Secret{"k", "k3", "k16"}, BaseURL: "http://127.0.0.1:8080", RPS: 0.5},
-		GeckoTerminal:  GeckoTerminal{BaseURL: "http://g/v2", PerMinute: 10},
-		Binance:        Binance{BaseURL: "http://b", DumpURL: "http://d"},
-		DuckDBPath:     "data/tele.duckdb",
+		Sources: sources(map[string]config.Source{
+			"birdeye":       {Keys: []config.Secret{"k", "k3", "k16"}, BaseURLs: urls("BIRDEYE_BASE_URL", "http://127.0.0.1:8080"), Rate: 0.5},
+			"geckoterminal": {BaseURLs: urls("GECKOTERMINAL_BASE_URL", "http://g/v2"), Rate: 10},
+			"binance":       {BaseURLs: urls("BINANCE_BASE_URL", "http://b", "BINANCE_DUMP_URL", "http://d"), Rate: 90},
+		}),
 		SweepCron:      "@daily",
-		Alerts:         Alerts{WebhookURL: "https://hooks.example/x?y=z", WebhookSecret: "s", ErrorRate: 1},
+		Alerts:         config.Alerts{WebhookURL: "https://hooks.example/x?y=z", WebhookSecret: "s", ErrorRate: 1},
 		DashboardToken: "t",
 	}, cfg)
 	require.Equal(t, "a:1,b", cfg.ClickHouse.Address())
-	require.Equal(t, "[::1]:9000", ClickHouse{Host: "::1", Port: 9000}.Address())
+	require.Equal(t, "[::1]:9000", config.ClickHouse{Host: "::1", Port: 9000}.Address())
 }
 
 func TestLoadListsEveryProblemAtOnceWithoutSecrets(t *testing.T) {
 	t.Parallel()
-	cfg, err := Load(env(
+	cfg, err := register.LoadConfig(env(
 		"REDIS_URL", "http://u:hunter2@x", "CLICKHOUSE_PORT", "0", "CLICKHOUSE_HTTP_PORT", "65536", "CLICKHOUSE_DSN", "u:hunter2@h",
 		"BIRDEYE_RPS", "NaN", "BIRDEYE_BASE_URL", "ftp://x", "GECKOTERMINAL_BASE_URL", "https://u:hunter2@h", "BINANCE_BASE_URL", "https://h?k=hunter2",
 		"QUANTBOT_ROLLBACK_WINDOW", "soon", "QUANTBOT_SWEEP_CRON", "daily", "QUANTBOT_ALERT_WEBHOOK_URL", "hunter2", "QUANTBOT_ALERT_ERROR_RATE", "10%",
 	))
-	require.Equal(t, Config{}, cfg)
+	require.Equal(t, config.Config{}, cfg)
 	require.EqualError(t, err, `REDIS_URL: the scheme is not redis, redis-socket, redis-sentinel, redis-cluster, rediss, rediss-sentinel or rediss-cluster
 CLICKHOUSE_PORT: "0" is not a port, 1 to 65535
 CLICKHOUSE_HTTP_PORT: "65536" is not a port, 1 to 65535
@@ -96,7 +127,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"QUANTBOT_SWEEP_CRON", "TZ=UTC"}, {"QUANTBOT_SWEEP_CRON", "CRON_TZ=Asia/Tokyo 0 3 * * *"}, {"QUANTBOT_SWEEP_CRON", "* * * * * *"},
 		{"QUANTBOT_ALERT_ERROR_RATE", "-0.1"}, {"QUANTBOT_ALERT_ERROR_RATE", "1.1"}, {"QUANTBOT_ALERT_ERROR_RATE", "NaN"},
 	} {
-		_, err := Load(env(c[0], c[1]))
+		_, err := register.LoadConfig(env(c[0], c[1]))
 		require.ErrorContains(t, err, c[0]+": ", "%s=%s", c[0], c[1])
 	}
 }
@@ -112,31 +143,31 @@ func TestLoadRefusesLineBreaksInWhatIsOneLine(t *testing.T) {
 			"REDIS_URL": "redis://:", "CLICKHOUSE_DSN": "clickhouse://h/", "QUANTBOT_ALERT_WEBHOOK_URL": "https://h/", "BIRDEYE_BASE_URL": "https://h/", "BINANCE_DUMP_URL": "https://h/",
 		}[name]
 		for _, inside := range []string{"\n", "\r", "\x00", "\x1b", "\t"} {
-			_, err := Load(env(name, prefix+"hunter2"+inside+"more@h"))
+			_, err := register.LoadConfig(env(name, prefix+"hunter2"+inside+"more@h"))
 			require.ErrorContains(t, err, name+": ", "%q", inside)
 			require.NotContains(t, err.Error(), "hunter2")
 			require.NotContains(t, err.Error(), "\n", "one sentence")
 		}
 	}
 	for _, key := range []string{"ab cd", "ab\u200bcd", "ключ", "ab\u202ecd"} {
-		_, err := Load(env("BIRDEYE_API_KEY_1", key))
+		_, err := register.LoadConfig(env("BIRDEYE_API_KEY_1", key))
 		require.ErrorContains(t, err, "BIRDEYE_API_KEY_1: a key has no blanks and nothing but ASCII")
 	}
-	cfg, err := Load(env("BIRDEYE_API_KEY", " key\r\n", "CLICKHOUSE_PASSWORD", " p \n", "QUANTBOT_DASHBOARD_TOKEN", "t\n"))
+	cfg, err := register.LoadConfig(env("BIRDEYE_API_KEY", " key\r\n", "CLICKHOUSE_PASSWORD", " p \n", "QUANTBOT_DASHBOARD_TOKEN", "t\n"))
 	require.NoError(t, err)
-	require.Equal(t, []string{"key", " p ", "t"}, []string{cfg.Birdeye.Keys[0].Reveal(), cfg.ClickHouse.Password.Reveal(), cfg.DashboardToken.Reveal()})
+	require.Equal(t, []string{"key", " p ", "t"}, []string{cfg.Sources["birdeye"].Keys[0].Reveal(), cfg.ClickHouse.Password.Reveal(), cfg.DashboardToken.Reveal()})
 }
 
 // A manifest explains a run by its environment, so every variable read here must be on the manifest's allow-list.
 func TestManifestsRecordEveryVariable(t *testing.T) {
 	t.Parallel()
 	var read []string
-	_, err := Load(func(name string) string {
+	_, err := register.LoadConfig(func(name string) string {
 		read = append(read, name)
 		return ""
 	})
 	require.NoError(t, err)
-	recorded := manifest.Environment(func(string) string { return "set" })
+	recorded := register.Environment(func(string) string { return "set" })
 	for _, name := range read {
 		require.Contains(t, recorded, name)
 	}
@@ -155,8 +186,8 @@ func TestPublishedFilesCanBeLeftOut(t *testing.T) {
 		"off":     {map[string]string{"BINANCE_DUMP_URL": "off"}, ""},
 		"set":     {map[string]string{"BINANCE_DUMP_URL": "http://d/"}, "http://d"},
 	} {
-		cfg, err := Load(Getenv(func(name string) (string, bool) { value, set := test.environment[name]; return value, set }))
+		cfg, err := register.LoadConfig(register.Getenv(func(name string) (string, bool) { value, set := test.environment[name]; return value, set }))
 		require.NoError(t, err, name)
-		require.Equal(t, test.want, cfg.Binance.DumpURL, name)
+		require.Equal(t, test.want, cfg.Sources["binance"].BaseURLs["BINANCE_DUMP_URL"], name)
 	}
 }

@@ -25,34 +25,27 @@ func (r *reader) problem(name, format string, args ...any) {
 }
 
 func (r *reader) clickHouse() ClickHouse {
-	return ClickHouse{
-		Host:     r.name("CLICKHOUSE_HOST", "127.0.0.1"),
-		Port:     r.port("CLICKHOUSE_PORT", defaultClickHousePort),
-		HTTPPort: r.port("CLICKHOUSE_HTTP_PORT", defaultHTTPPort),
-		Database: r.name("CLICKHOUSE_DATABASE", "quantbot"),
-		User:     r.name("CLICKHOUSE_USER", "default"),
-		Password: r.password("CLICKHOUSE_PASSWORD"),
-		DSN:      r.dsn("CLICKHOUSE_DSN"),
+	cfg := ClickHouse{
+		Host: r.name("CLICKHOUSE_HOST", "127.0.0.1"),
+		Port: r.port("CLICKHOUSE_PORT", defaultClickHousePort),
 	}
+	r.port("CLICKHOUSE_HTTP_PORT", defaultHTTPPort) // for queries of people's own; the programs speak the native protocol
+	cfg.Database = r.name("CLICKHOUSE_DATABASE", "quantbot")
+	cfg.User = r.name("CLICKHOUSE_USER", "default")
+	cfg.Password = r.password("CLICKHOUSE_PASSWORD")
+	cfg.DSN = r.dsn("CLICKHOUSE_DSN")
+	return cfg
 }
 
-func (r *reader) birdeye() Birdeye {
-	return Birdeye{
-		Keys:    r.keys("BIRDEYE_API_KEY"),
-		BaseURL: r.httpURL("BIRDEYE_BASE_URL", defaultBirdeyeURL),
-		RPS:     r.rate("BIRDEYE_RPS", defaultBirdeyeRPS),
-	}
-}
-
-// keys returns the values of name, name_1, name_2 … that are set, each once.
-func (r *reader) keys(name string) []Secret {
-	keys := []Secret{r.key(name)}
-	for i := 1; i <= maxNumberedKeys; i++ {
-		if key := r.key(name + "_" + strconv.Itoa(i)); !slices.Contains(keys, key) {
+// keys returns the values of the variables that are set, each once.
+func (r *reader) keys(names []string) []Secret {
+	var keys []Secret
+	for _, name := range names {
+		if key := r.key(name); key != "" && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
-	return slices.DeleteFunc(keys, func(key Secret) bool { return key == "" })
+	return keys
 }
 
 func (r *reader) text(name, fallback string) string {
@@ -109,7 +102,7 @@ func (r *reader) rate(name string, fallback float64) float64 {
 		return fallback
 	}
 	rate, err := strconv.ParseFloat(value, 64)
-	if err != nil || !(rate > 0 && rate <= 1e6) { // not what NaN answers
+	if err != nil || !(rate > 0 && rate <= 1e6) { // NaN is neither
 		r.problem(name, "%q is not a number of requests per second, above 0 and at most 1000000", value)
 	}
 	return rate
@@ -147,7 +140,7 @@ func (r *reader) cron(name, fallback string) string {
 	return value
 }
 
-// CheckCron tells what is wrong with a schedule. The scheduler runs in UTC; the parser also panics on a zone without a
+// CheckCron returns what is wrong with a schedule. The scheduler runs in UTC; the parser also panics on a zone without a
 // schedule behind it.
 func CheckCron(spec string) error {
 	if strings.Contains(spec, "TZ=") {
@@ -182,11 +175,18 @@ func (r *reader) optionalURL(name, fallback string) string {
 	return r.httpURL(name, fallback)
 }
 
-// Getenv is the environment for Load. BINANCE_DUMP_URL set to nothing means no published files, and not their usual place.
-func Getenv(lookup func(string) (string, bool)) func(string) string {
+// Getenv is the environment for Load. The variable of an optional place set to nothing leaves the place out, and does not stand for
+// the place's default.
+func Getenv(lookup func(string) (string, bool), declared []SourceSettings) func(string) string {
+	optional := make(map[string]bool)
+	for _, settings := range declared {
+		for _, place := range settings.Places {
+			optional[place.Variable] = place.Optional
+		}
+	}
 	return func(name string) string {
 		value, set := lookup(name)
-		if name == "BINANCE_DUMP_URL" && set && value == "" {
+		if optional[name] && set && value == "" {
 			return off
 		}
 		return value

@@ -1,4 +1,4 @@
-package config
+package config_test
 
 import (
 	"bytes"
@@ -9,13 +9,16 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/config"
+	"quantbot/internal/source/register"
 )
 
 // Everything a Config can hold is secret here, so whatever way of printing forgets one shows it.
 func TestNoSecretIsEverPrinted(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
-	cfg, err := Load(env(
+	cfg, err := register.LoadConfig(env(
 		"REDIS_URL", "redis://:hunter2@r:1", "CLICKHOUSE_PASSWORD", secret, "CLICKHOUSE_DSN", "clickhouse://u:hunter2@h/db",
 		"BIRDEYE_API_KEY", secret, "BIRDEYE_API_KEY_1", secret+"-1", "QUANTBOT_ALERT_WEBHOOK_URL", "https://hooks.example/hunter2",
 		"QUANTBOT_ALERT_WEBHOOK_SECRET", secret, "QUANTBOT_DASHBOARD_TOKEN", secret,
@@ -24,7 +27,7 @@ func TestNoSecretIsEverPrinted(t *testing.T) {
 	require.Equal(t, secret, cfg.DashboardToken.Reveal())
 
 	var texts []string
-	for _, value := range []any{cfg, &cfg, cfg.Birdeye, cfg.Birdeye.Keys, cfg.DashboardToken} {
+	for _, value := range []any{cfg, &cfg, cfg.Sources["birdeye"], cfg.Sources, cfg.Sources["birdeye"].Keys, cfg.DashboardToken} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10.3s"} {
 			texts = append(texts, fmt.Sprintf(verb, value))
 		}
@@ -39,14 +42,14 @@ func TestNoSecretIsEverPrinted(t *testing.T) {
 	for _, text := range texts {
 		require.NotContains(t, text, secret)
 		require.NotContains(t, strings.ToLower(text), hex)
-		require.Contains(t, text, hidden)
+		require.Contains(t, text, "***")
 	}
 }
 
 func TestEmptySecretShowsThatItIsEmpty(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, `|""|""|`, fmt.Sprintf("%v|%q|%#v|", Secret(""), Secret(""), Secret("")))
-	encoded, err := json.Marshal(Secret(""))
+	require.Equal(t, `|""|""|`, fmt.Sprintf("%v|%q|%#v|", config.Secret(""), config.Secret(""), config.Secret("")))
+	encoded, err := json.Marshal(config.Secret(""))
 	require.NoError(t, err)
 	require.Equal(t, `""`, string(encoded))
 }

@@ -3,19 +3,19 @@ package config
 import (
 	"encoding/base64"
 	"net/url"
-	"strconv"
 	"strings"
 )
 
-// Secrets are the values of the environment that no log, row or page may show, whatever text of others repeats them: keys,
-// passwords (those inside of URLs, too) and tokens.
-func Secrets(getenv func(string) string) []Secret {
-	var values []string
-	for _, name := range []string{"BIRDEYE_API_KEY", "CLICKHOUSE_PASSWORD", "QUANTBOT_ALERT_WEBHOOK_SECRET", "QUANTBOT_DASHBOARD_TOKEN"} {
-		values = append(values, getenv(name))
+// Secrets are the values of the environment that no log, row or page may show, whatever text of others repeats them: the keys of
+// these sources, passwords (those inside of URLs, too) and tokens.
+func Secrets(getenv func(string) string, declared []SourceSettings) []Secret {
+	names := []string{"CLICKHOUSE_PASSWORD", "QUANTBOT_ALERT_WEBHOOK_SECRET", "QUANTBOT_DASHBOARD_TOKEN"}
+	for _, settings := range declared {
+		names = append(names, settings.Keys()...)
 	}
-	for i := 1; i <= maxNumberedKeys; i++ {
-		values = append(values, getenv("BIRDEYE_API_KEY_"+strconv.Itoa(i)))
+	var values []string
+	for _, name := range names {
+		values = append(values, getenv(name))
 	}
 	for _, name := range []string{"REDIS_URL", "CLICKHOUSE_DSN"} {
 		values = append(values, passwords(getenv(name))...)

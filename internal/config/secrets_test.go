@@ -1,9 +1,12 @@
-package config
+package config_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/config"
+	"quantbot/internal/source/register"
 )
 
 func TestSecretsAreThoseOfTheEnvironment(t *testing.T) {
@@ -14,9 +17,9 @@ func TestSecretsAreThoseOfTheEnvironment(t *testing.T) {
 		"QUANTBOT_ALERT_WEBHOOK_URL": "https://hooks.example.org/services/T0/B0/credential", "QUANTBOT_ALERT_WEBHOOK_SECRET": "webhook-secret",
 		"QUANTBOT_DASHBOARD_TOKEN": "dashboard-token",
 	}
-	require.ElementsMatch(t, []Secret{
+	require.ElementsMatch(t, []config.Secret{
 		"key-number-0", "key-number-2", "clickhouse-password", "redis-password", "dsn-password", "/services/T0/B0/credential", "webhook-secret", "dashboard-token",
-	}, Secrets(func(name string) string { return environment[name] }))
+	}, register.Secrets(func(name string) string { return environment[name] }))
 	environment = map[string]string{
 		"REDIS_URL":                          "redis-sentinel://u:redis-password@a:1,b,[::1]:3/2?master=m&sentinel_password=sentinel-password",
 		"CLICKHOUSE_DSN":                     "clickhouse://u:dsn-password@h1:9000,h2/db",
@@ -25,9 +28,9 @@ func TestSecretsAreThoseOfTheEnvironment(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_HEADERS":         "api-key=traces-key,Authorization=Bearer%20traces-token",
 		"QUANTBOT_ALERT_WEBHOOK_URL":         "https://chat.example/?key=webhook-key",
 	}
-	require.ElementsMatch(t, []Secret{
+	require.ElementsMatch(t, []config.Secret{
 		"redis-password", "sentinel-password", "dsn-password", "gateway-password", "dTpnYXRld2F5LXBhc3N3b3Jk", "gateway-token", "Z2F0ZXdheS10b2tlbjo=",
 		"traces-key", "traces-token", "webhook-key",
-	}, Secrets(func(name string) string { return environment[name] }))
-	require.Empty(t, Secrets(func(string) string { return "" }))
+	}, register.Secrets(func(name string) string { return environment[name] }))
+	require.Empty(t, register.Secrets(func(string) string { return "" }))
 }

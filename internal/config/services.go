@@ -58,18 +58,12 @@ type Service struct {
 func (s Service) Name() string { return ServiceAt(s.BaseURL) }
 
 // Services are the places where a source is asked; none for a source that is not known.
-func (c Config) Services(source string) []Service {
-	switch source {
-	case "birdeye":
-		return []Service{{source, "BIRDEYE_BASE_URL", defaultBirdeyeURL, c.Birdeye.BaseURL}}
-	case "geckoterminal":
-		return []Service{{source, "GECKOTERMINAL_BASE_URL", defaultGeckoTerminalURL, c.GeckoTerminal.BaseURL}}
-	case "binance":
-		places := []Service{{source, "BINANCE_BASE_URL", defaultBinanceURL, c.Binance.BaseURL}}
-		if c.Binance.DumpURL != "" {
-			places = append(places, Service{source + " files", "BINANCE_DUMP_URL", defaultBinanceDumpURL, c.Binance.DumpURL})
+func (c Config) Services(source string) (services []Service) {
+	configured := c.Sources[source]
+	for _, place := range configured.Settings.Places {
+		if url := configured.BaseURLs[place.Variable]; url != "" || !place.Optional {
+			services = append(services, Service{place.Name, place.Variable, place.Default, url})
 		}
-		return places
 	}
-	return nil
+	return services
 }

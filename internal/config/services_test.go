@@ -1,9 +1,12 @@
-package config
+package config_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/config"
+	"quantbot/internal/source/register"
 )
 
 func TestServiceAt(t *testing.T) {
@@ -24,13 +27,13 @@ func TestServiceAt(t *testing.T) {
 		"http://market.example/simulatedness":     "market.example",
 		"":                                        "",
 	} {
-		require.Equal(t, service, ServiceAt(baseURL), baseURL)
+		require.Equal(t, service, config.ServiceAt(baseURL), baseURL)
 	}
 }
 
 func TestEverySourceHasItsServices(t *testing.T) {
 	t.Parallel()
-	cfg, err := Load(func(string) string { return "" })
+	cfg, err := register.LoadConfig(func(string) string { return "" })
 	require.NoError(t, err)
 	names := map[string]string{}
 	for _, source := range []string{"birdeye", "geckoterminal", "binance", "another"} {

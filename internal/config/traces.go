@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// traces tells by OpenTelemetry's standard variables whether spans are sent: when a collector is named, or the exporter is,
+// traces reports by OpenTelemetry's standard variables whether spans are sent: when a collector is named, or the exporter is,
 // and nothing says otherwise.
 func (r *reader) traces() bool {
 	disabled := strings.EqualFold(r.text("OTEL_SDK_DISABLED", "false"), "true")
@@ -27,7 +27,7 @@ func (r *reader) traces() bool {
 	return on
 }
 
-// collector checks the URL of a collector and tells whether there is one.
+// collector checks the URL of a collector and reports whether there is one.
 func (r *reader) collector(name string) bool {
 	value := r.text(name, "")
 	if value == "" {

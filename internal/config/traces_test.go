@@ -1,9 +1,11 @@
-package config
+package config_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/source/register"
 )
 
 func TestTracesAreOnWhenACollectorIsNamed(t *testing.T) {
@@ -22,7 +24,7 @@ func TestTracesAreOnWhenACollectorIsNamed(t *testing.T) {
 		{[]string{endpoint, "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"}, true},
 		{[]string{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}, false}, // meant for other programs
 	} {
-		cfg, err := Load(env(c.vars...))
+		cfg, err := register.LoadConfig(env(c.vars...))
 		require.NoError(t, err, c.vars)
 		require.Equal(t, c.on, cfg.Traces, c.vars)
 	}
@@ -35,9 +37,9 @@ func TestTracesThatCannotBeSent(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:hunter2@c", "a collector's URL has no user, query or fragment; a token goes into OTEL_EXPORTER_OTLP_HEADERS"},
 		{"OTEL_TRACES_EXPORTER", "console", `"console" is not otlp or none`},
 	} {
-		_, err := Load(env(c.name, c.value))
+		_, err := register.LoadConfig(env(c.name, c.value))
 		require.EqualError(t, err, c.name+": "+c.problem)
 	}
-	_, err := Load(env("OTEL_TRACES_EXPORTER", "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"))
+	_, err := register.LoadConfig(env("OTEL_TRACES_EXPORTER", "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"))
 	require.EqualError(t, err, `OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" is not http/protobuf, which is the only one here`)
 }

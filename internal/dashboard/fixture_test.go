@@ -12,10 +12,10 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
-	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/operate"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -26,7 +26,10 @@ func (w *world) market(t testing.TB, faults ...simmarket.Fault) {
 	running, err := simmarket.Listen(t.Context(), "127.0.0.1:0", server)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = running.Close(context.Background()) })
-	w.cfg.Birdeye.BaseURL, w.cfg.Birdeye.Keys, w.cfg.Birdeye.RPS = running.URL(), []config.Secret{"simulated-key-7f3a"}, 500
+	vars := register.Default().PointedAt(running.URL(), "simulated-key-7f3a", "500")
+	configured, err := register.LoadConfig(func(name string) string { return vars[name] })
+	require.NoError(t, err)
+	w.cfg.Sources = configured.Sources
 }
 
 // launch starts a run over the last hours of the first tokens: one chunk per token and six hours.

@@ -12,6 +12,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/dashboard"
 	"quantbot/internal/local/localtest"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 	"quantbot/internal/wiring/board"
 )
@@ -44,7 +45,7 @@ func setup(t testing.TB, options ...worldOption) *world {
 		option(vars, &o)
 	}
 	var err error
-	w.cfg, err = config.Load(func(name string) string { return vars[name] })
+	w.cfg, err = register.LoadConfig(func(name string) string { return vars[name] })
 	require.NoError(t, err)
 	w.Stores, err = wiring.OpenStores(t.Context(), w.cfg, o.Logger)
 	require.NoError(t, err)

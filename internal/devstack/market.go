@@ -8,7 +8,7 @@ import (
 
 	"quantbot/internal/config"
 	"quantbot/internal/simmarket"
-	"quantbot/internal/source/birdeye"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -16,7 +16,7 @@ import (
 // must be no word of ours.
 const MarketKey = "any-key-will-do"
 
-// Market is a running simulated market, which speaks Birdeye's API.
+// Market is a running simulated market, which speaks the API of the default source.
 type Market struct{ running *simmarket.Running }
 
 // StartMarket serves a simulated market on a free loopback port. latency is how long it takes to respond.
@@ -34,9 +34,7 @@ func (m *Market) URL() string { return m.running.URL() }
 
 // Vars are the variables by which programs ask this market, at most so many times a second.
 func (m *Market) Vars(perSecond int) map[string]string {
-	return map[string]string{
-		"BIRDEYE_BASE_URL": m.URL(), "BIRDEYE_API_KEY": MarketKey, "BIRDEYE_RPS": strconv.Itoa(perSecond),
-	}
+	return register.Default().PointedAt(m.URL(), MarketKey, strconv.Itoa(perSecond))
 }
 
 // Stop lets requests under way end, for at most five seconds, also after ctx has ended.
@@ -52,6 +50,6 @@ func (m *Market) Stop(ctx context.Context) error {
 // Claim makes the stores those of simulated candles, and returns a *backfill.StrangerError where they have real ones. by is who
 // claims them, for the record.
 func (m *Market) Claim(ctx context.Context, cfg config.Config, stores *wiring.Stores, by string) error {
-	_, err := stores.UseServices(ctx, cfg, by, birdeye.Name)
+	_, err := stores.UseServices(ctx, cfg, by, register.DefaultName)
 	return err
 }

@@ -1,9 +1,11 @@
-package manifest
+package manifest_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/source/register"
 )
 
 func TestEnvironmentHoldsNoSecret(t *testing.T) {
@@ -16,7 +18,7 @@ func TestEnvironmentHoldsNoSecret(t *testing.T) {
 		"DUCKDB_PATH": "md:calls?motherduck_token=hunter2", "QUANTBOT_ALERT_WEBHOOK_URL": "https://hooks.example/hunter2",
 		"QUANTBOT_ALERT_WEBHOOK_SECRET": "hunter2", "QUANTBOT_DASHBOARD_TOKEN": "hunter2", "CLICKHOUSE_USER": "",
 	}
-	env := Environment(func(name string) string { return set[name] })
+	env := register.Environment(func(name string) string { return set[name] })
 	require.Equal(t, map[string]string{
 		"REDIS_URL": "rediss://user:***@redis:6379/0", "CLICKHOUSE_PASSWORD": "***", "BIRDEYE_API_KEY": "***",
 		"BIRDEYE_API_KEY_1": "***", "BIRDEYE_API_KEY_16": "***",

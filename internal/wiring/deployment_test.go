@@ -22,6 +22,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
+	"quantbot/internal/source/register"
 	"quantbot/internal/tasks"
 	"quantbot/internal/wiring"
 )
@@ -31,7 +32,7 @@ func configOf(t *testing.T, redis, history *localtest.Env) config.Config {
 	t.Helper()
 	vars := history.Vars()
 	vars["REDIS_URL"] = redis.RedisURL
-	cfg, err := config.Load(func(name string) string { return vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return vars[name] })
 	require.NoError(t, err)
 	return cfg
 }

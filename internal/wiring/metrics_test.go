@@ -19,10 +19,10 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -40,7 +40,7 @@ func startWatched(t *testing.T) *watched {
 	vars := w.env.Vars()
 	vars["BIRDEYE_BASE_URL"], vars["BIRDEYE_API_KEY"], vars["BIRDEYE_RPS"] = market.URL(), "key", "500"
 	vars["QUANTBOT_ALERT_WEBHOOK_URL"] = market.URL()
-	cfg, err := config.Load(func(name string) string { return vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return vars[name] })
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	worked := make(chan error, 1)

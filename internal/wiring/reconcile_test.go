@@ -19,6 +19,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
+	"quantbot/internal/source/register"
 	"quantbot/internal/tasks"
 	"quantbot/internal/wiring"
 )
@@ -77,7 +78,7 @@ func setup(t testing.TB) *world {
 func setupOn(t testing.TB, env *localtest.Env) *world {
 	t.Helper()
 	vars := env.Vars()
-	cfg, err := config.Load(func(name string) string { return vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return vars[name] })
 	require.NoError(t, err)
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	stores, err := wiring.OpenStores(t.Context(), cfg, logger)

@@ -10,6 +10,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -20,7 +21,7 @@ func (w *world) asking(t *testing.T, birdeye string) config.Config {
 	t.Helper()
 	vars := w.env.Vars()
 	vars["BIRDEYE_BASE_URL"] = birdeye
-	cfg, err := config.Load(func(name string) string { return vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return vars[name] })
 	require.NoError(t, err)
 	return cfg
 }

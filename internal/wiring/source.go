@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,26 +12,15 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/candle"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
-	"quantbot/internal/source/binance"
-	"quantbot/internal/source/birdeye"
 	"quantbot/internal/source/breaker"
 	"quantbot/internal/source/budget"
-	"quantbot/internal/source/geckoterminal"
+	"quantbot/internal/source/datasheet"
+	"quantbot/internal/source/register"
 	"quantbot/internal/source/service"
 )
-
-// SourceNames are the sources that Sources knows.
-func SourceNames() []string { return slices.Sorted(maps.Keys(openers)) }
-
-var openers = map[string]func(*Sources) (breaker.Source, error){
-	birdeye.Name:       (*Sources).openBirdeye,
-	binance.Name:       (*Sources).openBinance,
-	geckoterminal.Name: (*Sources).openGeckoTerminal,
-}
 
 // Sources opens sources by their names, each once. It is safe for concurrent use.
 type Sources struct {
@@ -50,10 +37,12 @@ type Sources struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 
-	mu   sync.Mutex
-	open map[string]*breaker.Breaker
+	mu sync.Mutex
+	// open has a function for each source that opens it at its first call. It is called without the lock: opening a source registers
+	// its accounts with Redis, which may take seconds.
+	open map[string]func() (*breaker.Breaker, error)
 
-	// asked follows the requests to each source. It has a lock of its own: opening a source may take seconds.
+	// asked follows the requests to each source. It has a lock of its own.
 	askedMu sync.Mutex
 	asked   map[string]*sourceQuestions
 }
@@ -77,7 +66,7 @@ func (s *Sources) questions(name string) *sourceQuestions {
 	return s.asked[name]
 }
 
-// Waiting tells since when a source answers nobody, or this process waits for its answer; ok is false while all is well.
+// Waiting returns since when a source answers nobody, or this process waits for its response; ok is false while all is well.
 func (s *Sources) Waiting(name string) (wait backfill.Wait, ok bool) {
 	q := s.questions(name)
 	s.askedMu.Lock()
@@ -103,123 +92,51 @@ func (s *Sources) Source(name string, m *manifest.Manifest) (backfill.Source, er
 
 // Probe asks a source the cheapest question that it always answers when it works.
 func (s *Sources) Probe(ctx context.Context, name string) error {
-	opener, ok := openers[name]
-	if !ok {
-		return unknownSource(name)
-	}
-	source, err := opener(s)
+	source, err := s.openNew(name)
 	if err != nil {
 		return err
 	}
 	return source.Probe(ctx)
 }
 
-func unknownSource(name string) error {
-	return fmt.Errorf("unknown source %q (known: %s)", name, strings.Join(SourceNames(), ", "))
-}
-
+// opened returns the source, which is opened once. Whoever wants a source while another one opens does not wait for it.
 func (s *Sources) opened(name string) (*breaker.Breaker, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if source, ok := s.open[name]; ok {
-		return source, nil
+	if s.open == nil {
+		s.open = make(map[string]func() (*breaker.Breaker, error))
 	}
-	opener, ok := openers[name]
+	open, ok := s.open[name]
 	if !ok {
-		return nil, unknownSource(name)
+		open = sync.OnceValues(func() (*breaker.Breaker, error) { return s.openWatched(name) })
+		s.open[name] = open
 	}
-	source, err := opener(s)
+	s.mu.Unlock()
+	return open()
+}
+
+// openWatched opens the source behind a breaker that Waiting knows.
+func (s *Sources) openWatched(name string) (*breaker.Breaker, error) {
+	source, err := s.openNew(name)
 	if err != nil {
 		return nil, err
 	}
-	if s.open == nil {
-		s.open = make(map[string]*breaker.Breaker)
-	}
-	s.open[name] = breaker.New(source, breaker.Config{Logger: s.Logger, Now: s.Now})
+	guarded := breaker.New(source, breaker.Config{Logger: s.Logger, Now: s.Now})
 	q := s.questions(name)
 	s.askedMu.Lock()
 	defer s.askedMu.Unlock()
-	q.breaker = s.open[name]
-	return q.breaker, nil
+	q.breaker = guarded
+	return guarded, nil
 }
 
-// unasked are sources whose rules are looked at and that nobody asks anything, so no clock is needed.
-func unasked(cfg config.Config) *Sources {
-	return &Sources{Config: cfg, Concurrency: 1, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Time{} }}
-}
-
-// SettleDelay is the longest of these sources; names that nobody knows have none. Plans of a run with fallbacks go by it.
-func SettleDelay(cfg config.Config, names []string) (longest time.Duration) {
-	sources := unasked(cfg)
-	for _, name := range names {
-		if source, err := sources.opened(name); err == nil {
-			longest = max(longest, source.SettleDelay())
-		}
+// openNew opens a source by its data sheet.
+func (s *Sources) openNew(name string) (breaker.Source, error) {
+	sheet, ok := register.Find(name)
+	if !ok {
+		return nil, fmt.Errorf("unknown source %q (known: %s)", name, strings.Join(register.Names(), ", "))
 	}
-	return longest
-}
-
-// Supports reports whether the source has candles of the chain at the interval.
-func Supports(cfg config.Config, name string, chain candle.Chain, interval candle.Interval) bool {
-	sources := unasked(cfg)
-	source, err := sources.opened(name)
-	return err == nil && source.Supports(chain, interval) == nil
-}
-
-// Venue is where tokens that name no chain are taken to be: the market of the exchange when all these sources have that alone,
-// else Solana.
-func Venue(sources []string) candle.Chain {
-	if len(sources) == 0 || slices.ContainsFunc(sources, func(name string) bool { return name != binance.Name }) {
-		return candle.Solana
-	}
-	return candle.BinanceSpot
-}
-
-// OutlierSources are those that can be asked to filter outliers.
-func OutlierSources() []string { return []string{birdeye.Name} }
-
-// CallsPerSecond is how many calls all workers together may send to a source.
-func CallsPerSecond(name string, cfg config.Config) float64 {
-	switch name {
-	case birdeye.Name:
-		return cfg.Birdeye.RPS * float64(max(len(cfg.Birdeye.Keys), 1))
-	case binance.Name:
-		return binanceWeight / 2 // a page of candles weighs 2
-	case geckoterminal.Name:
-		return cfg.GeckoTerminal.PerMinute / 60
-	}
-	return 1
-}
-
-func (s *Sources) openBirdeye() (breaker.Source, error) {
-	keys := s.Config.Birdeye.Keys
-	if len(keys) == 0 {
-		keys = []config.Secret{""} // the source's answer says best what is missing
-	}
-	accounts := make([]service.Account, len(keys))
-	for i, key := range keys {
-		accounts[i] = s.account(birdeye.Name, key.Reveal(), s.Config.Birdeye.RPS)
-	}
-	return birdeye.New(birdeye.Config{
-		BaseURL: s.Config.Birdeye.BaseURL, Accounts: accounts, UserAgent: s.userAgent(), Concurrency: s.Concurrency, Logger: s.Logger, Now: s.Now,
-	})
-}
-
-// binanceWeight is the request weight a second that all workers together use: 90 % of the 6,000 a minute that the service
-// allows an address.
-const binanceWeight = 90
-
-func (s *Sources) openBinance() (breaker.Source, error) {
-	return binance.New(binance.Config{
-		BaseURL: s.Config.Binance.BaseURL, DumpURL: s.Config.Binance.DumpURL, Account: s.account(binance.Name, "", binanceWeight),
-		UserAgent: s.userAgent(), Concurrency: s.Concurrency, Logger: s.Logger, Now: s.Now,
-	})
-}
-
-func (s *Sources) openGeckoTerminal() (breaker.Source, error) {
-	return geckoterminal.New(geckoterminal.Config{
-		BaseURL: s.Config.GeckoTerminal.BaseURL, Account: s.account(geckoterminal.Name, "", s.Config.GeckoTerminal.PerMinute/60),
-		UserAgent: s.userAgent(), Concurrency: s.Concurrency, Logger: s.Logger, Now: s.Now,
+	settings := s.Config.Sources[name]
+	return sheet.Open(datasheet.Opening{
+		Settings: settings, Accounts: s.accounts(settings), UserAgent: "quantbot/" + s.Version, Concurrency: s.Concurrency, Logger: s.Logger, Now: s.Now,
 	})
 }
 
@@ -229,7 +146,7 @@ func secretsOf(cfg config.Config) manifest.Secrets { return revealed(cfg.Secrets
 // WithoutSecrets writes without the secrets of the environment. Services and stores may repeat them, which is taken out where
 // their words enter; here it is what anything else repeats, such as DuckDB.
 func WithoutSecrets(getenv func(string) string, w io.Writer) io.Writer {
-	return revealed(config.Secrets(getenv)).Writer(w)
+	return revealed(register.Secrets(getenv)).Writer(w)
 }
 
 func revealed(secrets []config.Secret) manifest.Secrets {
@@ -240,19 +157,32 @@ func revealed(secrets []config.Secret) manifest.Secrets {
 	return manifest.NewSecrets(values...)
 }
 
-func (s *Sources) userAgent() string { return "quantbot/" + s.Version }
-
-// registerTimeout bounds telling Redis about an account.
+// registerTimeout bounds telling Redis about the accounts of a source.
 const registerTimeout = 5 * time.Second
 
+// accounts are one for each key. Without a key there is one all the same: where a source wants one, its response says best what is
+// missing.
+func (s *Sources) accounts(settings config.Source) []service.Account {
+	keys := settings.Keys
+	if len(keys) == 0 {
+		keys = []config.Secret{""}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
+	defer cancel()
+	accounts := make([]service.Account, len(keys))
+	for i, key := range keys {
+		accounts[i] = s.account(ctx, settings, key.Reveal())
+	}
+	return accounts
+}
+
 // account shares its budget through Redis where there is one.
-func (s *Sources) account(source, key string, perSecond float64) service.Account {
+func (s *Sources) account(ctx context.Context, settings config.Source, key string) service.Account {
+	source, perSecond := settings.Settings.Name, settings.PerSecond()
 	if s.Redis == nil {
 		return s.counted(source, service.Account{Key: key, Budget: service.NewLocal(perSecond, s.Now)})
 	}
 	account := budget.NewAccount(source, key)
-	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
-	defer cancel()
 	if err := budget.Register(ctx, s.Redis, account, s.Now()); err != nil {
 		s.Logger.WarnContext(ctx, "budget not registered, sources will not list it", "source", source, "err", err)
 	}

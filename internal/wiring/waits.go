@@ -8,6 +8,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/source/budget"
+	"quantbot/internal/source/register"
 )
 
 // fleetViewFor is how long what the workers show is kept by a process that asks about many runs again and again.
@@ -114,7 +115,7 @@ func (s *Stores) FleetWaits(ctx context.Context, now time.Time) []backfill.Wait 
 	if workers == 0 {
 		derived = append(derived, noWorker(now))
 	}
-	for _, source := range SourceNames() {
+	for _, source := range register.Names() {
 		if wait, ok := held(budgets, source, now); ok {
 			derived = append(derived, wait)
 		}

@@ -15,6 +15,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
+	"quantbot/internal/source/register"
 	"quantbot/internal/tasks"
 )
 
@@ -56,13 +57,11 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	if err := stores.Deployment.AskServices(ctx, Services(cfg.Config, SourceNames()...)); err != nil {
+	if err := stores.Deployment.AskServices(ctx, Services(cfg.Config, register.Names()...)); err != nil {
 		return err
 	}
 	warnAboutRedis(ctx, stores, cfg.Logger)
-	if len(cfg.Config.Birdeye.Keys) == 0 {
-		cfg.Logger.WarnContext(ctx, "no API key: set BIRDEYE_API_KEY, or every chunk from birdeye fails")
-	}
+	warnAboutKeys(ctx, cfg.Config, cfg.Logger)
 	name := workerName()
 	logger := cfg.Logger.With("worker", name)
 	sources := &Sources{
@@ -218,6 +217,14 @@ func workerName() string {
 		host = manifest.Unknown
 	}
 	return fmt.Sprintf("%s:%d", host, os.Getpid())
+}
+
+func warnAboutKeys(ctx context.Context, cfg config.Config, logger *slog.Logger) {
+	for _, name := range register.Names() {
+		if source := cfg.Sources[name]; source.KeyMissing() {
+			logger.WarnContext(ctx, "no API key: set it, or every chunk from the source fails", "source", name, "setting", source.Settings.Key)
+		}
+	}
 }
 
 func warnAboutRedis(ctx context.Context, stores *Stores, logger *slog.Logger) {

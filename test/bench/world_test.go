@@ -20,7 +20,7 @@ import (
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
 	"quantbot/internal/simmarket"
-	"quantbot/internal/source/birdeye"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -50,7 +50,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func (w *world) config(t *testing.T) config.Config {
 	t.Helper()
-	cfg, err := config.Load(func(name string) string { return w.vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return w.vars[name] })
 	require.NoError(t, err)
 	return cfg
 }
@@ -99,7 +99,7 @@ func peakMemory(t *testing.T, process *exec.Cmd) float64 {
 // planOf cuts the range of each token as Birdeye's source wants it.
 func planOf(t *testing.T, tokens []candle.Token, span func(i int) candle.Range) backfill.Plan {
 	t.Helper()
-	request := backfill.Request{Source: birdeye.Name, Interval: candle.Interval1m, Validation: candle.Lenient, DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI}
+	request := backfill.Request{Source: register.DefaultName, Interval: candle.Interval1m, Validation: candle.Lenient, DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI}
 	for i, token := range tokens {
 		request.Wanted = append(request.Wanted, candle.TokenRanges{Token: token, Ranges: []candle.Range{span(i)}})
 	}
@@ -111,7 +111,7 @@ func planOf(t *testing.T, tokens []candle.Token, span func(i int) candle.Range) 
 func newRun(t *testing.T, plan backfill.Plan) backfill.Run {
 	t.Helper()
 	m, err := manifest.New(manifest.Manifest{
-		InputHash: uuid.NewString(), Source: birdeye.Name, Interval: candle.Interval1m, Range: plan.Range, Validation: candle.Lenient,
+		InputHash: uuid.NewString(), Source: register.DefaultName, Interval: candle.Interval1m, Range: plan.Range, Validation: candle.Lenient,
 		DedupMode: manifest.DedupNone, SourceTier: candle.TierBackfillAPI,
 	}, manifest.CurrentBuild(), time.Now())
 	require.NoError(t, err)

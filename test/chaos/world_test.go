@@ -21,10 +21,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/clickhouse"
-	"quantbot/internal/config"
 	"quantbot/internal/local"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/simmarket"
+	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
 
@@ -146,7 +146,7 @@ func (w *world) connect(t *testing.T) {
 	require.NoError(t, err)
 	w.inspector = asynq.NewInspector(conn)
 	t.Cleanup(func() { require.NoError(t, w.inspector.Close()) })
-	cfg, err := config.Load(func(name string) string { return w.vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return w.vars[name] })
 	require.NoError(t, err)
 	w.history, err = wiring.OpenHistory(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

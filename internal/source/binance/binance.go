@@ -69,7 +69,7 @@ var (
 func New(cfg Config) (*Source, error) {
 	base, err := url.Parse(cfg.BaseURL)
 	if err != nil || base.Host == "" {
-		return nil, errors.New("BINANCE_BASE_URL is no URL")
+		return nil, errors.New(baseURL + " is no URL")
 	}
 	s := &Source{
 		klines: base.JoinPath("/api/v3/klines").String(),

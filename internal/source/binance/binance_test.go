@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var btc = candle.Token{Chain: candle.BinanceSpot, Address: "BTCUSDT"}
 
-func config(baseURL string) Config {
+func testConfig(baseURL string) Config {
 	return Config{
 		BaseURL: baseURL, Account: service.Account{Budget: service.NewLocal(100_000, time.Now)}, UserAgent: "quantbot/test",
 		Concurrency: 2, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
@@ -84,7 +84,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, sourcetest.Suite{
 		Token: btc, Interval: candle.Interval1m,
-		Open: func(t *testing.T, baseURL string) breaker.Source { return open(t, config(baseURL)) },
+		Open: func(t *testing.T, baseURL string) breaker.Source { return open(t, testConfig(baseURL)) },
 		Serve: func(_ *testing.T, candles []candle.Candle, disorder sourcetest.Disorder) http.Handler {
 			options := simmarket.Options{Market: simmarket.NewRecordedMarket(btc, candle.Interval1m, candles), Now: time.Now}
 			if disorder != sourcetest.None {
@@ -174,7 +174,7 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := config(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			cfg := testConfig(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("User-Agent") != "quantbot/test" {
 					t.Error("no user agent")
 				}
@@ -222,7 +222,7 @@ func TestWeightUsedByOthersPausesTheAccountUntilTheMinuteTurns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := config(serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			cfg := testConfig(serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("X-MBX-USED-WEIGHT-1M", test.used)
 				w.Header().Set("Date", test.date)
 				_, _ = w.Write([]byte(`[]`))
@@ -241,7 +241,7 @@ func TestWeightUsedByOthersPausesTheAccountUntilTheMinuteTurns(t *testing.T) {
 
 func TestProbeRefusesAForeignAnswer(t *testing.T) {
 	t.Parallel()
-	cfg := config(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	cfg := testConfig(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/api/v3/ping" {
 			t.Error(r.URL.Path)
 		}
@@ -276,10 +276,10 @@ func TestVolumeInDollarsOnlyWhereTheQuoteIsADollar(t *testing.T) {
 
 func TestNewNamesTheBadURL(t *testing.T) {
 	t.Parallel()
-	cfg := config("nowhere")
+	cfg := testConfig("nowhere")
 	_, err := New(cfg)
 	require.ErrorContains(t, err, "BINANCE_BASE_URL")
-	cfg = config("http://x")
+	cfg = testConfig("http://x")
 	cfg.DumpURL = "nowhere"
 	_, err = New(cfg)
 	require.ErrorContains(t, err, "BINANCE_DUMP_URL")

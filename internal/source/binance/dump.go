@@ -49,7 +49,7 @@ type dumps struct {
 func newDumps(cfg Config) (*dumps, error) {
 	base, err := url.Parse(cfg.DumpURL)
 	if err != nil || base.Host == "" {
-		return nil, errors.New("BINANCE_DUMP_URL is no URL")
+		return nil, errors.New(dumpURL + " is no URL")
 	}
 	budget := service.NewLocal(dumpsPerSecond, cfg.Now)
 	return &dumps{

@@ -120,7 +120,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func openWithDumps(t *testing.T, interval candle.Interval, candles []candle.Candle, now func() time.Time) (s *Source, h *host, warnings *bytes.Buffer) {
 	t.Helper()
 	h = &host{market: simmarket.NewServer(simmarket.Options{Market: simmarket.NewRecordedMarket(btc, interval, candles), Now: now})}
-	cfg := config(serve(t, h))
+	cfg := testConfig(serve(t, h))
 	cfg.DumpURL = cfg.BaseURL
 	cfg.Now = now
 	warnings = &bytes.Buffer{}

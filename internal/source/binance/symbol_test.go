@@ -18,7 +18,7 @@ func TestSymbolsOfAnyScriptAreAskedFor(t *testing.T) {
 	asked := candle.Range{From: unix("2025-02-01"), To: unix("2025-03-02")}
 	candles := traded(candle.Interval5m, asked)
 	h := &host{market: simmarket.NewServer(simmarket.Options{Market: simmarket.NewRecordedMarket(token, candle.Interval5m, candles), Now: time.Now})}
-	cfg := config(serve(t, h))
+	cfg := testConfig(serve(t, h))
 	cfg.DumpURL = cfg.BaseURL
 	f := fetch(t.Context(), open(t, cfg), token, candle.Interval5m, asked)
 	require.NoError(t, f.err)

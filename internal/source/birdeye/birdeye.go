@@ -67,7 +67,7 @@ const (
 func New(cfg Config) (*Source, error) {
 	base, err := url.Parse(cfg.BaseURL)
 	if err != nil || base.Host == "" {
-		return nil, errors.New("BIRDEYE_BASE_URL is no URL")
+		return nil, errors.New(baseURL + " is no URL")
 	}
 	return &Source{
 		endpoint: base.JoinPath("/defi/v3/ohlcv").String(),

@@ -35,7 +35,7 @@ const testKey = "distinctive-key"
 
 var token = candle.Token{Chain: candle.Solana, Address: "So11111111111111111111111111111111111111112"}
 
-func config(baseURL string) Config {
+func testConfig(baseURL string) Config {
 	return Config{
 		BaseURL: baseURL, Accounts: []service.Account{{Key: testKey, Budget: service.NewLocal(10_000, time.Now)}}, UserAgent: "quantbot/test",
 		Concurrency: 2, Logger: slog.New(slog.DiscardHandler), Now: time.Now,

@@ -76,7 +76,7 @@ func price(r *http.Request) int64 {
 
 func openURL(t *testing.T, baseURL string, now func() time.Time) *Source {
 	t.Helper()
-	cfg := config(baseURL)
+	cfg := testConfig(baseURL)
 	cfg.Now = now
 	source, err := New(cfg)
 	require.NoError(t, err)

@@ -66,7 +66,7 @@ var _ backfill.Source = (*Source)(nil)
 func New(cfg Config) (*Source, error) {
 	base, err := url.Parse(cfg.BaseURL)
 	if err != nil || base.Host == "" {
-		return nil, errors.New("GECKOTERMINAL_BASE_URL is no URL")
+		return nil, errors.New(baseURL + " is no URL")
 	}
 	return &Source{
 		base: base,

@@ -16,6 +16,7 @@ import (
 	"quantbot/internal/coverage"
 	"quantbot/internal/dashboard"
 	"quantbot/internal/source/budget"
+	"quantbot/internal/source/register"
 	"quantbot/internal/tasks/monitor"
 	"quantbot/internal/wiring"
 )
@@ -42,7 +43,7 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Private: o.Private, Logger: o.Logger, Now: o.Now,
 		Moment: func(ctx context.Context, sources []string) coverage.Moment {
 			now, _ := clock.NowOrHost(ctx)
-			return coverage.Moment{Now: now, SettleDelay: wiring.SettleDelay(cfg, sources)}
+			return coverage.Moment{Now: now, SettleDelay: register.SettleDelay(sources)}
 		},
 	})
 	if err != nil {
