@@ -50,14 +50,16 @@ func chainNames() (names []string) {
 	return names
 }
 
-// runsOf are the statuses of the runs that a command is for; commands that are not here take every run.
-var runsOf = map[string][]backfill.RunStatus{
-	"runs-watch":    {backfill.StatusRunning},
-	"runs-cancel":   {backfill.StatusRunning},
-	"runs-resume":   {backfill.StatusRunning},
-	"runs-retry":    {backfill.StatusFailed, backfill.StatusCancelled},
-	"runs-rollback": {backfill.StatusCompleted, backfill.StatusFailed, backfill.StatusCancelled},
-	"runs-restore":  {backfill.StatusRolledBack},
+// runsAnnotation names the statuses of the runs that a command is for.
+const runsAnnotation = "quantbot_run_statuses"
+
+// forRuns annotates a command that is only for runs of these statuses; one without the annotation takes every run.
+func forRuns(statuses ...backfill.RunStatus) map[string]string {
+	names := make([]string, len(statuses))
+	for i, status := range statuses {
+		names[i] = string(status)
+	}
+	return map[string]string{runsAnnotation: strings.Join(names, " ")}
 }
 
 // complete registers for the shell, for the command and those below it, which values flags take and which runs there are.
@@ -111,7 +113,7 @@ func (a *app) completeRuns(cmd *cobra.Command, args []string, _ string) ([]cobra
 	})
 	var offered []cobra.Completion
 	for _, row := range rows {
-		if wanted, ok := runsOf[cmd.Name()]; !ok || slices.Contains(wanted, backfill.RunStatus(row.Status)) {
+		if wanted, narrowed := cmd.Annotations[runsAnnotation]; !narrowed || slices.Contains(strings.Fields(wanted), row.Status) {
 			about := strings.Join([]string{row.Status, formatTime(row.StartedAt), row.Source, row.Interval}, " ")
 			offered = append(offered, cobra.CompletionWithDesc(row.RunID.String(), about))
 		}

@@ -11,7 +11,8 @@
 //     withUntouchedHistory or withRedis, and its own print functions.
 //
 // Then name newRunsDiffCommand in newOHLCVCommand, or in rootCommand. Help, manual page and completion follow; a flag that another
-// command has, too, keeps that one's name and values (flagValues).
+// command has, too, keeps that one's name and values (flagValues), and RUN-ID in Use has the shell offer runs: those of forRuns, if the
+// command is only for some.
 //
 // newCommand keeps the order: check runs first, and what it returns is wrong usage (exit code 2). Then the command has begun
 // (app.begin), and what fails is a failure (exit code 1, or that of an exitError). So nothing is opened before all of the usage is

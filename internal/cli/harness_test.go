@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	localtest.Main(m)
 }
 
-// bench is one test's world: engines, a market, and quantbot's commands in it.
+// bench is what one test runs against: engines, a market, and quantbot's commands with their environment.
 type bench struct {
 	env    *localtest.Env
 	market *simmarket.Server

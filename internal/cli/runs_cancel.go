@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring"
@@ -26,8 +27,9 @@ func newRunsCancelCommand(a *app) *cobra.Command {
 		Short: "End a running run: chunks that have not ended become cancelled",
 		Long: `End a running run. Chunks that have not ended become cancelled, what workers are fetching is not stored, and the run
 ends as cancelled; what was stored stays. No worker needs to be there. The same input can be run again at once.`,
-		Example: "  quantbot ohlcv runs-cancel 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
-		Args:    cobra.ExactArgs(1),
+		Example:     "  quantbot ohlcv runs-cancel 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
+		Args:        cobra.ExactArgs(1),
+		Annotations: forRuns(backfill.StatusRunning),
 	})
 }
 

@@ -21,11 +21,12 @@ type runsRestoreOptions struct {
 
 func newRunsRestoreCommand(a *app) *cobra.Command {
 	return newCommand(a, new(runsRestoreOptions), a.runRunsRestore, &cobra.Command{
-		Use:     "runs-restore RUN-ID",
-		Short:   "Take a rollback back: the run's candles are served again",
-		Long:    "Take a rollback back: the run's candles are served again, at once. It is refused once a sweep has begun to purge the run.",
-		Example: "  quantbot ohlcv runs-restore 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
-		Args:    cobra.ExactArgs(1),
+		Use:         "runs-restore RUN-ID",
+		Short:       "Take a rollback back: the run's candles are served again",
+		Long:        "Take a rollback back: the run's candles are served again, at once. It is refused once a sweep has begun to purge the run.",
+		Example:     "  quantbot ohlcv runs-restore 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
+		Args:        cobra.ExactArgs(1),
+		Annotations: forRuns(backfill.StatusRolledBack),
 	})
 }
 

@@ -17,8 +17,9 @@ func newRunsResumeCommand(a *app) *cobra.Command {
 		Long: `Go on at once with a run whose state in Redis is gone, from what ClickHouse has of it: what succeeded stands, the rest is
 enqueued again. Workers do the same by themselves within seconds; this is for doing it by hand. A run that Redis still has
 is looked through, and what its dead processes left undone is repaired.`,
-		Example: "  quantbot ohlcv runs-resume 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --wait",
-		Args:    cobra.ExactArgs(1),
+		Example:     "  quantbot ohlcv runs-resume 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --wait",
+		Args:        cobra.ExactArgs(1),
+		Annotations: forRuns(backfill.StatusRunning),
 	})
 }
 

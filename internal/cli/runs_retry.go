@@ -24,8 +24,9 @@ func newRunsRetryCommand(a *app) *cobra.Command {
 		Long: `Take up the failed and cancelled chunks of a run that has ended, as its next attempt: same run, same manifest. What
 succeeded is not fetched again, and the run's numbers are exact afterwards. Chunks that succeeded after their run had
 ended (a worker that came back late) are counted without being fetched again.`,
-		Example: "  quantbot ohlcv runs-retry 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --wait",
-		Args:    cobra.ExactArgs(1),
+		Example:     "  quantbot ohlcv runs-retry 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --wait",
+		Args:        cobra.ExactArgs(1),
+		Annotations: forRuns(backfill.StatusFailed, backfill.StatusCancelled),
 	})
 }
 

@@ -31,8 +31,9 @@ again. Nothing is deleted, so runs-restore takes it back until a sweep purges th
 
 It first says what it would do, then asks. It refuses while the run is running, and where sweeps have removed versions
 that the undo would need.`,
-		Example: "  quantbot ohlcv runs-rollback 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --dry-run\n  quantbot ohlcv runs-rollback 0192f0c1 --yes --reason 'source was wrong'",
-		Args:    cobra.ExactArgs(1),
+		Example:     "  quantbot ohlcv runs-rollback 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --dry-run\n  quantbot ohlcv runs-rollback 0192f0c1 --yes --reason 'source was wrong'",
+		Args:        cobra.ExactArgs(1),
+		Annotations: forRuns(backfill.StatusCompleted, backfill.StatusFailed, backfill.StatusCancelled),
 	})
 }
 

@@ -24,8 +24,9 @@ func newRunsWatchCommand(a *app) *cobra.Command {
 		Short: "Show the progress of a run until it ends",
 		Long: `Show the progress of a run until it ends. The exit code is 0 when it completed and 4 when it did not. With --local a worker
 runs beside it, so a run that was interrupted there goes on.`,
-		Example: "  quantbot ohlcv runs-watch 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
-		Args:    cobra.ExactArgs(1),
+		Example:     "  quantbot ohlcv runs-watch 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
+		Args:        cobra.ExactArgs(1),
+		Annotations: forRuns(backfill.StatusRunning),
 	})
 }
 
