@@ -66,7 +66,7 @@ func (l *Launcher) Continue(ctx context.Context, run Run, epoch int64, chunks []
 	ctx, stop := l.keepAlive(ctx, run.ID(), epoch)
 	defer stop()
 	behind := l.writeHistory(ctx, run, chunks)
-	err := retry(ctx, func() error { return l.Ledger.SetHistoryBehind(ctx, run.ID(), behind) })
+	err := retry(ctx, func() error { return l.Ledger.SetHistoryStale(ctx, run.ID(), behind) })
 	if err != nil {
 		return fmt.Errorf("note the history's state of run %s: %w", run.ID(), launchError(ctx, err))
 	}

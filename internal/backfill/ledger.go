@@ -78,8 +78,8 @@ type LaunchLedger interface {
 	Rebuild(ctx context.Context, run Run) (epoch int64, err error)
 	// Seal ends PhasePlanning. finish is true when nothing is pending.
 	Seal(ctx context.Context, runID uuid.UUID, epoch int64) (finish bool, err error)
-	// SetHistoryBehind remembers whether the history lacks the run's start or plan.
-	SetHistoryBehind(ctx context.Context, runID uuid.UUID, behind bool) error
+	// SetHistoryStale remembers whether the history lacks the run's start or plan.
+	SetHistoryStale(ctx context.Context, runID uuid.UUID, behind bool) error
 }
 
 // LeaseTime is for how long a worker has a chunk without renewing, and LeaseRenewal how often it renews: four missed

@@ -202,7 +202,7 @@ func (r *Reconciler) catchUp(ctx context.Context, state LedgerState) {
 		err = r.History.Started(ctx, state.Run)
 	}
 	if err == nil {
-		err = r.Ledger.SetHistoryBehind(ctx, state.Run.ID(), false)
+		err = r.Ledger.SetHistoryStale(ctx, state.Run.ID(), false)
 	}
 	if err != nil {
 		r.Logger.WarnContext(ctx, "run history still not writable", "run_id", state.Run.ID(), "err", err)

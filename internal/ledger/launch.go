@@ -146,8 +146,8 @@ func (l *Ledger) Seal(ctx context.Context, runID uuid.UUID, epoch int64) (finish
 	return r.number(1) == 1, nil
 }
 
-// SetHistoryBehind remembers whether the history lacks the run's start or plan.
-func (l *Ledger) SetHistoryBehind(ctx context.Context, runID uuid.UUID, behind bool) error {
+// SetHistoryStale remembers whether the history lacks the run's start or plan.
+func (l *Ledger) SetHistoryStale(ctx context.Context, runID uuid.UUID, behind bool) error {
 	_, err := l.run(ctx, markScript, []string{keysOf(runID).meta()}, "history_behind", flag(behind))
 	return err
 }

@@ -2,23 +2,35 @@ package ledger_test
 
 import (
 	"fmt"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/candle"
+	"quantbot/internal/backfill/backfilltest"
 	"quantbot/internal/ledger"
 	"quantbot/internal/local/localtest"
-	"quantbot/internal/manifest"
 )
 
 func TestMain(m *testing.M) { localtest.Main(m) }
+
+func TestLedgerPassesTheSuite(t *testing.T) {
+	t.Parallel()
+	backfilltest.RunLedgerSuite(t, func(t *testing.T) backfilltest.LedgerUnderTest {
+		l, client := newLedger(t)
+		return backfilltest.LedgerUnderTest{
+			AnyLedger: l,
+			Lose:      func() { require.NoError(t, client.FlushDB(t.Context()).Err()) },
+			Empty:     func() bool { return len(client.Keys(t.Context(), "*").Val()) == 0 },
+			ExpireLease: func(task backfill.Task) {
+				key := fmt.Sprintf("quantbot:{%s}:a%d:lease", task.RunID, task.Attempt)
+				require.NoError(t, client.ZAddXX(t.Context(), key, redis.Z{Score: 1, Member: string(task.ChunkID)}).Err())
+			},
+		}
+	})
+}
 
 // newLedger returns a ledger over a Redis database of the test's own.
 func newLedger(t testing.TB) (*ledger.Ledger, *redis.Client) {
@@ -31,55 +43,17 @@ func newLedger(t testing.TB) (*ledger.Ledger, *redis.Client) {
 	return ledger.New(client), client
 }
 
-var runCounter atomic.Int64
-
-// newRun returns a first attempt with an input of its own and its chunks.
-func newRun(chunks int) (backfill.Run, []backfill.Chunk) {
-	run := backfill.Run{
-		Manifest: manifest.Manifest{
-			RunID:     uuid.New(),
-			StartedAt: time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC),
-			StartedBy: "ana@quant",
-			CLIArgs:   map[string]any{"from": "2024-01-01"},
-			EnvInfo:   map[string]string{"BIRDEYE_API_KEY": "***"},
-			InputHash: fmt.Sprintf("input-%d", runCounter.Add(1)),
-			Source:    "birdeye",
-			Interval:  candle.Interval1m,
-			Range:     candle.Range{From: 0, To: 86400},
-			DedupMode: manifest.DedupNone,
-		},
-		Attempt:       1,
-		PlannedChunks: chunks,
-	}
-	plan := make([]backfill.Chunk, chunks)
-	token := candle.Token{Chain: candle.Solana, Address: "So11111111111111111111111111111111111111112"}
-	for i := range plan {
-		plan[i] = backfill.NewChunk(token, candle.Interval1m, candle.Range{From: int64(i) * 3600, To: int64(i+1) * 3600})
-	}
-	return run, plan
-}
+func newRun(chunks int) (backfill.Run, []backfill.Chunk) { return backfilltest.NewRun(chunks) }
 
 func taskOf(run backfill.Run, chunk backfill.Chunk) backfill.Task {
-	return backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk.ID}
+	return backfilltest.TaskOf(run, chunk)
 }
 
 func outcomeOf(chunk backfill.Chunk, status backfill.OutcomeStatus) backfill.Outcome {
-	outcome := backfill.Outcome{
-		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Status: status, Source: "birdeye", Executions: 1,
-		Worker: "w1", Version: "v1", StartedAt: time.Unix(1_700_000_000, 0).UTC(), EndedAt: time.Unix(1_700_000_001, 0).UTC(),
-	}
-	if status == backfill.OutcomeSuccess {
-		outcome.Stats = backfill.Stats{Fetched: 60, Inserted: 58, Rejected: 2, APICalls: 1}
-	} else {
-		outcome.Error, outcome.ErrorClass = "HTTP 500", backfill.ClassUnavailable
-	}
-	return outcome
+	return backfilltest.OutcomeOf(chunk, status)
 }
 
-// resultOf is a record of the attempt's end.
-func resultOf(run backfill.Run) backfill.RunRecord {
-	return backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: time.Unix(1_700_000_002, 0).UTC()}
-}
+func resultOf(run backfill.Run) backfill.RunRecord { return backfilltest.ResultOf(run) }
 
 // openRun opens the run and stores its plan.
 func openRun(t testing.TB, l *ledger.Ledger, run backfill.Run, plan []backfill.Chunk) (epoch int64) {

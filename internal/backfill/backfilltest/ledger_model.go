@@ -1,4 +1,4 @@
-package ledger_test
+package backfilltest
 
 import (
 	"context"
@@ -7,22 +7,18 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/ledger"
 )
 
-// TestLedgerMatchesModel does random things to one run, in an order that planners, workers, finishers, people and losses
-// of Redis may do them, also with tasks and epochs of the past, and compares every answer and the state with a model.
-func TestLedgerMatchesModel(t *testing.T) {
-	t.Parallel()
-	l, client := newLedger(t)
+// checkModel does random things to one run, in an order that planners, workers, finishers, people and losses of Redis may
+// do them, also with tasks and epochs of the past, and compares every answer and the state with a model.
+func checkModel(t *testing.T, l LedgerUnderTest) {
 	rapid.Check(t, func(rt *rapid.T) {
-		require.NoError(t, client.FlushDB(t.Context()).Err())
-		m := newModel(t.Context(), l, client, rapid.IntRange(0, 4).Draw(rt, "chunks"))
+		l.Lose()
+		m := newModel(t.Context(), l, rapid.IntRange(0, 4).Draw(rt, "chunks"))
 		m.open(rt)
 		rt.Repeat(map[string]func(*rapid.T){
 			"admit":    m.admit,
@@ -54,9 +50,8 @@ type tries struct{ runs, open, failures, generation int }
 
 // model is what the ledger should hold of one run, in plain maps.
 type model struct {
-	ctx    context.Context
-	ledger *ledger.Ledger
-	client *redis.Client
+	ctx    context.Context //nolint:containedctx // of the test that the model is made for
+	ledger LedgerUnderTest
 	chunks []backfill.Chunk
 
 	run          backfill.Run // with the current attempt
@@ -73,9 +68,9 @@ type model struct {
 	leased       map[backfill.ChunkID]bool // true = it has not run out
 }
 
-func newModel(ctx context.Context, l *ledger.Ledger, client *redis.Client, chunks int) *model {
-	run, plan := newRun(chunks)
-	return &model{ctx: ctx, ledger: l, client: client, run: run, chunks: plan}
+func newModel(ctx context.Context, l LedgerUnderTest, chunks int) *model {
+	run, plan := NewRun(chunks)
+	return &model{ctx: ctx, ledger: l, run: run, chunks: plan}
 }
 
 // begin resets what belongs to an attempt.
@@ -137,7 +132,7 @@ func (m *model) drawTask(t *rapid.T) backfill.Task {
 	return backfill.Task{RunID: m.run.ID(), Attempt: attempt, ChunkID: rapid.SampledFrom(m.chunks).Draw(t, "chunk").ID}
 }
 
-// refusal is what a planner of this epoch is told, or nil.
+// refusal is the error that a planner of this epoch gets, or nil.
 func (m *model) refusal(epoch int64) error {
 	switch {
 	case !m.there:
@@ -153,7 +148,7 @@ func (m *model) check(t *rapid.T) {
 	state, err := m.ledger.State(m.ctx, m.run.ID())
 	if !m.there {
 		require.ErrorIs(t, err, backfill.ErrUnknownRun)
-		require.Empty(t, m.client.Keys(m.ctx, "*").Val(), "nothing of a lost run may come back")
+		require.True(t, m.ledger.Empty(), "nothing of a lost run may come back")
 		return
 	}
 	require.NoError(t, err)
@@ -161,7 +156,7 @@ func (m *model) check(t *rapid.T) {
 	state.HeartbeatAge, state.Result = 0, nil
 	want := backfill.LedgerState{
 		Run: m.run, Phase: m.phase, Cancelled: m.cancelled, AttemptChunks: m.run.AttemptChunks(), Epoch: m.epoch(),
-		Pending: len(m.pending), Progress: recount(m.current()),
+		Pending: len(m.pending), Progress: countOutcomes(m.current()),
 	}
 	require.Empty(t, cmp.Diff(want, state))
 	m.checkAttempts(t)
@@ -178,10 +173,11 @@ func (m *model) checkAttempts(t *rapid.T) {
 		}))
 		require.Empty(t, cmp.Diff(want, got))
 	}
-	late := m.client.HKeys(m.ctx, "quantbot:{"+m.run.ID().String()+"}:late").Val()
+	late, err := m.ledger.Late(m.ctx, m.run.ID())
+	require.NoError(t, err)
 	require.Len(t, late, len(m.late))
-	for _, id := range late {
-		require.Contains(t, m.late, backfill.ChunkID(id))
+	for _, o := range late {
+		require.Contains(t, m.late, o.ChunkID)
 	}
 }
 

@@ -1,12 +1,10 @@
-package ledger_test
+package backfilltest
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -141,7 +139,7 @@ func (m *model) put(t *rapid.T, task backfill.Task, epoch int64) {
 		backfill.OutcomeSuccess, backfill.OutcomeFailed, backfill.OutcomeCancelled,
 	}).Draw(t, "status")
 	chunk := m.chunks[slices.IndexFunc(m.chunks, func(c backfill.Chunk) bool { return c.ID == task.ChunkID })]
-	outcome := outcomeOf(chunk, status)
+	outcome := OutcomeOf(chunk, status)
 	outcome.Stats.Fetched = rapid.Int64Range(0, 1<<50).Draw(t, "fetched")
 	outcome.Stats.Inserted = rapid.Int64Range(0, outcome.Stats.Fetched).Draw(t, "inserted")
 
@@ -227,8 +225,7 @@ func (m *model) expire(t *rapid.T) {
 		t.Skip("no lease")
 	}
 	id := rapid.SampledFrom(slices.Sorted(maps.Keys(m.leased))).Draw(t, "chunk")
-	key := fmt.Sprintf("quantbot:{%s}:a%d:lease", m.run.ID(), m.run.Attempt)
-	require.NoError(t, m.client.ZAddXX(m.ctx, key, redis.Z{Score: 1, Member: string(id)}).Err())
+	m.ledger.ExpireLease(backfill.Task{RunID: m.run.ID(), Attempt: m.run.Attempt, ChunkID: id})
 	m.leased[id] = false
 }
 
@@ -325,7 +322,7 @@ func (m *model) settle(t *rapid.T) {
 }
 
 func (m *model) settleAttempt(t *rapid.T, attempt int) {
-	result := resultOf(m.run)
+	result := ResultOf(m.run)
 	result.Attempt = attempt
 	err := m.ledger.Settle(m.ctx, m.run.ID(), result)
 	switch {
@@ -346,7 +343,7 @@ func (m *model) abandon(t *rapid.T) {
 		return
 	}
 	epoch := m.drawEpoch(t)
-	err := m.ledger.Abandon(m.ctx, m.run.ID(), epoch, resultOf(m.run))
+	err := m.ledger.Abandon(m.ctx, m.run.ID(), epoch, ResultOf(m.run))
 	switch {
 	case !m.there:
 		require.ErrorIs(t, err, backfill.ErrUnknownRun)
@@ -385,7 +382,7 @@ func (m *model) lose(t *rapid.T) {
 	if !rare(t, "loss") {
 		return
 	}
-	require.NoError(t, m.client.FlushDB(m.ctx).Err())
+	m.ledger.Lose()
 	m.there, m.outcomes = false, nil
 }
 
