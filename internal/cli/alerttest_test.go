@@ -11,23 +11,23 @@ import (
 
 func TestAlertTest(t *testing.T) {
 	t.Parallel()
-	b := &bench{vars: map[string]string{}}
-	r := b.run(t, "alert-test")
+	h := &harness{vars: map[string]string{}}
+	r := h.run(t, "alert-test")
 	require.Equal(t, exitUsage, r.code)
 	require.Equal(t, "quantbot: QUANTBOT_ALERT_WEBHOOK_URL is not set: set it to the URL that alerts are to be posted to\nSee quantbot alert-test --help.\n", r.stderr)
 
 	o := newOutside(t)
-	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"], b.vars["QUANTBOT_ALERT_WEBHOOK_SECRET"] = o.URL+"/hook/distinctive-key", "s"
-	r = b.run(t, "alert-test")
+	h.vars["QUANTBOT_ALERT_WEBHOOK_URL"], h.vars["QUANTBOT_ALERT_WEBHOOK_SECRET"] = o.URL+"/hook/distinctive-key", "s"
+	r = h.run(t, "alert-test")
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Regexp(t, `^Delivered: HTTP 200 after [1-9][0-9.]*(µs|ms|s), signed\.\n  event id  [0-9a-f-]{36}\n`, r.stdout)
 	require.Equal(t, alert.KindTest, o.told()[0].Kind)
 
-	b.vars["QUANTBOT_ALERT_WEBHOOK_SECRET"] = ""
-	r = b.run(t, "alert-test")
+	h.vars["QUANTBOT_ALERT_WEBHOOK_SECRET"] = ""
+	r = h.run(t, "alert-test")
 	require.Equal(t, exitFailed, r.code)
 	require.Equal(t, "quantbot: the test alert was not taken: HTTP 400 Bad Request\n", r.stderr)
-	r = b.run(t, "alert-test", "--format", "json")
+	r = h.run(t, "alert-test", "--format", "json")
 	require.Equal(t, exitFailed, r.code)
 	var tested alertTested
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &tested))

@@ -46,11 +46,11 @@ func runbookSQL(t *testing.T, database string) (backUp, restore []string) {
 // that came later is fetched again.
 func TestTheRunbooksBackupBringsTheHistoryBack(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{Latency: 200 * time.Millisecond})
-	backUp, restore := runbookSQL(t, b.env.Database)
+	h := setup(t, simmarket.Options{Latency: 200 * time.Millisecond})
+	backUp, restore := runbookSQL(t, h.env.Database)
 	server, err := driver.Open(&driver.Options{
-		Addr: []string{fmt.Sprintf("%s:%d", b.env.Host, b.env.NativePort)}, MaxOpenConns: 1, MaxIdleConns: 1,
-		Auth: driver.Auth{Username: b.env.User, Password: b.env.Password},
+		Addr: []string{fmt.Sprintf("%s:%d", h.env.Host, h.env.NativePort)}, MaxOpenConns: 1, MaxIdleConns: 1,
+		Auth: driver.Auth{Username: h.env.User, Password: h.env.Password},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
@@ -66,17 +66,17 @@ func TestTheRunbooksBackupBringsTheHistoryBack(t *testing.T) {
 		from := unix(t, day+"T00:00:00Z")
 		return []string{"ingestion", "ohlcv", "--tokens", writeTokens(t, tokens[:n]), "--from", day, "--to", candle.FormatTime(from + 86_400), "--format", "json"}
 	}
-	launched := func(args []string) string { return fmt.Sprint(row(t, b.ok(t, args...).stdout)["run_id"]) }
+	launched := func(args []string) string { return fmt.Sprint(row(t, h.ok(t, args...).stdout)["run_id"]) }
 	outcomes := func(id string) int64 {
-		return b.number(t, "SELECT count() FROM "+b.table("ohlcv_ingestion_tasks")+" FINAL WHERE run_id = '"+id+"' AND status = 'success'")
+		return h.number(t, "SELECT count() FROM "+h.table("ohlcv_ingestion_tasks")+" FINAL WHERE run_id = '"+id+"' AND status = 'success'")
 	}
 	stop := func(worker *exec.Cmd) {
 		require.NoError(t, worker.Process.Signal(syscall.SIGTERM))
 		_ = worker.Wait() // waited for again at the end of the test
 	}
 
-	worker := b.worker(t)
-	b.ok(t, append(input(4, "2025-03-01"), "--wait")...)
+	worker := h.worker(t)
+	h.ok(t, append(input(4, "2025-03-01"), "--wait")...)
 	halfway := launched(input(16, "2025-03-02"))
 	require.Eventually(t, func() bool { return outcomes(halfway) > 0 }, time.Minute, 5*time.Millisecond)
 	stop(worker)
@@ -84,24 +84,24 @@ func TestTheRunbooksBackupBringsTheHistoryBack(t *testing.T) {
 	require.Less(t, done, int64(16), "the backup is made in the middle of it")
 	execute(backUp)
 
-	worker = b.worker(t)
-	b.ok(t, "ohlcv", "runs-watch", halfway)
+	worker = h.worker(t)
+	h.ok(t, "ohlcv", "runs-watch", halfway)
 	later := input(4, "2025-03-03")
-	lost := fmt.Sprint(row(t, b.ok(t, append(later, "--wait")...).stdout)["run_id"])
+	lost := fmt.Sprint(row(t, h.ok(t, append(later, "--wait")...).stdout)["run_id"])
 	stop(worker)
-	served, asked := b.hash(t), b.market.Stats().Requests
+	served, asked := h.hash(t), h.market.Stats().Requests
 
 	execute(restore)
-	b.env.Redis(t, "FLUSHDB")
+	h.env.Redis(t, "FLUSHDB")
 	require.Equal(t, done, outcomes(halfway))
-	require.Equal(t, exitFailed, b.run(t, "ohlcv", "runs-details", lost).code, "it came after the backup")
-	b.worker(t)
-	b.ok(t, "ohlcv", "runs-watch", halfway)
-	details := row(t, b.ok(t, "ohlcv", "runs-details", halfway, "--format", "json").stdout)
+	require.Equal(t, exitFailed, h.run(t, "ohlcv", "runs-details", lost).code, "it came after the backup")
+	h.worker(t)
+	h.ok(t, "ohlcv", "runs-watch", halfway)
+	details := row(t, h.ok(t, "ohlcv", "runs-details", halfway, "--format", "json").stdout)
 	day := candle.Range{From: unix(t, "2025-03-02T00:00:00Z"), To: unix(t, "2025-03-03T00:00:00Z")}
 	require.EqualValues(t, truth(simmarket.NewMarket(1), tokens, day), details["candles_inserted"], details)
-	require.Equal(t, asked+16-done, b.market.Stats().Requests, "what the backup has is not fetched again")
-	again := row(t, b.ok(t, append(later, "--wait")...).stdout)
+	require.Equal(t, asked+16-done, h.market.Stats().Requests, "what the backup has is not fetched again")
+	again := row(t, h.ok(t, append(later, "--wait")...).stdout)
 	require.NotEqual(t, lost, again["run_id"])
-	require.Equal(t, served, b.hash(t))
+	require.Equal(t, served, h.hash(t))
 }

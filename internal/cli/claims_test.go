@@ -30,36 +30,36 @@ func TestNothingIsCalledCoveredThatWasNotAnswered(t *testing.T) {
 	for i, token := range tokens { // per token, so that the service answers the question whether it answers anybody
 		faults = append(faults, simmarket.Fault{Kind: []string{"500", "521", "cut", "blank"}[i%4], Token: token.Address, Rate: 0.5})
 	}
-	b := setup(t, simmarket.Options{Faults: faults, Latency: 20 * time.Millisecond})
-	b.vars["BIRDEYE_RPS"] = "100"
-	b.ok(t, "migrate")
-	history := b.history(t)
+	h := setup(t, simmarket.Options{Faults: faults, Latency: 20 * time.Millisecond})
+	h.vars["BIRDEYE_RPS"] = "100"
+	h.ok(t, "migrate")
+	history := h.history(t)
 	list := writeTokens(t, tokens)
 	checked := claims{}
 	began := time.Now()
 	for day := 1; day <= 3; day++ {
-		worker := b.worker(t)
-		b.ok(t, "ingestion", "ohlcv", "--tokens", list, "--from", fmt.Sprintf("2025-03-%02d", day), "--to", fmt.Sprintf("2025-03-%02d", day+1))
+		worker := h.worker(t)
+		h.ok(t, "ingestion", "ohlcv", "--tokens", list, "--from", fmt.Sprintf("2025-03-%02d", day), "--to", fmt.Sprintf("2025-03-%02d", day+1))
 		for range 6 {
-			checked = b.checkClaims(t, history, tokens, silenced)
+			checked = h.checkClaims(t, history, tokens, silenced)
 		}
 		require.NoError(t, worker.Process.Signal(syscall.SIGKILL)) // in the middle of chunks
 	}
-	b.worker(t)
+	h.worker(t)
 	for time.Since(began) < time.Minute && (checked.failed == 0 || checked.known < 50*1440 || checked.unconfirmed == 0) {
-		checked = b.checkClaims(t, history, tokens, silenced)
+		checked = h.checkClaims(t, history, tokens, silenced)
 	}
 	require.Positive(t, checked.failed, "of the token that always fails")
 	require.GreaterOrEqual(t, checked.unconfirmed, int64(1440), "of the token whose answers are empty")
 	require.GreaterOrEqual(t, checked.known, int64(50*1440), "the test must not be about nothing")
 }
 
-func (b *bench) history(t *testing.T) *clickhouse.DB {
+func (h *harness) history(t *testing.T) *clickhouse.DB {
 	t.Helper()
-	port, err := strconv.Atoi(b.vars["CLICKHOUSE_PORT"])
+	port, err := strconv.Atoi(h.vars["CLICKHOUSE_PORT"])
 	require.NoError(t, err)
 	history, err := clickhouse.Open(t.Context(), clickhouse.Config{
-		Host: b.vars["CLICKHOUSE_HOST"], Port: port, Database: b.vars["CLICKHOUSE_DATABASE"], User: b.vars["CLICKHOUSE_USER"], Password: clickhouse.Secret(b.vars["CLICKHOUSE_PASSWORD"]),
+		Host: h.vars["CLICKHOUSE_HOST"], Port: port, Database: h.vars["CLICKHOUSE_DATABASE"], User: h.vars["CLICKHOUSE_USER"], Password: clickhouse.Secret(h.vars["CLICKHOUSE_PASSWORD"]),
 	}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, history.Close()) })
@@ -70,34 +70,34 @@ func (b *bench) history(t *testing.T) *clickhouse.DB {
 type claims struct{ known, unconfirmed, failed int64 }
 
 // checkClaims holds everything that is said of the tokens against what the market remembers.
-func (b *bench) checkClaims(t *testing.T, history *clickhouse.DB, tokens []candle.Token, silenced candle.Token) (found claims) {
+func (h *harness) checkClaims(t *testing.T, history *clickhouse.DB, tokens []candle.Token, silenced candle.Token) (found claims) {
 	t.Helper()
 	days := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-04T00:00:00Z")}
 	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: days, Tokens: tokens}
 	market := simmarket.NewMarket(1)
-	require.NoError(t, history.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
-		answered := b.market.Answered(h.Token, candle.Interval1m) // after the claim: it only grows
-		for _, judged := range h.Judge(days, coverage.Moment{Now: time.Now()}) {
+	require.NoError(t, history.TokenHistories(t.Context(), q, func(known coverage.TokenHistory) error {
+		answered := h.market.Answered(known.Token, candle.Interval1m) // after the claim: it only grows
+		for _, judged := range known.Judge(days, coverage.Moment{Now: time.Now()}) {
 			switch judged.Verdict {
 			case coverage.Have:
-				require.Len(t, market.Candles(h.Token, candle.Interval1m, judged.Range), int(judged.Candles), "%s has %v", h.Token, judged.Range)
+				require.Len(t, market.Candles(known.Token, candle.Interval1m, judged.Range), int(judged.Candles), "%s has %v", known.Token, judged.Range)
 				found.known += judged.Candles
 			case coverage.ConfirmedEmpty:
-				require.Empty(t, market.Candles(h.Token, candle.Interval1m, judged.Range), "%s is not empty in %v", h.Token, judged.Range)
-				require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s was not answered in %v", h.Token, judged.Range)
+				require.Empty(t, market.Candles(known.Token, candle.Interval1m, judged.Range), "%s is not empty in %v", known.Token, judged.Range)
+				require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s was not answered in %v", known.Token, judged.Range)
 				found.known += judged.Candles
 			case coverage.Unconfirmed:
-				if h.Token != silenced {
-					require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s was not answered in %v", h.Token, judged.Range)
+				if known.Token != silenced {
+					require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s was not answered in %v", known.Token, judged.Range)
 				}
 				found.unconfirmed += judged.Candles
 			case coverage.FailedToFetch:
 				found.failed += judged.Candles
 			case coverage.RejectedCandle, coverage.NeverAsked:
 			}
-			require.True(t, h.Token != silenced || judged.Verdict != coverage.ConfirmedEmpty, "silence of a token that never had a candle confirms nothing")
+			require.True(t, known.Token != silenced || judged.Verdict != coverage.ConfirmedEmpty, "silence of a token that never had a candle confirms nothing")
 			if !judged.Stale && judged.Verdict != coverage.Unconfirmed {
-				require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s would not be asked for %v again", h.Token, judged.Range)
+				require.Empty(t, candle.Subtract([]candle.Range{judged.Range}, answered), "%s would not be asked for %v again", known.Token, judged.Range)
 			}
 		}
 		return nil

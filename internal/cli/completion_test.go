@@ -68,23 +68,23 @@ func TestTheShellKnowsTheValuesOfFlags(t *testing.T) {
 
 func TestTheShellKnowsTheRuns(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.worker(t)
-	run := row(t, b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", "So11111111111111111111111111111111111111112", "--wait", "--format", "json").stdout)
+	h := setup(t, simmarket.Options{})
+	h.worker(t)
+	run := row(t, h.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", "So11111111111111111111111111111111111111112", "--wait", "--format", "json").stdout)
 	id := fmt.Sprint(run["run_id"])
 	for command, offers := range map[string]bool{
 		"runs-details": true, "runs-diff": true, "runs-rollback": true, "runs-retry": false, "runs-restore": false, "runs-cancel": false,
 	} {
-		require.Equal(t, offers, strings.Contains(b.ok(t, "__complete", "ohlcv", command, "").stdout, id+"\tcompleted "), command)
+		require.Equal(t, offers, strings.Contains(h.ok(t, "__complete", "ohlcv", command, "").stdout, id+"\tcompleted "), command)
 	}
-	require.Contains(t, b.ok(t, "__complete", "ohlcv", "runs-diff", id, "").stdout, id)
-	require.NotContains(t, b.ok(t, "__complete", "ohlcv", "runs-diff", id, id, "").stdout, id)
+	require.Contains(t, h.ok(t, "__complete", "ohlcv", "runs-diff", id, "").stdout, id)
+	require.NotContains(t, h.ok(t, "__complete", "ohlcv", "runs-diff", id, id, "").stdout, id)
 }
 
 func TestTheShellKnowsTheTokens(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.vars["BINANCE_BASE_URL"], b.vars["BINANCE_DUMP_URL"] = b.vars["BIRDEYE_BASE_URL"], b.vars["BIRDEYE_BASE_URL"]
+	h := setup(t, simmarket.Options{})
+	h.vars["BINANCE_BASE_URL"], h.vars["BINANCE_DUMP_URL"] = h.vars["BIRDEYE_BASE_URL"], h.vars["BIRDEYE_BASE_URL"]
 	for interval, tokens := range map[string][]string{"1m": {"So11111111111111111111111111111111111111112", "base:0x" + strings.Repeat("ab", 20)}, "5m": {"binance-spot:BTCUSDT"}} {
 		args := []string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--interval", interval}
 		if interval == "5m" {
@@ -93,10 +93,10 @@ func TestTheShellKnowsTheTokens(t *testing.T) {
 		for _, token := range tokens {
 			args = append(args, "--token", token)
 		}
-		b.ok(t, args...)
+		h.ok(t, args...)
 	}
 	offered := func(args ...string) string {
-		lines := strings.Split(b.ok(t, append([]string{"__complete"}, args...)...).stdout, "\n")
+		lines := strings.Split(h.ok(t, append([]string{"__complete"}, args...)...).stdout, "\n")
 		return strings.Join(lines[:len(lines)-2], " ")
 	}
 	require.Equal(t, "base:0x"+strings.Repeat("ab", 20)+"\tbase So11111111111111111111111111111111111111112\tsolana", offered("ohlcv", "query", "--token", ""))

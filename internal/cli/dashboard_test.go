@@ -15,11 +15,11 @@ import (
 )
 
 // startDashboard runs the command as a process of its own and answers its address.
-func startDashboard(t *testing.T, b *bench, args ...string) (url string, stop func()) {
+func startDashboard(t *testing.T, h *harness, args ...string) (url string, stop func()) {
 	t.Helper()
 	program := exec.Command(os.Args[0], append([]string{"dashboard"}, args...)...)
 	program.Env = append(os.Environ(), roleVariable+"=1")
-	for name, value := range b.vars {
+	for name, value := range h.vars {
 		program.Env = append(program.Env, name+"="+value)
 	}
 	said, err := program.StderrPipe()
@@ -43,8 +43,8 @@ func startDashboard(t *testing.T, b *bench, args ...string) (url string, stop fu
 
 func TestDashboardCommand(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	url, stop := startDashboard(t, b, "--listen", "127.0.0.1:0")
+	h := setup(t, simmarket.Options{})
+	url, stop := startDashboard(t, h, "--listen", "127.0.0.1:0")
 	for path, says := range map[string]string{"/": "No runs yet", "/fleet": "No worker is running", "/healthz": "ok", "/queues/": "Asynq"} {
 		response, err := http.Get(url + path)
 		require.NoError(t, err)
@@ -60,13 +60,13 @@ func TestDashboardCommand(t *testing.T) {
 // Nobody can look from elsewhere unless they know a token.
 func TestDashboardRefusesOtherMachinesWithoutAToken(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
+	h := setup(t, simmarket.Options{})
 	for _, listen := range []string{"0.0.0.0:0", ":0", "[::]:0", "10.1.2.3:8080", "dashboard.example:80"} {
-		out := b.run(t, "dashboard", "--listen", listen)
+		out := h.run(t, "dashboard", "--listen", listen)
 		require.Equal(t, exitUsage, out.code, listen)
 		require.Contains(t, out.stderr, "set QUANTBOT_DASHBOARD_TOKEN, or listen on 127.0.0.1", listen)
 	}
-	out := b.run(t, "dashboard", "--listen", "8080")
+	out := h.run(t, "dashboard", "--listen", "8080")
 	require.Equal(t, exitUsage, out.code)
 	require.Contains(t, out.stderr, "is not like 127.0.0.1:8080")
 }

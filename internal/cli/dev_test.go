@@ -15,7 +15,7 @@ import (
 
 func TestDevRunsEverythingUntilInterrupted(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
+	h := setup(t, simmarket.Options{})
 	dir := t.TempDir()
 	envFile := filepath.Join(dir, "env")
 	dev := exec.Command(os.Args[0], "dev", "--dir", filepath.Join(dir, "data"), "--env-file", envFile)
@@ -32,25 +32,25 @@ func TestDevRunsEverythingUntilInterrupted(t *testing.T) {
 		env, err = os.ReadFile(envFile)
 		return err == nil
 	}, time.Minute, 20*time.Millisecond)
-	b.vars = map[string]string{}
+	h.vars = map[string]string{}
 	for line := range strings.Lines(string(env)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		b.vars[name] = value
+		h.vars[name] = value
 	}
-	r := b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--wait")
+	r := h.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--wait")
 	require.Equal(t, 0, r.code, r.stderr)
 	text, err := os.ReadFile(said.Name())
 	require.NoError(t, err)
 	info, err := os.Stat(envFile)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode())
-	for _, secret := range []string{b.vars["CLICKHOUSE_PASSWORD"], b.vars["REDIS_URL"], b.vars[dashboardToken]} {
+	for _, secret := range []string{h.vars["CLICKHOUSE_PASSWORD"], h.vars["REDIS_URL"], h.vars[dashboardToken]} {
 		require.NotEmpty(t, secret)
 		require.NotContains(t, string(text), secret)
 	}
 	_, url, found := strings.Cut(string(text), "dashboard on ")
 	require.True(t, found, string(text))
-	requirePrivate(t, strings.Fields(url)[0], b.vars[dashboardToken])
+	requirePrivate(t, strings.Fields(url)[0], h.vars[dashboardToken])
 	require.NoError(t, dev.Process.Signal(os.Interrupt))
 	require.NoError(t, dev.Wait())
 	_, err = os.Stat(envFile)

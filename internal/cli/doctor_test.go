@@ -17,10 +17,10 @@ import (
 // What asynq leaves in its queues for ever is counted, one of what nobody can decode is named, and it is said what to do.
 func TestDoctorNamesStrayTasks(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
-	require.NotContains(t, b.ok(t, "doctor").stdout, "queue ingest")
-	settings, err := config.ParseRedis(config.Secret(b.env.RedisURL))
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
+	require.NotContains(t, h.ok(t, "doctor").stdout, "queue ingest")
+	settings, err := config.ParseRedis(config.Secret(h.env.RedisURL))
 	require.NoError(t, err)
 	client := settings.NewClient()
 	defer client.Close()
@@ -32,7 +32,7 @@ func TestDoctorNamesStrayTasks(t *testing.T) {
 	}
 	require.NoError(t, client.ZAdd(ctx, queue+"lease", redis.Z{Score: 1, Member: "spoiled"}).Err())
 
-	doctor := b.ok(t, "doctor").stdout // a warning: workers mend it
+	doctor := h.ok(t, "doctor").stdout // a warning: workers mend it
 	require.Contains(t, doctor, "queue ingest")
 	require.Contains(t, doctor, "1 task active without a lease, 2 ids without a task, 1 task that cannot be decoded, such as spoiled")
 	require.Contains(t, doctor, "workers mend this within two minutes: start one")
@@ -41,9 +41,9 @@ func TestDoctorNamesStrayTasks(t *testing.T) {
 
 func TestDoctorSaysThatAllIsWell(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	require.Equal(t, 0, b.run(t, "migrate").code)
-	r := b.run(t, "doctor")
+	h := setup(t, simmarket.Options{})
+	require.Equal(t, 0, h.run(t, "migrate").code)
+	r := h.run(t, "doctor")
 	require.Equal(t, 0, r.code, r.stdout+r.stderr)
 	require.Contains(t, r.stdout, "redis")
 	require.Contains(t, r.stdout, "birdeye keys             1 set")
@@ -53,14 +53,14 @@ func TestDoctorSaysThatAllIsWell(t *testing.T) {
 // host, to which it sends nothing.
 func TestDoctorLooksAtEverything(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
 	methods := make(chan string, 10)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { methods <- r.Method }))
 	t.Cleanup(receiver.Close)
-	require.Contains(t, b.ok(t, "doctor").stdout, "none is set: alerts go nowhere")
-	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = receiver.URL
-	healthy := b.ok(t, "doctor").stdout
+	require.Contains(t, h.ok(t, "doctor").stdout, "none is set: alerts go nowhere")
+	h.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = receiver.URL
+	healthy := h.ok(t, "doctor").stdout
 	for _, line := range []string{
 		`ok +clickhouse disk +[\d.]+ of [\d.]+ GiB free on disk default`, `ok +source birdeye +not asked, because a question costs credits: doctor --ask-sources`,
 		`ok +webhook +its host answers; whether it takes messages says: quantbot alert-test`, `warning +workers +no worker is running`,
@@ -68,15 +68,15 @@ func TestDoctorLooksAtEverything(t *testing.T) {
 		require.Regexp(t, line, healthy)
 	}
 	require.Equal(t, http.MethodHead, <-methods, "it sends no message")
-	require.Zero(t, b.market.Stats().Requests)
-	require.Regexp(t, `ok +source birdeye +answers, within `, b.ok(t, "doctor", "--ask-sources").stdout)
-	require.EqualValues(t, 1, b.market.Stats().Requests)
-	b.worker(t)
-	require.Eventually(t, func() bool { return strings.Contains(b.ok(t, "doctor").stdout, "1 worker running") }, 2*time.Minute, 100*time.Millisecond)
+	require.Zero(t, h.market.Stats().Requests)
+	require.Regexp(t, `ok +source birdeye +answers, within `, h.ok(t, "doctor", "--ask-sources").stdout)
+	require.EqualValues(t, 1, h.market.Stats().Requests)
+	h.worker(t)
+	require.Eventually(t, func() bool { return strings.Contains(h.ok(t, "doctor").stdout, "1 worker running") }, 2*time.Minute, 100*time.Millisecond)
 
 	receiver.Close()
-	b.market.SetFaults([]simmarket.Fault{{Kind: "500"}})
-	ill := b.run(t, "doctor", "--ask-sources")
+	h.market.SetFaults([]simmarket.Fault{{Kind: "500"}})
+	ill := h.run(t, "doctor", "--ask-sources")
 	require.Equal(t, exitFailed, ill.code)
 	require.Regexp(t, `error +source birdeye +birdeye answers nobody since `+moment+`: .*500`, ill.stdout)
 	require.Regexp(t, `warning +webhook `, ill.stdout)

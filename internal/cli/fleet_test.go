@@ -45,18 +45,18 @@ func TestAFleetUsesTheAllowanceAndNoMore(t *testing.T) {
 			if !strict {
 				used, refused = 0, c.briefly
 			}
-			b := setup(t, simmarket.Options{RPS: c.allowed})
-			b.vars["BIRDEYE_RPS"] = strconv.Itoa(configured)
+			h := setup(t, simmarket.Options{RPS: c.allowed})
+			h.vars["BIRDEYE_RPS"] = strconv.Itoa(configured)
 			tokens := simmarket.Tokens(configured * int(seconds/time.Second+10))
 			for range 4 {
-				b.worker(t, "--concurrency", "16") // so that the requests are what is scarce
+				h.worker(t, "--concurrency", "16") // so that the requests are what is scarce
 			}
-			b.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-01T01:00")
-			require.Eventually(t, func() bool { return b.market.Stats().Requests > configured }, time.Minute, 10*time.Millisecond)
-			before, began := b.market.Stats(), time.Now()
+			h.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-01T01:00")
+			require.Eventually(t, func() bool { return h.market.Stats().Requests > configured }, time.Minute, 10*time.Millisecond)
+			before, began := h.market.Stats(), time.Now()
 			enough := before.ByStatus[200] + int64(min(c.allowed, configured))*int64(seconds/time.Second)
 			var after simmarket.Stats
-			require.Eventually(t, func() bool { after = b.market.Stats(); return after.ByStatus[200] >= enough }, 2*time.Minute+2*seconds, 10*time.Millisecond)
+			require.Eventually(t, func() bool { after = h.market.Stats(); return after.ByStatus[200] >= enough }, 2*time.Minute+2*seconds, 10*time.Millisecond)
 			took := time.Since(began)
 
 			share := float64(after.ByStatus[200]-before.ByStatus[200]) / (took.Seconds() * float64(min(c.allowed, configured)))

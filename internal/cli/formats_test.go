@@ -77,9 +77,9 @@ func closesOfCSV(t *testing.T, r io.Reader) (prices []float64) {
 // The same candles come back from every format and every way out.
 func TestCandlesLeaveInEveryFormat(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
+	h := setup(t, simmarket.Options{})
 	token := simmarket.Tokens(1)[0].Address
-	b.backfill(t, 1, "--token", token, "--from", "2025-03-01", "--to", "2025-03-03")
+	h.backfill(t, 1, "--token", token, "--from", "2025-03-01", "--to", "2025-03-03")
 	selection := []string{"--token", token, "--from", "2025-03-01", "--to", "2025-03-03"}
 	command := func(name string, more ...string) []string {
 		return append(append([]string{"ohlcv", name}, selection...), more...)
@@ -89,7 +89,7 @@ func TestCandlesLeaveInEveryFormat(t *testing.T) {
 	for _, name := range []string{"x.parquet", "x.csv", "x.csv.gz", "x.csv.zst", "x.json", "x.json.gz", "x.jsonl"} {
 		for _, how := range []string{"export", "query"} {
 			path := filepath.Join(dir, how+"-"+name)
-			b.ok(t, command(how, "--out", path)...)
+			h.ok(t, command(how, "--out", path)...)
 			got := closes(t, path)
 			if want == nil {
 				want = got
@@ -98,22 +98,22 @@ func TestCandlesLeaveInEveryFormat(t *testing.T) {
 			require.Equal(t, want, got, path)
 		}
 	}
-	exported := b.ok(t, command("export", "--out", "-")...)
+	exported := h.ok(t, command("export", "--out", "-")...)
 	require.Equal(t, want, closesOfCSV(t, strings.NewReader(exported.stdout)))
 	require.Contains(t, exported.stderr, "sha256")
-	require.Equal(t, want, closesOfCSV(t, strings.NewReader(b.ok(t, command("query", "--format", "csv")...).stdout)))
-	require.Contains(t, b.ok(t, command("query")...).stderr, "only the first 1000 are shown")
+	require.Equal(t, want, closesOfCSV(t, strings.NewReader(h.ok(t, command("query", "--format", "csv")...).stdout)))
+	require.Contains(t, h.ok(t, command("query")...).stderr, "only the first 1000 are shown")
 	var rows []map[string]any
-	require.NoError(t, json.Unmarshal([]byte(b.ok(t, command("query", "--format", "json")...).stdout), &rows))
+	require.NoError(t, json.Unmarshal([]byte(h.ok(t, command("query", "--format", "json")...).stdout), &rows))
 	require.Len(t, rows, len(want), "programs get all")
-	require.NoError(t, json.Unmarshal([]byte(b.ok(t, command("query", "--format", "json", "--limit", "2")...).stdout), &rows))
+	require.NoError(t, json.Unmarshal([]byte(h.ok(t, command("query", "--format", "json", "--limit", "2")...).stdout), &rows))
 	require.Len(t, rows, 2)
 	hours := filepath.Join(dir, "hours.parquet")
-	b.ok(t, command("query", "--resample", "1h", "--out", hours)...)
+	h.ok(t, command("query", "--resample", "1h", "--out", hours)...)
 	require.InDelta(t, 47, len(closes(t, hours)), 1, "an hour without a candle has no row")
 
 	var m exportManifest
-	require.NoError(t, json.Unmarshal([]byte(b.ok(t, command("export", "--out", filepath.Join(dir, "y.csv.gz"), "--summary", "json")...).stdout), &m))
+	require.NoError(t, json.Unmarshal([]byte(h.ok(t, command("export", "--out", filepath.Join(dir, "y.csv.gz"), "--summary", "json")...).stdout), &m))
 	require.EqualValues(t, len(want), m.Rows)
 	require.EqualValues(t, "gzip", m.Compression)
 	info, err := os.Stat(filepath.Join(dir, "y.csv.gz.manifest.json"))
@@ -127,27 +127,27 @@ func TestCandlesLeaveInEveryFormat(t *testing.T) {
 
 func TestWhatIsThereIsAskedForBeforeItIsOverwritten(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
+	h := setup(t, simmarket.Options{})
 	token := simmarket.Tokens(1)[0].Address
-	b.backfill(t, 1, "--token", token, "--from", "2025-03-01", "--to", "2025-03-02")
+	h.backfill(t, 1, "--token", token, "--from", "2025-03-01", "--to", "2025-03-02")
 	path := filepath.Join(t.TempDir(), "x.csv")
 	for _, how := range []string{"export", "query"} {
 		require.NoError(t, os.WriteFile(path, []byte("mine"), 0o600))
 		args := []string{"ohlcv", how, "--token", token, "--from", "2025-03-01", "--to", "2025-03-02", "--out", path}
 		for _, answer := range []string{"", "n\n"} {
-			r := b.runWithInput(t, answer, args...)
+			r := h.runWithInput(t, answer, args...)
 			require.Equal(t, exitRefused, r.code)
 			require.Contains(t, r.stderr, path+" is there already. Overwrite it? [y/N]")
 			kept, err := os.ReadFile(path)
 			require.NoError(t, err)
 			require.Equal(t, "mine", string(kept))
 		}
-		require.Zero(t, b.runWithInput(t, "y\n", args...).code)
+		require.Zero(t, h.runWithInput(t, "y\n", args...).code)
 		require.Greater(t, len(closes(t, path)), 1_000)
-		b.ok(t, append(args, "--yes")...)
+		h.ok(t, append(args, "--yes")...)
 	}
 	for _, wrong := range [][]string{{"--out", "x.txt"}, {"--out", "x"}, {"--out", "x.parquet.gz"}, {"--out", "x.csv", "--format", "parquet"}} {
-		r := b.run(t, append([]string{"ohlcv", "export", "--token", token, "--from", "2025-03-01", "--to", "2025-03-02"}, wrong...)...)
+		r := h.run(t, append([]string{"ohlcv", "export", "--token", token, "--from", "2025-03-01", "--to", "2025-03-02"}, wrong...)...)
 		require.Equal(t, exitUsage, r.code, wrong)
 		require.NoFileExists(t, wrong[1])
 	}

@@ -19,15 +19,15 @@ import (
 	"quantbot/internal/worklist"
 )
 
-func (b *bench) gaps(t *testing.T, more ...string) (gaps []gap) {
+func (h *harness) gaps(t *testing.T, more ...string) (gaps []gap) {
 	t.Helper()
-	require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "gaps", "--format", "json"}, more...)...).stdout), &gaps))
+	require.NoError(t, publicjson.Unmarshal([]byte(h.ok(t, append([]string{"ohlcv", "gaps", "--format", "json"}, more...)...).stdout), &gaps))
 	return gaps
 }
 
-func (b *bench) covered(t *testing.T) (covered []judgedToken) {
+func (h *harness) covered(t *testing.T) (covered []judgedToken) {
 	t.Helper()
-	require.NoError(t, publicjson.Unmarshal([]byte(b.ok(t, "ohlcv", "coverage", "--format", "json").stdout), &covered))
+	require.NoError(t, publicjson.Unmarshal([]byte(h.ok(t, "ohlcv", "coverage", "--format", "json").stdout), &covered))
 	return covered
 }
 
@@ -40,152 +40,152 @@ func days(t *testing.T, from, to string) candle.Range {
 // token all of whose runs are rolled back.
 func TestARolledBackRangeIsAGapUntilItIsFetched(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.worker(t)
+	h := setup(t, simmarket.Options{})
+	h.worker(t)
 	tokens := tradingTokens(t, 2)
 	input := []string{"ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02", "--wait", "--format", "json"}
-	first := fmt.Sprint(row(t, b.ok(t, input...).stdout)["run_id"])
-	b.ok(t, input...) // relies on it
-	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, "No gaps.")
-	preview := b.ok(t, "ohlcv", "runs-rollback", first, "--yes").stdout
+	first := fmt.Sprint(row(t, h.ok(t, input...).stdout)["run_id"])
+	h.ok(t, input...) // relies on it
+	require.Contains(t, h.ok(t, "ohlcv", "gaps").stdout, "No gaps.")
+	preview := h.ok(t, "ohlcv", "runs-rollback", first, "--yes").stdout
 	day := days(t, "2025-03-01", "2025-03-02")
 
-	gaps := b.gaps(t)
+	gaps := h.gaps(t)
 	require.Len(t, gaps, 2, "both tokens")
 	for _, g := range gaps {
 		require.Equal(t, gap{g.Token, day, 1440, coverage.RolledBack, "rolled back (run " + first + ")", []uuid.UUID{uuid.MustParse(first)}}, g)
 	}
-	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, "rolled back (run "+first+")")
-	shown := b.ok(t, "ohlcv", "coverage").stdout
+	require.Contains(t, h.ok(t, "ohlcv", "gaps").stdout, "rolled back (run "+first+")")
+	shown := h.ok(t, "ohlcv", "coverage").stdout
 	require.Contains(t, shown, "bbbbbbbb")
 	require.Regexp(t, `│ 2025-03-01 │ 2025-03-02 │ +0 │ +1440 │`, shown, "the dates of the range, and the verdict")
-	for _, c := range b.covered(t) {
+	for _, c := range h.covered(t) {
 		require.Equal(t, day, c.Range)
 		require.Equal(t, map[coverage.Verdict]int64{coverage.RolledBack: 1440}, c.Candles)
 		require.EqualValues(t, 1440, c.Due)
 	}
 	require.Contains(t, preview, "gaps --run "+first+" --fetch", "the advice, which is followed now")
-	b.fetchesAll(t, 2, "--run", first)
+	h.fetchesAll(t, 2, "--run", first)
 	whole := truth(simmarket.NewMarket(1), tokens, day)
-	require.EqualValues(t, whole, b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
+	require.EqualValues(t, whole, h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")))
 
 	for range 3 { // everything that is served
-		b.ok(t, "ohlcv", "runs-rollback", b.served(t), "--yes")
-		if b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")) == 0 {
+		h.ok(t, "ohlcv", "runs-rollback", h.served(t), "--yes")
+		if h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")) == 0 {
 			break
 		}
 	}
-	require.Len(t, b.gaps(t), 2)
-	b.fetchesAll(t, 2)
-	require.EqualValues(t, whole, b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
+	require.Len(t, h.gaps(t), 2)
+	h.fetchesAll(t, 2)
+	require.EqualValues(t, whole, h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")))
 }
 
 // served is a run with served candles.
-func (b *bench) served(t *testing.T) string {
+func (h *harness) served(t *testing.T) string {
 	t.Helper()
-	return strings.TrimSpace(b.env.ClickHouse(t, "SELECT toString(any(ingestion_run_id)) FROM "+b.table("ohlcv_candles")))
+	return strings.TrimSpace(h.env.ClickHouse(t, "SELECT toString(any(ingestion_run_id)) FROM "+h.table("ohlcv_candles")))
 }
 
 // fetchesAll fetches the gaps with so many calls, after which there are none.
-func (b *bench) fetchesAll(t *testing.T, calls int64, more ...string) {
+func (h *harness) fetchesAll(t *testing.T, calls int64, more ...string) {
 	t.Helper()
-	before := b.asked()
-	fetched := row(t, b.ok(t, append([]string{"ohlcv", "gaps", "--fetch", "--yes", "--wait", "--format", "json"}, more...)...).stdout)
+	before := h.asked()
+	fetched := row(t, h.ok(t, append([]string{"ohlcv", "gaps", "--fetch", "--yes", "--wait", "--format", "json"}, more...)...).stdout)
 	require.Equal(t, "completed", fetched["status"])
-	require.Equal(t, calls, b.asked()-before, "counted by the service")
-	require.Contains(t, b.ok(t, append([]string{"ohlcv", "gaps"}, more...)...).stdout, "No gaps.")
+	require.Equal(t, calls, h.asked()-before, "counted by the service")
+	require.Contains(t, h.ok(t, append([]string{"ohlcv", "gaps"}, more...)...).stdout, "No gaps.")
 }
 
 // A cancelled chunk at the edge of what was asked for is a gap until it is fetched.
 func TestACancelledRangeIsAGapUntilItIsFetched(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
 	tokens := tradingTokens(t, 1)
 	ingest := func(from, to string, more ...string) {
-		b.ok(t, append([]string{"ingestion", "ohlcv", "--token", tokens[0].Address, "--from", from, "--to", to}, more...)...)
+		h.ok(t, append([]string{"ingestion", "ohlcv", "--token", tokens[0].Address, "--from", from, "--to", to}, more...)...)
 	}
 	ingest("2025-03-02", "2025-03-03")
-	cancelled := b.latest(t)
-	b.ok(t, "ohlcv", "runs-cancel", cancelled)
-	b.worker(t)
+	cancelled := h.latest(t)
+	h.ok(t, "ohlcv", "runs-cancel", cancelled)
+	h.worker(t)
 	ingest("2025-03-01", "2025-03-02", "--wait")
 	want := []gap{{tokens[0], days(t, "2025-03-02", "2025-03-03"), 1440, coverage.CancelledChunk, "cancelled", []uuid.UUID{}}}
-	require.Equal(t, want, b.gaps(t))
-	require.Equal(t, want, b.gaps(t, "--run", cancelled))
-	shown := b.covered(t)[0]
+	require.Equal(t, want, h.gaps(t))
+	require.Equal(t, want, h.gaps(t, "--run", cancelled))
+	shown := h.covered(t)[0]
 	require.Equal(t, days(t, "2025-03-01", "2025-03-03"), shown.Range)
 	require.EqualValues(t, 1440, shown.Candles[coverage.CancelledChunk])
-	require.Contains(t, b.ok(t, "ohlcv", "coverage").stdout, "cccccccc")
-	b.fetchesAll(t, 1)
-	require.EqualValues(t, truth(simmarket.NewMarket(1), tokens, days(t, "2025-03-01", "2025-03-03")), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
+	require.Contains(t, h.ok(t, "ohlcv", "coverage").stdout, "cccccccc")
+	h.fetchesAll(t, 1)
+	require.EqualValues(t, truth(simmarket.NewMarket(1), tokens, days(t, "2025-03-01", "2025-03-03")), h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")))
 }
 
 // Two days of one token, three weeks apart: nothing between them is a gap, nothing is bought unasked or above the caps, and what is
 // bought are the two days.
 func TestGapsAreOnlyWhatWasAskedFor(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401"}}})
-	b.worker(t)
+	h := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401"}}})
+	h.worker(t)
 	tokens := tradingTokens(t, 2)
 	token := tokens[0]
 	for _, day := range [][2]string{{"2025-03-01", "2025-03-02"}, {"2025-03-22", "2025-03-23"}} {
-		require.Equal(t, exitRunFailed, b.run(t, "ingestion", "ohlcv", "--token", token.Address, "--from", day[0], "--to", day[1], "--wait").code)
+		require.Equal(t, exitRunFailed, h.run(t, "ingestion", "ohlcv", "--token", token.Address, "--from", day[0], "--to", day[1], "--wait").code)
 	}
-	b.market.SetFaults(nil)
+	h.market.SetFaults(nil)
 	of := func(day candle.Range) gap {
 		return gap{token, day, 1440, coverage.FailedToFetch, "failed", []uuid.UUID{}}
 	}
 	first, last := of(days(t, "2025-03-01", "2025-03-02")), of(days(t, "2025-03-22", "2025-03-23"))
-	require.Equal(t, []gap{first, last}, b.gaps(t))
-	covered := b.covered(t)[0]
+	require.Equal(t, []gap{first, last}, h.gaps(t))
+	covered := h.covered(t)[0]
 	require.Equal(t, candle.Range{From: first.Range.From, To: last.Range.To}, covered.Range)
 	require.EqualValues(t, 20*1440, covered.Candles[coverage.NeverAsked])
 	require.EqualValues(t, 2*1440, covered.Due, "what gaps lists")
-	require.Equal(t, []gap{last}, b.gaps(t, "--run", b.latest(t)[:20]), "what that run asked for")
-	require.Len(t, b.gaps(t, "--from", "2025-03-01", "--to", "2025-03-23"), 3, "a range that is given is wanted whole")
-	require.Equal(t, []gap{first}, b.gaps(t, "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens[:1])))
-	require.Empty(t, b.gaps(t, "--tokens", writeTokens(t, tokens[1:])))
-	b.checkNothingIsBoughtUnasked(t, token)
+	require.Equal(t, []gap{last}, h.gaps(t, "--run", h.latest(t)[:20]), "what that run asked for")
+	require.Len(t, h.gaps(t, "--from", "2025-03-01", "--to", "2025-03-23"), 3, "a range that is given is wanted whole")
+	require.Equal(t, []gap{first}, h.gaps(t, "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens[:1])))
+	require.Empty(t, h.gaps(t, "--tokens", writeTokens(t, tokens[1:])))
+	h.checkNothingIsBoughtUnasked(t, token)
 
-	before := b.asked()
-	answered := b.runWithInput(t, "y\n", "ohlcv", "gaps", "--fetch", "--wait", "--max-calls", "2", "--max-credits", "180", "--tokens", writeTokens(t, tokens))
+	before := h.asked()
+	answered := h.runWithInput(t, "y\n", "ohlcv", "gaps", "--fetch", "--wait", "--max-calls", "2", "--max-credits", "180", "--tokens", writeTokens(t, tokens))
 	require.Zero(t, answered.code, answered.stderr)
 	require.Contains(t, answered.stdout, "api      2 calls, 180 credits")
 	require.Contains(t, answered.stderr, "Fetch them? [y/N]")
-	require.EqualValues(t, 2, b.asked()-before, "counted by the service")
-	require.Contains(t, b.ok(t, "ohlcv", "gaps").stdout, "No gaps.")
+	require.EqualValues(t, 2, h.asked()-before, "counted by the service")
+	require.Contains(t, h.ok(t, "ohlcv", "gaps").stdout, "No gaps.")
 	market := simmarket.NewMarket(1)
-	require.EqualValues(t, truth(market, tokens[:1], first.Range)+truth(market, tokens[:1], last.Range), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
-	require.EqualValues(t, 2*1440, b.number(t, "SELECT sum(dateDiff('minute', range_from, range_to)) FROM "+b.table("ohlcv_ingestion_tasks")+
+	require.EqualValues(t, truth(market, tokens[:1], first.Range)+truth(market, tokens[:1], last.Range), h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")))
+	require.EqualValues(t, 2*1440, h.number(t, "SELECT sum(dateDiff('minute', range_from, range_to)) FROM "+h.table("ohlcv_ingestion_tasks")+
 		" WHERE status = 'success'"), "two days and nothing between them")
 }
 
-func (b *bench) checkNothingIsBoughtUnasked(t *testing.T, token candle.Token) {
+func (h *harness) checkNothingIsBoughtUnasked(t *testing.T, token candle.Token) {
 	t.Helper()
-	before, runs := b.asked(), b.number(t, "SELECT count() FROM "+b.table("ohlcv_ingestion_runs"))
+	before, runs := h.asked(), h.number(t, "SELECT count() FROM "+h.table("ohlcv_ingestion_runs"))
 	var e estimate
-	require.NoError(t, json.Unmarshal([]byte(b.ok(t, "ohlcv", "gaps", "--fetch", "--dry-run", "--format", "json").stdout), &e))
+	require.NoError(t, json.Unmarshal([]byte(h.ok(t, "ohlcv", "gaps", "--fetch", "--dry-run", "--format", "json").stdout), &e))
 	require.Equal(t, estimate{Interval: candle.Interval1m, LeftOut: []leftOut{}, Chunks: 2, Tokens: 1, Candles: 2 * 1440, APICalls: 2, Credits: 180, CallsPerSecond: 500, DurationSeconds: 2.0 / 500}, e)
 	for why, refused := range map[string]result{
-		"above --max-calls 1":     b.run(t, "ohlcv", "gaps", "--fetch", "--yes", "--max-calls", "1"),
-		"above --max-credits 179": b.run(t, "ohlcv", "gaps", "--fetch", "--yes", "--max-credits", "179"),
-		"give --yes":              b.run(t, "ohlcv", "gaps", "--fetch"),
-		"nothing was done":        b.runWithInput(t, "n\n", "ohlcv", "gaps", "--fetch"),
+		"above --max-calls 1":     h.run(t, "ohlcv", "gaps", "--fetch", "--yes", "--max-calls", "1"),
+		"above --max-credits 179": h.run(t, "ohlcv", "gaps", "--fetch", "--yes", "--max-credits", "179"),
+		"give --yes":              h.run(t, "ohlcv", "gaps", "--fetch"),
+		"nothing was done":        h.runWithInput(t, "n\n", "ohlcv", "gaps", "--fetch"),
 	} {
 		require.Equal(t, exitRefused, refused.code, why)
 		require.Contains(t, refused.stderr, why)
 	}
-	require.Equal(t, exitUsage, b.runWithInput(t, token.Address, "ohlcv", "gaps", "--fetch", "--tokens", "-").code)
-	require.Equal(t, before, b.asked())
-	require.Equal(t, runs, b.number(t, "SELECT count() FROM "+b.table("ohlcv_ingestion_runs")))
+	require.Equal(t, exitUsage, h.runWithInput(t, token.Address, "ohlcv", "gaps", "--fetch", "--tokens", "-").code)
+	require.Equal(t, before, h.asked())
+	require.Equal(t, runs, h.number(t, "SELECT count() FROM "+h.table("ohlcv_ingestion_runs")))
 }
 
 // The calls of a file narrow gaps to their tokens; the advice after a rollback holds at any interval and validation.
 func TestGapsOfAWorklistAndOfARun(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.worker(t)
+	h := setup(t, simmarket.Options{})
+	h.worker(t)
 	tokens := tradingTokens(t, 2)
 	file := filepath.Join(t.TempDir(), "calls.duckdb")
 	call := worklist.Call{Token: tokens[1], AtMS: 1_000 * unix(t, "2025-03-01T12:00:00Z")}
@@ -194,43 +194,43 @@ func TestGapsOfAWorklistAndOfARun(t *testing.T) {
 		"ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02", "--interval", "1h", "--validation", "strict", "--wait",
 		"--format", "json",
 	}
-	undone := fmt.Sprint(row(t, b.ok(t, input...).stdout)["run_id"])
-	b.ok(t, "ohlcv", "runs-rollback", undone, "--yes")
+	undone := fmt.Sprint(row(t, h.ok(t, input...).stdout)["run_id"])
+	h.ok(t, "ohlcv", "runs-rollback", undone, "--yes")
 	strict := []string{"--interval", "1h", "--validation", "strict"}
-	require.Len(t, b.gaps(t, strict...), 2)
-	require.Len(t, b.gaps(t, "--run", undone), 2)
+	require.Len(t, h.gaps(t, strict...), 2)
+	require.Len(t, h.gaps(t, "--run", undone), 2)
 	for _, more := range [][]string{nil, {"--from", "2025-03-01", "--to", "2025-03-02"}} {
-		only := b.gaps(t, append(append([]string{"--duckdb", file}, strict...), more...)...)
+		only := h.gaps(t, append(append([]string{"--duckdb", file}, strict...), more...)...)
 		require.Len(t, only, 1)
 		require.Equal(t, tokens[1], only[0].Token)
 	}
-	require.Empty(t, b.gaps(t, append([]string{"--duckdb", file, "--from", "2025-02-01", "--to", "2025-02-02"}, strict...)...), "no call in these days")
-	b.fetchesAll(t, 2, "--run", undone)
-	require.Empty(t, b.gaps(t, strict...))
+	require.Empty(t, h.gaps(t, append([]string{"--duckdb", file, "--from", "2025-02-01", "--to", "2025-02-02"}, strict...)...), "no call in these days")
+	h.fetchesAll(t, 2, "--run", undone)
+	require.Empty(t, h.gaps(t, strict...))
 	for flag, value := range map[string]string{"--interval": "1m", "--validation": "lenient", "--source": "geckoterminal", "--outliers": "filter"} {
-		r := b.run(t, "ohlcv", "gaps", "--run", undone, flag, value)
+		r := h.run(t, "ohlcv", "gaps", "--run", undone, flag, value)
 		require.Equal(t, exitUsage, r.code)
 		require.Contains(t, r.stderr, "--run has the "+flag+" of the run: leave the flag out")
 	}
 	for _, wrong := range [][]string{{"--yes"}, {"--dry-run"}, {"--max-calls", "2"}, {"--fetch", "--max-calls", "-1"}, {"--duckdb", file, "--tokens", file}, {"--calls-query", "SELECT 1"}, {"--run", "nonsense"}, {"--duckdb", file, "--side", "bye"}, {"--side", "sell"}} {
-		require.Equal(t, exitUsage, b.run(t, append([]string{"ohlcv", "gaps"}, wrong...)...).code, wrong)
+		require.Equal(t, exitUsage, h.run(t, append([]string{"ohlcv", "gaps"}, wrong...)...).code, wrong)
 	}
 }
 
 // A listing is for a screen; what is fetched is not cut to it.
 func TestGapsOfManyTokensAreAllFetched(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, simmarket.Tokens(1_001)), "--from", "2025-03-01", "--to", "2025-03-02", "--interval", "1d")
-	b.ok(t, "ohlcv", "runs-cancel", b.latest(t))
-	shown := b.ok(t, "ohlcv", "gaps", "--interval", "1d", "--format", "json")
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, simmarket.Tokens(1_001)), "--from", "2025-03-01", "--to", "2025-03-02", "--interval", "1d")
+	h.ok(t, "ohlcv", "runs-cancel", h.latest(t))
+	shown := h.ok(t, "ohlcv", "gaps", "--interval", "1d", "--format", "json")
 	require.Contains(t, shown.stderr, "showing 1000 of 1001 tokens (--limit)")
 	for limit, want := range map[string]int{"": 1_001, "10": 10} {
 		fetch := []string{"ohlcv", "gaps", "--interval", "1d", "--fetch", "--dry-run", "--format", "json"}
 		if limit != "" {
 			fetch = append(fetch, "--limit", limit)
 		}
-		require.EqualValues(t, want, row(t, b.ok(t, fetch...).stdout)["tokens"])
+		require.EqualValues(t, want, row(t, h.ok(t, fetch...).stdout)["tokens"])
 	}
 }
 

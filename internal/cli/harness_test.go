@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	localtest.Main(m)
 }
 
-// bench is what one test runs against: engines, a market, and quantbot's commands with their environment.
-type bench struct {
+// harness is what one test runs against: engines, a market, and quantbot's commands with their environment.
+type harness struct {
 	env    *localtest.Env
 	market *simmarket.Server
 	vars   map[string]string
@@ -46,23 +46,23 @@ type bench struct {
 	skew time.Duration
 }
 
-func setup(t *testing.T, options simmarket.Options) *bench {
+func setup(t *testing.T, options simmarket.Options) *harness {
 	t.Helper()
 	options.Now = time.Now
 	if options.Market == nil {
 		options.Market = simmarket.NewMarket(1)
 	}
-	b := &bench{env: localtest.New(t), market: simmarket.NewServer(options)}
-	running, err := simmarket.Listen(t.Context(), "127.0.0.1:0", b.market)
+	h := &harness{env: localtest.New(t), market: simmarket.NewServer(options)}
+	running, err := simmarket.Listen(t.Context(), "127.0.0.1:0", h.market)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		require.NoError(t, running.Close(ctx))
 	})
-	b.vars = b.env.Vars()
-	b.vars["BIRDEYE_BASE_URL"], b.vars["BIRDEYE_API_KEY"], b.vars["BIRDEYE_RPS"] = running.URL(), "distinctive-key", "500"
-	return b
+	h.vars = h.env.Vars()
+	h.vars["BIRDEYE_BASE_URL"], h.vars["BIRDEYE_API_KEY"], h.vars["BIRDEYE_RPS"] = running.URL(), "distinctive-key", "500"
+	return h
 }
 
 type result struct {
@@ -70,18 +70,18 @@ type result struct {
 	stdout, stderr string
 }
 
-func (b *bench) run(t *testing.T, args ...string) result {
+func (h *harness) run(t *testing.T, args ...string) result {
 	t.Helper()
-	return b.runWithInput(t, "", args...)
+	return h.runWithInput(t, "", args...)
 }
 
-func (b *bench) runWithInput(t *testing.T, stdin string, args ...string) result {
+func (h *harness) runWithInput(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	a := &app{
 		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
-		now:    func() time.Time { return time.Now().Add(b.skew) },
-		getenv: func(name string) string { return b.vars[name] },
+		now:    func() time.Time { return time.Now().Add(h.skew) },
+		getenv: func(name string) string { return h.vars[name] },
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -92,13 +92,13 @@ func (b *bench) runWithInput(t *testing.T, stdin string, args ...string) result 
 }
 
 // worker starts a worker process, which ends with the test.
-func (b *bench) worker(t *testing.T, args ...string) *exec.Cmd {
+func (h *harness) worker(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "worker.log"))
 	require.NoError(t, err)
 	w := exec.Command(os.Args[0], append([]string{"worker", "--log-level", "info", "--concurrency", "4"}, args...)...)
 	w.Env = append(os.Environ(), roleVariable+"=1")
-	for name, value := range b.vars {
+	for name, value := range h.vars {
 		w.Env = append(w.Env, name+"="+value)
 	}
 	w.Stdout, w.Stderr = log, log
@@ -126,12 +126,12 @@ func row(t *testing.T, stdout string) map[string]any {
 	return object
 }
 
-func (b *bench) table(name string) string { return b.env.Database + "." + name }
+func (h *harness) table(name string) string { return h.env.Database + "." + name }
 
 // number reads one number from ClickHouse.
-func (b *bench) number(t *testing.T, query string) int64 {
+func (h *harness) number(t *testing.T, query string) int64 {
 	t.Helper()
-	n, err := strconv.ParseInt(strings.TrimSpace(b.env.ClickHouse(t, query)), 10, 64)
+	n, err := strconv.ParseInt(strings.TrimSpace(h.env.ClickHouse(t, query)), 10, 64)
 	require.NoError(t, err)
 	return n
 }
@@ -164,13 +164,13 @@ func writeTokens(t *testing.T, tokens []candle.Token) string {
 }
 
 // hash is that of everything that is served.
-func (b *bench) hash(t *testing.T) string {
+func (h *harness) hash(t *testing.T) string {
 	t.Helper()
-	return b.env.ClickHouse(t, "SELECT count(), sum(cityHash64(chain, token_address, interval_seconds, timestamp, open, high, low, close, volume, volume_usd)) FROM "+b.table("ohlcv_candles"))
+	return h.env.ClickHouse(t, "SELECT count(), sum(cityHash64(chain, token_address, interval_seconds, timestamp, open, high, low, close, volume, volume_usd)) FROM "+h.table("ohlcv_candles"))
 }
 
 // backfill runs an input to its end with a worker on a market of this seed, and returns the run's row.
-func (b *bench) backfill(t *testing.T, seed uint64, args ...string) map[string]any {
+func (h *harness) backfill(t *testing.T, seed uint64, args ...string) map[string]any {
 	t.Helper()
 	running, err := simmarket.Listen(t.Context(), "127.0.0.1:0", simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(seed), Now: time.Now}))
 	require.NoError(t, err)
@@ -179,33 +179,33 @@ func (b *bench) backfill(t *testing.T, seed uint64, args ...string) map[string]a
 		defer cancel()
 		require.NoError(t, running.Close(ctx))
 	}()
-	b.vars["BIRDEYE_BASE_URL"] = running.URL()
-	worker := b.worker(t)
+	h.vars["BIRDEYE_BASE_URL"] = running.URL()
+	worker := h.worker(t)
 	defer func() {
 		require.NoError(t, worker.Process.Signal(syscall.SIGTERM))
 		_ = worker.Wait() // waited for again at the end of the test
 	}()
-	r := b.run(t, append([]string{"ingestion", "ohlcv", "--no-resume", "--wait", "--format", "json"}, args...)...)
+	r := h.run(t, append([]string{"ingestion", "ohlcv", "--no-resume", "--wait", "--format", "json"}, args...)...)
 	require.Equal(t, 0, r.code, r.stderr)
 	return row(t, r.stdout)
 }
 
-func (b *bench) ok(t *testing.T, args ...string) result {
+func (h *harness) ok(t *testing.T, args ...string) result {
 	t.Helper()
-	r := b.run(t, args...)
+	r := h.run(t, args...)
 	require.Equal(t, 0, r.code, r.stderr)
 	return r
 }
 
-func (b *bench) latest(t *testing.T) string {
+func (h *harness) latest(t *testing.T) string {
 	t.Helper()
-	return strings.TrimSpace(b.env.ClickHouse(t, "SELECT run_id FROM "+b.table("ohlcv_ingestion_runs")+" ORDER BY started_at DESC LIMIT 1"))
+	return strings.TrimSpace(h.env.ClickHouse(t, "SELECT run_id FROM "+h.table("ohlcv_ingestion_runs")+" ORDER BY started_at DESC LIMIT 1"))
 }
 
 // winner is the run whose versions are served.
-func (b *bench) winner(t *testing.T) string {
+func (h *harness) winner(t *testing.T) string {
 	t.Helper()
-	return strings.TrimSpace(b.env.ClickHouse(t, "SELECT DISTINCT ingestion_run_id FROM "+b.table("ohlcv_candles")))
+	return strings.TrimSpace(h.env.ClickHouse(t, "SELECT DISTINCT ingestion_run_id FROM "+h.table("ohlcv_candles")))
 }
 
 // sharedText is written by a command while a test reads it.

@@ -163,7 +163,7 @@ func TestAQuestionHeedsAnInterrupt(t *testing.T) {
 
 func TestBadInputGetsOneClearSentence(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
+	h := setup(t, simmarket.Options{})
 	empty := filepath.Join(t.TempDir(), "empty.duckdb")
 	require.NoError(t, worklist.WriteSample(t.Context(), empty, nil))
 	garbage := filepath.Join(t.TempDir(), "garbage.duckdb")
@@ -209,7 +209,7 @@ func TestBadInputGetsOneClearSentence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := b.run(t, test.args...)
+			r := h.run(t, test.args...)
 			require.Equal(t, exitUsage, r.code, r.stderr)
 			require.Contains(t, r.stderr, test.want)
 			require.NotContains(t, r.stderr, "goroutine")

@@ -24,24 +24,24 @@ const jsonSchema = "../../docs/json.schema.json"
 type jsonRuns struct{ whole, failed, undone string }
 
 // jsonHarness is one with a run of each kind, so that no list of a document is empty everywhere.
-func jsonHarness(t *testing.T) (*bench, jsonRuns) {
+func jsonHarness(t *testing.T) (*harness, jsonRuns) {
 	t.Helper()
-	b := setup(t, simmarket.Options{})
+	h := setup(t, simmarket.Options{})
 	tokens := simmarket.Tokens(3)
 	id := func(r result) string { return fmt.Sprint(row(t, r.stdout)["run_id"]) }
 	day := func(token string, more ...string) []string {
 		return append([]string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", token, "--wait", "--format", "json"}, more...)
 	}
-	b.worker(t)
-	whole := id(b.ok(t, day(tokens[0].Address, "--label", "study=json")...))
-	b.ok(t, day(tokens[0].Address, "--no-resume", "--dedup-mode", "post-batch")...)
-	undone := id(b.ok(t, day(tokens[1].Address)...))
-	b.ok(t, "ohlcv", "runs-rollback", undone, "--yes", "--reason", "a test")
-	b.market.SetFaults([]simmarket.Fault{{Kind: "401"}})
-	failed := b.run(t, day(tokens[2].Address)...)
+	h.worker(t)
+	whole := id(h.ok(t, day(tokens[0].Address, "--label", "study=json")...))
+	h.ok(t, day(tokens[0].Address, "--no-resume", "--dedup-mode", "post-batch")...)
+	undone := id(h.ok(t, day(tokens[1].Address)...))
+	h.ok(t, "ohlcv", "runs-rollback", undone, "--yes", "--reason", "a test")
+	h.market.SetFaults([]simmarket.Fault{{Kind: "401"}})
+	failed := h.run(t, day(tokens[2].Address)...)
 	require.Equal(t, exitRunFailed, failed.code, failed.stderr)
-	b.market.SetFaults(nil)
-	return b, jsonRuns{whole, id(failed), undone}
+	h.market.SetFaults(nil)
+	return h, jsonRuns{whole, id(failed), undone}
 }
 
 // jsonCall is a command that has JSON, with the exit code that belongs to it; -1 = any.
@@ -122,31 +122,31 @@ func (c *jsonCheck) requireAll(t *testing.T, cmd *cobra.Command) {
 // Every command that has JSON writes what docs/json.schema.json says, and nothing else. A new command or field fails until it is described.
 func TestJSONIsAsItIsDescribed(t *testing.T) {
 	t.Parallel()
-	b, runs := jsonHarness(t)
+	h, runs := jsonHarness(t)
 	selection := []string{"--token", simmarket.Tokens(1)[0].Address, "--from", "2025-03-01", "--to", "2025-03-02"}
 	c := newJSONCheck(t)
 	for _, call := range jsonCalls(runs, selection) {
-		r := b.run(t, append(append(strings.Fields(call.command), call.args...), "--format", "json")...)
+		r := h.run(t, append(append(strings.Fields(call.command), call.args...), "--format", "json")...)
 		if call.code >= 0 {
 			require.Equal(t, call.code, r.code, "%s: %s", call.command, r.stderr)
 		}
 		c.document(t, call.command, r.stdout)
 	}
-	b.market.SetFaults([]simmarket.Fault{{Kind: "slow", Delay: 1 << 40}})
-	running := fmt.Sprint(row(t, b.ok(t, append([]string{"ingestion", "ohlcv", "--no-resume", "--interval", "15m", "--format", "json"}, selection...)...).stdout)["run_id"])
-	c.document(t, "ohlcv runs-list", b.ok(t, "ohlcv", "runs-list", "--status", "running", "--format", "json").stdout)
-	c.document(t, "ohlcv runs-resume", b.ok(t, "ohlcv", "runs-resume", running, "--format", "json").stdout)
-	c.document(t, "ohlcv runs-cancel", b.ok(t, "ohlcv", "runs-cancel", running, "--format", "json").stdout)
+	h.market.SetFaults([]simmarket.Fault{{Kind: "slow", Delay: 1 << 40}})
+	running := fmt.Sprint(row(t, h.ok(t, append([]string{"ingestion", "ohlcv", "--no-resume", "--interval", "15m", "--format", "json"}, selection...)...).stdout)["run_id"])
+	c.document(t, "ohlcv runs-list", h.ok(t, "ohlcv", "runs-list", "--status", "running", "--format", "json").stdout)
+	c.document(t, "ohlcv runs-resume", h.ok(t, "ohlcv", "runs-resume", running, "--format", "json").stdout)
+	c.document(t, "ohlcv runs-cancel", h.ok(t, "ohlcv", "runs-cancel", running, "--format", "json").stdout)
 	out := filepath.Join(t.TempDir(), "x.parquet")
-	c.document(t, "ohlcv export", b.ok(t, append([]string{"ohlcv", "export", "--out", out, "--summary", "json"}, selection...)...).stdout)
+	c.document(t, "ohlcv export", h.ok(t, append([]string{"ohlcv", "export", "--out", out, "--summary", "json"}, selection...)...).stdout)
 	manifest, err := os.ReadFile(out + ".manifest.json")
 	require.NoError(t, err)
 	c.document(t, "ohlcv export", string(manifest))
 
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	defer hook.Close()
-	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = hook.URL
-	c.document(t, "alert-test", b.ok(t, "alert-test", "--format", "json").stdout)
+	h.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = hook.URL
+	c.document(t, "alert-test", h.ok(t, "alert-test", "--format", "json").stdout)
 
 	c.requireAll(t, (&app{getenv: func(string) string { return "" }}).rootCommand())
 }

@@ -14,13 +14,13 @@ func TestAnAddressThatCannotBeServedIsSaidInWords(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
-	b := setup(t, simmarket.Options{})
+	h := setup(t, simmarket.Options{})
 	for _, args := range [][]string{{"simmarket", "--listen", taken.Addr().String()}, {"dashboard", "--listen", taken.Addr().String()}, {"worker", "--metrics-addr", taken.Addr().String()}} {
-		r := b.run(t, args...)
+		r := h.run(t, args...)
 		require.Equal(t, exitFailed, r.code, args)
 		require.Contains(t, r.stderr, args[1]+" "+args[2]+": another program listens there: choose another port, or 0 for a free one")
 	}
-	require.Contains(t, b.run(t, "simmarket", "--listen", "192.0.2.1:0").stderr, "this machine does not have the address")
+	require.Contains(t, h.run(t, "simmarket", "--listen", "192.0.2.1:0").stderr, "this machine does not have the address")
 }
 
 // silent takes connections and says nothing.
@@ -36,9 +36,9 @@ func TestASilentServerIsSaidInWords(t *testing.T) {
 	t.Parallel()
 	host, port, err := net.SplitHostPort(silent(t))
 	require.NoError(t, err)
-	b := setup(t, simmarket.Options{})
-	b.vars["CLICKHOUSE_HOST"], b.vars["CLICKHOUSE_PORT"] = host, port
-	r := b.run(t, "ohlcv", "runs-list")
+	h := setup(t, simmarket.Options{})
+	h.vars["CLICKHOUSE_HOST"], h.vars["CLICKHOUSE_PORT"] = host, port
+	r := h.run(t, "ohlcv", "runs-list")
 	require.Equal(t, exitFailed, r.code)
 	require.Contains(t, r.stderr, "took the connection and did not answer as ClickHouse")
 }

@@ -16,14 +16,14 @@ import (
 // A person with nothing but a key: no servers, one command, and the run is there for the next command.
 func TestLocalNeedsNoServers(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	url := b.vars["BIRDEYE_BASE_URL"]
-	b.vars = map[string]string{"BIRDEYE_BASE_URL": url, "BIRDEYE_API_KEY": "distinctive-key", "BIRDEYE_RPS": "500"}
+	h := setup(t, simmarket.Options{})
+	url := h.vars["BIRDEYE_BASE_URL"]
+	h.vars = map[string]string{"BIRDEYE_BASE_URL": url, "BIRDEYE_API_KEY": "distinctive-key", "BIRDEYE_RPS": "500"}
 	dir := "--local=" + t.TempDir()
-	r := b.runWithInput(t, simmarket.Tokens(1)[0].Address+"\n", dir, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", "-", "--wait", "--format", "json")
+	r := h.runWithInput(t, simmarket.Tokens(1)[0].Address+"\n", dir, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", "-", "--wait", "--format", "json")
 	require.Equal(t, 0, r.code, r.stderr)
 	id := fmt.Sprint(row(t, r.stdout)["run_id"])
-	list := b.run(t, dir, "ohlcv", "runs-list")
+	list := h.run(t, dir, "ohlcv", "runs-list")
 	require.Equal(t, 0, list.code, list.stderr)
 	require.Contains(t, list.stdout, id)
 }
@@ -31,10 +31,10 @@ func TestLocalNeedsNoServers(t *testing.T) {
 // Whoever looks at the data of --local is its owner as well, token or not.
 func TestTheDashboardOfLocalEnginesIsPrivate(t *testing.T) {
 	t.Parallel()
-	b := &bench{vars: map[string]string{}}
+	h := &harness{vars: map[string]string{}}
 	token := "0123456789abcdef0123456789abcdef"
-	b.vars[dashboardToken] = token
-	url, stop := startDashboard(t, b, "--local="+filepath.Join(t.TempDir(), "data"), "--listen", "127.0.0.1:0")
+	h.vars[dashboardToken] = token
+	url, stop := startDashboard(t, h, "--local="+filepath.Join(t.TempDir(), "data"), "--listen", "127.0.0.1:0")
 	requirePrivate(t, strings.Fields(url)[0], token)
 	stop()
 }

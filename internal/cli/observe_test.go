@@ -108,15 +108,15 @@ func (o *outside) told() []alert.Event {
 func TestABadRunIsToldAndTraced(t *testing.T) {
 	t.Parallel()
 	tokens := simmarket.Tokens(2)
-	b, o := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[1].Address}}}), newOutside(t)
-	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"], b.vars["QUANTBOT_ALERT_WEBHOOK_SECRET"] = o.URL+"/hook/distinctive-key", "s"
-	b.vars["OTEL_EXPORTER_OTLP_ENDPOINT"], b.vars["OTEL_BSP_SCHEDULE_DELAY"] = o.URL, "50"
-	b.worker(t)
+	h, o := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[1].Address}}}), newOutside(t)
+	h.vars["QUANTBOT_ALERT_WEBHOOK_URL"], h.vars["QUANTBOT_ALERT_WEBHOOK_SECRET"] = o.URL+"/hook/distinctive-key", "s"
+	h.vars["OTEL_EXPORTER_OTLP_ENDPOINT"], h.vars["OTEL_BSP_SCHEDULE_DELAY"] = o.URL, "50"
+	h.worker(t)
 	// A process of its own, because the exporter reads the environment itself.
 	enqueuer := exec.CommandContext(t.Context(), os.Args[0], "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02",
 		"--tokens", writeTokens(t, tokens), "--wait")
 	enqueuer.Env = append(os.Environ(), roleVariable+"=1")
-	for name, value := range b.vars {
+	for name, value := range h.vars {
 		enqueuer.Env = append(enqueuer.Env, name+"="+value)
 	}
 	said, err := enqueuer.CombinedOutput()
@@ -143,7 +143,7 @@ func TestABadRunIsToldAndTraced(t *testing.T) {
 func TestAWorkerKilledWhileItDelivers(t *testing.T) {
 	t.Parallel()
 	tokens := simmarket.Tokens(1)
-	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[0].Address}}})
+	h := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[0].Address}}})
 	delivering := make(chan uuid.UUID, 10)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var e alert.Event
@@ -154,16 +154,16 @@ func TestAWorkerKilledWhileItDelivers(t *testing.T) {
 		}
 	}))
 	t.Cleanup(receiver.Close)
-	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = receiver.URL
-	first := b.worker(t)
-	r := b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens), "--wait", "--format", "json")
+	h.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = receiver.URL
+	first := h.worker(t)
+	r := h.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens), "--wait", "--format", "json")
 	require.Equal(t, exitRunFailed, r.code, r.stderr)
 	require.Eventually(t, func() bool { return len(delivering) == 1 }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, first.Process.Kill())
-	b.env.Redis(t, "DEL quantbot:lease:alerts") // its time passes
-	b.worker(t)
+	h.env.Redis(t, "DEL quantbot:lease:alerts") // its time passes
+	h.worker(t)
 	require.Eventually(t, func() bool {
-		return b.env.ClickHouse(t, "SELECT count() FROM "+b.env.Database+".ohlcv_alerts") == "1\n"
+		return h.env.ClickHouse(t, "SELECT count() FROM "+h.env.Database+".ohlcv_alerts") == "1\n"
 	}, time.Minute, 20*time.Millisecond)
 	require.Len(t, delivering, 2)
 	once := <-delivering

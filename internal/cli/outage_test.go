@@ -14,18 +14,18 @@ import (
 // A source that fails for everybody costs no chunk its tries: they wait until it is back.
 func TestNothingFailsWhileTheSourceIsDown(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.market.SetFaults([]simmarket.Fault{{Kind: "500"}})
-	b.worker(t)
+	h := setup(t, simmarket.Options{})
+	h.market.SetFaults([]simmarket.Fault{{Kind: "500"}})
+	h.worker(t)
 	tokens := simmarket.Tokens(20)
 	ended := make(chan result, 1)
 	go func() {
-		ended <- b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens), "--wait", "--format", "json")
+		ended <- h.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens), "--wait", "--format", "json")
 	}()
 	// Longer than a chunk's five tries would last: chunks and probes have failed, and probes fail again.
 	const probed = "So11111111111111111111111111111111111111112"
-	require.Eventually(t, func() bool { return b.market.Stats().ByToken[probed] >= 4 }, time.Minute, 20*time.Millisecond)
-	b.market.SetFaults(nil)
+	require.Eventually(t, func() bool { return h.market.Stats().ByToken[probed] >= 4 }, time.Minute, 20*time.Millisecond)
+	h.market.SetFaults(nil)
 	r := <-ended
 	require.Equal(t, 0, r.code, r.stderr)
 	run := row(t, r.stdout)
@@ -38,14 +38,14 @@ func TestNothingFailsWhileTheSourceIsDown(t *testing.T) {
 func TestRetryFetchesOnlyWhatFailed(t *testing.T) {
 	t.Parallel()
 	tokens := simmarket.Tokens(5)
-	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[2].Address}}})
-	b.worker(t)
-	r := b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens), "--wait", "--format", "json")
+	h := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[2].Address}}})
+	h.worker(t)
+	r := h.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens), "--wait", "--format", "json")
 	require.Equal(t, exitRunFailed, r.code, r.stderr)
 	id := fmt.Sprint(row(t, r.stdout)["run_id"])
-	b.market.SetFaults(nil)
+	h.market.SetFaults(nil)
 
-	r = b.run(t, "ohlcv", "runs-retry", id, "--wait", "--format", "json")
+	r = h.run(t, "ohlcv", "runs-retry", id, "--wait", "--format", "json")
 	require.Equal(t, 0, r.code, r.stderr)
 	run := row(t, r.stdout)
 	require.Equal(t, "completed", run["status"])
@@ -57,14 +57,14 @@ func TestRetryFetchesOnlyWhatFailed(t *testing.T) {
 	require.EqualValues(t, truth(simmarket.NewMarket(1), tokens, day), run["candles_inserted"])
 	for _, token := range tokens {
 		if token != tokens[2] {
-			require.EqualValues(t, 1, b.market.Stats().ByToken[token.Address])
+			require.EqualValues(t, 1, h.market.Stats().ByToken[token.Address])
 		}
 	}
 
-	again := b.run(t, "ohlcv", "runs-retry", id)
+	again := h.run(t, "ohlcv", "runs-retry", id)
 	require.Equal(t, exitRefused, again.code)
 	require.Contains(t, again.stderr, "nothing to retry")
-	resumed := b.run(t, "ohlcv", "runs-resume", id)
+	resumed := h.run(t, "ohlcv", "runs-resume", id)
 	require.Equal(t, exitRefused, resumed.code)
 	require.Contains(t, resumed.stderr, "runs-retry")
 }
@@ -73,9 +73,9 @@ func TestRetryFetchesOnlyWhatFailed(t *testing.T) {
 func TestGarbageHaltsTheRun(t *testing.T) {
 	t.Parallel()
 	tokens := simmarket.Tokens(40)
-	b := setup(t, simmarket.Options{Latency: 100 * time.Millisecond, Faults: []simmarket.Fault{{Kind: "garbage"}}})
-	b.worker(t)
-	r := b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens),
+	h := setup(t, simmarket.Options{Latency: 100 * time.Millisecond, Faults: []simmarket.Fault{{Kind: "garbage"}}})
+	h.worker(t)
+	r := h.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens),
 		"--halt-rejection-rate", "0.2", "--wait", "--format", "json")
 	require.Equal(t, exitRunFailed, r.code, r.stderr)
 	run := row(t, r.stdout)
@@ -83,5 +83,5 @@ func TestGarbageHaltsTheRun(t *testing.T) {
 	require.Contains(t, run["error_message"], "halted")
 	require.Contains(t, run["error_message"], "above the limit of 20%")
 	require.Positive(t, run["cancelled_chunks"])
-	require.Less(t, b.market.Stats().Requests, int64(40))
+	require.Less(t, h.market.Stats().Requests, int64(40))
 }

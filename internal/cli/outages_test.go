@@ -148,21 +148,21 @@ func (p *outageProxy) answer(client, upstream net.Conn) {
 // behind puts proxies in front of all that a deployment needs.
 type behind struct{ redis, clickhouse, market *outageProxy }
 
-func (b *bench) behindProxies(t *testing.T) behind {
+func (h *harness) behindProxies(t *testing.T) behind {
 	t.Helper()
-	redisURL, err := url.Parse(b.vars["REDIS_URL"])
+	redisURL, err := url.Parse(h.vars["REDIS_URL"])
 	require.NoError(t, err)
-	marketURL, err := url.Parse(b.vars["BIRDEYE_BASE_URL"])
+	marketURL, err := url.Parse(h.vars["BIRDEYE_BASE_URL"])
 	require.NoError(t, err)
 	p := behind{
 		redis: newOutageProxy(t, redisURL.Host), market: newOutageProxy(t, marketURL.Host),
-		clickhouse: newOutageProxy(t, net.JoinHostPort(b.env.Host, strconv.Itoa(b.env.NativePort))),
+		clickhouse: newOutageProxy(t, net.JoinHostPort(h.env.Host, strconv.Itoa(h.env.NativePort))),
 	}
 	redisURL.Host, marketURL.Host = p.redis.address, p.market.address
-	b.vars["REDIS_URL"], b.vars["BIRDEYE_BASE_URL"] = redisURL.String(), marketURL.String()
+	h.vars["REDIS_URL"], h.vars["BIRDEYE_BASE_URL"] = redisURL.String(), marketURL.String()
 	host, port, err := net.SplitHostPort(p.clickhouse.address)
 	require.NoError(t, err)
-	b.vars["CLICKHOUSE_HOST"], b.vars["CLICKHOUSE_PORT"] = host, port
+	h.vars["CLICKHOUSE_HOST"], h.vars["CLICKHOUSE_PORT"] = host, port
 	return p
 }
 
@@ -174,55 +174,55 @@ type outage struct {
 	// on and reason are the labels of the metric.
 	on, reason string
 	// vars are the worker's own; nil = no worker is there.
-	vars func(t *testing.T, b *bench) map[string]string
+	vars func(t *testing.T, h *harness) map[string]string
 	// begin is the outage, before the run, or after its start where a run cannot be started in it.
-	begin func(t *testing.T, b *bench, p behind)
+	begin func(t *testing.T, h *harness, p behind)
 	after bool
 }
 
-func sameVars(*testing.T, *bench) map[string]string { return map[string]string{} }
+func sameVars(*testing.T, *harness) map[string]string { return map[string]string{} }
 
 const moment = `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`
 
 func tenOutages() []outage {
 	takesNothing := func(reason string) string { return "clickhouse takes nothing since " + moment + ` \(` + reason + `\)` }
 	return []outage{
-		{name: "disk full", sentence: takesNothing("disk"), on: "clickhouse", reason: "disk", vars: sameVars, begin: func(t *testing.T, b *bench, _ behind) {
-			b.env.ClickHouse(t, "ALTER TABLE "+b.table("ohlcv_candle_versions")+" MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000000")
+		{name: "disk full", sentence: takesNothing("disk"), on: "clickhouse", reason: "disk", vars: sameVars, begin: func(t *testing.T, h *harness, _ behind) {
+			h.env.ClickHouse(t, "ALTER TABLE "+h.table("ohlcv_candle_versions")+" MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000000")
 		}},
-		{name: "rights", sentence: takesNothing("rights"), on: "clickhouse", reason: "rights", vars: func(_ *testing.T, b *bench) map[string]string {
-			return map[string]string{"CLICKHOUSE_DSN": b.dsn(b.env.Host, b.env.NativePort, "readonly=2")}
+		{name: "rights", sentence: takesNothing("rights"), on: "clickhouse", reason: "rights", vars: func(_ *testing.T, h *harness) map[string]string {
+			return map[string]string{"CLICKHOUSE_DSN": h.dsn(h.env.Host, h.env.NativePort, "readonly=2")}
 		}},
-		{name: "memory", sentence: takesNothing("memory"), on: "clickhouse", reason: "memory", vars: func(t *testing.T, b *bench) map[string]string {
-			b.env.ClickHouse(t, "ALTER TABLE "+b.table("ohlcv_candle_versions")+
+		{name: "memory", sentence: takesNothing("memory"), on: "clickhouse", reason: "memory", vars: func(t *testing.T, h *harness) map[string]string {
+			h.env.ClickHouse(t, "ALTER TABLE "+h.table("ohlcv_candle_versions")+
 				" MODIFY SETTING min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0, max_compress_block_size = 67108864")
-			return map[string]string{"CLICKHOUSE_DSN": b.dsn(b.env.Host, b.env.NativePort, "max_memory_usage=30000000&max_untracked_memory=1")}
+			return map[string]string{"CLICKHOUSE_DSN": h.dsn(h.env.Host, h.env.NativePort, "max_memory_usage=30000000&max_untracked_memory=1")}
 		}},
-		{name: "certificate", sentence: takesNothing("certificate"), on: "clickhouse", reason: "certificate", vars: func(t *testing.T, b *bench) map[string]string {
+		{name: "certificate", sentence: takesNothing("certificate"), on: "clickhouse", reason: "certificate", vars: func(t *testing.T, h *harness) map[string]string {
 			ours, authority := newCertificate(t)
 			stranger, _ := newCertificate(t)
-			proxy := newTLSProxy(t, net.JoinHostPort(b.env.Host, strconv.Itoa(b.env.NativePort)), ours)
-			b.present = func() { proxy.show(stranger) }
-			return map[string]string{"SSL_CERT_FILE": authority, "CLICKHOUSE_DSN": b.dsn("127.0.0.1", proxy.port, "secure=true")}
-		}, begin: func(_ *testing.T, b *bench, _ behind) { b.present() }},
+			proxy := newTLSProxy(t, net.JoinHostPort(h.env.Host, strconv.Itoa(h.env.NativePort)), ours)
+			h.present = func() { proxy.show(stranger) }
+			return map[string]string{"SSL_CERT_FILE": authority, "CLICKHOUSE_DSN": h.dsn("127.0.0.1", proxy.port, "secure=true")}
+		}, begin: func(_ *testing.T, h *harness, _ behind) { h.present() }},
 		{name: "ClickHouse away", sentence: "clickhouse cannot be reached since " + moment, on: "clickhouse", reason: "unreachable", vars: sameVars, after: true,
-			begin: func(_ *testing.T, _ *bench, p behind) { p.clickhouse.away() }},
+			begin: func(_ *testing.T, _ *harness, p behind) { p.clickhouse.away() }},
 		{name: "Redis away", sentence: "redis cannot be reached since " + moment, on: "redis", reason: "unreachable", vars: sameVars, after: true,
-			begin: func(_ *testing.T, _ *bench, p behind) { p.redis.away() }},
+			begin: func(_ *testing.T, _ *harness, p behind) { p.redis.away() }},
 		{name: "market gone", sentence: "birdeye answers nobody since " + moment, on: "birdeye", reason: "source_down", vars: sameVars,
-			begin: func(_ *testing.T, _ *bench, p behind) { p.market.away() }},
+			begin: func(_ *testing.T, _ *harness, p behind) { p.market.away() }},
 		{name: "market hangs", sentence: "no answer from birdeye since " + moment, on: "birdeye", reason: "no_answer", vars: sameVars,
-			begin: func(_ *testing.T, _ *bench, p behind) { p.market.hang() }},
+			begin: func(_ *testing.T, _ *harness, p behind) { p.market.hang() }},
 		{name: "quota parked", sentence: "birdeye is parked until " + moment + `: its quota is used up \(sources-unpark birdeye\)`, on: "birdeye", reason: "parked", vars: sameVars,
-			begin: func(_ *testing.T, b *bench, _ behind) { b.market.SetFaults([]simmarket.Fault{{Kind: "quota"}}) }},
+			begin: func(_ *testing.T, h *harness, _ behind) { h.market.SetFaults([]simmarket.Fault{{Kind: "quota"}}) }},
 		{name: "no worker", sentence: "no worker is running: start one with `worker`, on any machine that reaches Redis and ClickHouse", on: "worker", reason: "no_worker"},
 	}
 }
 
 // watchedDashboard is a dashboard with its metrics, as the command serves it.
-func (b *bench) watchedDashboard(t *testing.T) string {
+func (h *harness) watchedDashboard(t *testing.T) string {
 	t.Helper()
-	cfg, err := register.LoadConfig(func(name string) string { return b.vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return h.vars[name] })
 	require.NoError(t, err)
 	quiet := slog.New(slog.DiscardHandler)
 	stores, err := wiring.OpenStores(t.Context(), cfg, quiet)
@@ -242,10 +242,10 @@ func (b *bench) watchedDashboard(t *testing.T) string {
 }
 
 // follow runs a command that waits, and returns what it says.
-func (b *bench) follow(t *testing.T, args ...string) *sharedText {
+func (h *harness) follow(t *testing.T, args ...string) *sharedText {
 	t.Helper()
 	says := &sharedText{}
-	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: says, now: time.Now, getenv: func(name string) string { return b.vars[name] }}
+	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: says, now: time.Now, getenv: func(name string) string { return h.vars[name] }}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	t.Cleanup(func() { stop(); <-ended })
@@ -259,43 +259,43 @@ func TestTenOutagesAreSaidTheSameEverywhere(t *testing.T) {
 	for _, o := range tenOutages() {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, simmarket.Options{Latency: 500 * time.Millisecond})
-			b.ok(t, "migrate")
-			proxies := b.behindProxies(t)
-			page := b.watchedDashboard(t)
+			h := setup(t, simmarket.Options{Latency: 500 * time.Millisecond})
+			h.ok(t, "migrate")
+			proxies := h.behindProxies(t)
+			page := h.watchedDashboard(t)
 			if o.vars != nil {
-				own := *b
-				own.vars = maps.Clone(b.vars)
-				maps.Copy(own.vars, o.vars(t, b))
+				own := *h
+				own.vars = maps.Clone(h.vars)
+				maps.Copy(own.vars, o.vars(t, h))
 				worker := own.worker(t)
 				t.Cleanup(func() { _ = worker.Process.Kill() }) // in order, it would wait for the store for as long as it may
-				require.Eventually(t, func() bool { return strings.Contains(b.run(t, "doctor").stdout, "1 worker running") }, seenWithin, 100*time.Millisecond)
+				require.Eventually(t, func() bool { return strings.Contains(h.run(t, "doctor").stdout, "1 worker running") }, seenWithin, 100*time.Millisecond)
 			}
 			if o.begin != nil && !o.after {
-				o.begin(t, b, proxies)
+				o.begin(t, h, proxies)
 			}
-			waiting := b.follow(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, simmarket.Tokens(400)), "--wait")
+			waiting := h.follow(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, simmarket.Tokens(400)), "--wait")
 			var id string
 			require.Eventually(t, func() bool {
-				id = strings.TrimSpace(b.env.ClickHouse(t, "SELECT run_id FROM "+b.table("ohlcv_ingestion_runs")+" WHERE status = 'running'"))
+				id = strings.TrimSpace(h.env.ClickHouse(t, "SELECT run_id FROM "+h.table("ohlcv_ingestion_runs")+" WHERE status = 'running'"))
 				return id != ""
 			}, seenWithin, 50*time.Millisecond)
-			watching := b.follow(t, "ohlcv", "runs-watch", id)
+			watching := h.follow(t, "ohlcv", "runs-watch", id)
 			require.Eventually(t, func() bool { return waiting.contains("run " + id) }, seenWithin, 50*time.Millisecond)
 			if o.after { // once both watch: what cannot be started has nothing to wait for
 				require.Eventually(t, func() bool { return watching.String() != "" && waiting.contains("chunks") }, seenWithin, 50*time.Millisecond)
-				o.begin(t, b, proxies)
+				o.begin(t, h, proxies)
 			}
-			b.requireSaidEverywhere(t, o, id, page, waiting, watching)
+			h.requireSaidEverywhere(t, o, id, page, waiting, watching)
 		})
 	}
 }
 
 // requireSaidEverywhere looks until each place has said the outage's sentence.
-func (b *bench) requireSaidEverywhere(t *testing.T, o outage, id, page string, waiting, watching *sharedText) {
+func (h *harness) requireSaidEverywhere(t *testing.T, o outage, id, page string, waiting, watching *sharedText) {
 	t.Helper()
 	command := func(args ...string) func() string {
-		return func() string { r := b.run(t, args...); return r.stdout + r.stderr }
+		return func() string { r := h.run(t, args...); return r.stdout + r.stderr }
 	}
 	places := map[string]func() string{
 		"--wait": waiting.String, "runs-watch": watching.String,

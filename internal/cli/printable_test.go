@@ -42,8 +42,8 @@ func TestForeignTextDoesNothingToATerminal(t *testing.T) {
 // A program that reads our JSON goes over lists without asking whether they are there.
 func TestListsInJSONAreNeverNull(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
-	launched := b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--format", "json")
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
+	launched := h.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--format", "json")
 	require.Equal(t, []any{}, row(t, launched.stdout)["fallbacks"])
 }

@@ -107,10 +107,10 @@ func TestEveryRejectedCandleIsExplained(t *testing.T) {
 	for validation, rejected := range map[string]map[int64]string{"lenient": s.lenient, "strict": s.strict} {
 		t.Run(validation, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, simmarket.Options{Market: s.market})
-			b.worker(t)
+			h := setup(t, simmarket.Options{Market: s.market})
+			h.worker(t)
 			served := s.market.Candles(candle.Token{Chain: candle.Solana, Address: recordedMint}, candle.Interval1m, candle.Range{From: 0, To: 4_000_000_000})
-			r := b.run(t, "ingestion", "ohlcv", "--token", recordedMint, "--validation", validation, "--wait", "--format", "json",
+			r := h.run(t, "ingestion", "ohlcv", "--token", recordedMint, "--validation", validation, "--wait", "--format", "json",
 				"--from", candle.FormatTime(served[0].OpenTime), "--to", candle.FormatTime(served[len(served)-1].OpenTime+60))
 			require.Equal(t, 0, r.code, r.stderr)
 			run := row(t, r.stdout)
@@ -125,8 +125,8 @@ func TestEveryRejectedCandleIsExplained(t *testing.T) {
 					want = append(want, explained(c, rule))
 				}
 			}
-			for _, line := range strings.Split(strings.TrimSpace(b.env.ClickHouse(t, fmt.Sprintf(`SELECT toUnixTimestamp(timestamp) AS t, open, high, low, close,
-				volume, volume_usd, rule, source, ingestion_run_id, interval_seconds FROM %s FINAL ORDER BY t FORMAT JSONEachRow`, b.table("ohlcv_rejected_candles")))), "\n") {
+			for _, line := range strings.Split(strings.TrimSpace(h.env.ClickHouse(t, fmt.Sprintf(`SELECT toUnixTimestamp(timestamp) AS t, open, high, low, close,
+				volume, volume_usd, rule, source, ingestion_run_id, interval_seconds FROM %s FINAL ORDER BY t FORMAT JSONEachRow`, h.table("ohlcv_rejected_candles")))), "\n") {
 				var q struct {
 					T                                         int64
 					Open, High, Low, Close, Volume, VolumeUSD float64
@@ -141,9 +141,9 @@ func TestEveryRejectedCandleIsExplained(t *testing.T) {
 				quarantined = append(quarantined, explained(candle.Candle{OpenTime: q.T, Open: q.Open, High: q.High, Low: q.Low, Close: q.Close, Volume: q.Volume, VolumeUSD: q.VolumeUSD}, q.Rule))
 			}
 			require.Equal(t, want, quarantined)
-			require.EqualValues(t, s.rows-int64(len(rejected)), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")), "nothing valid is lost")
+			require.EqualValues(t, s.rows-int64(len(rejected)), h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")), "nothing valid is lost")
 
-			details := b.ok(t, "ohlcv", "runs-details", fmt.Sprint(run["run_id"])).stdout
+			details := h.ok(t, "ohlcv", "runs-details", fmt.Sprint(run["run_id"])).stdout
 			for _, rule := range slices.Compact(slices.Sorted(maps.Values(rejected))) {
 				require.Contains(t, details, rule)
 			}
@@ -165,11 +165,11 @@ func TestWhatAMisbehavingMarketSentIsAccountedFor(t *testing.T) {
 			tokens = append(tokens, token)
 		}
 	}
-	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{
+	h := setup(t, simmarket.Options{Faults: []simmarket.Fault{
 		{Kind: "garbage", Token: tokens[0].Address}, {Kind: "duplicate", Token: tokens[1].Address}, {Kind: "outside", Token: tokens[2].Address},
 	}})
-	b.worker(t)
-	r := b.run(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02", "--wait",
+	h.worker(t)
+	r := h.run(t, "ingestion", "ohlcv", "--tokens", writeTokens(t, tokens), "--from", "2025-03-01", "--to", "2025-03-02", "--wait",
 		"--format", "json", "--halt-rejection-rate", "0")
 	require.Equal(t, 0, r.code, r.stderr)
 	run := row(t, r.stdout)
@@ -181,8 +181,8 @@ func TestWhatAMisbehavingMarketSentIsAccountedFor(t *testing.T) {
 	require.EqualValues(t, 1, run["candles_dropped"])
 	require.EqualValues(t, all+1, run["candles_fetched"])
 	require.EqualValues(t, all-broken, run["candles_inserted"])
-	require.EqualValues(t, broken, b.number(t, "SELECT count() FROM "+b.table("ohlcv_rejected_candles")+" FINAL WHERE rule = 'INVALID_RANGE' AND high < low"))
-	require.EqualValues(t, all-broken, b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
+	require.EqualValues(t, broken, h.number(t, "SELECT count() FROM "+h.table("ohlcv_rejected_candles")+" FINAL WHERE rule = 'INVALID_RANGE' AND high < low"))
+	require.EqualValues(t, all-broken, h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")))
 }
 
 // A recording of 2023 in which opens lie outside of low and high and one time comes twice: what is stored, rejected and
@@ -218,14 +218,14 @@ func TestARecordedSeriesWithFlawsIsExplained(t *testing.T) {
 	require.Less(t, len(valid)+len(outside), len(rows), "a time comes twice")
 	market, err := simmarket.LoadCSV(strings.NewReader(text))
 	require.NoError(t, err)
-	b := setup(t, simmarket.Options{Market: market})
-	b.worker(t)
-	run := row(t, b.ok(t, "ingestion", "ohlcv", "--token", recordedMint, "--interval", "15m", "--wait", "--format", "json",
+	h := setup(t, simmarket.Options{Market: market})
+	h.worker(t)
+	run := row(t, h.ok(t, "ingestion", "ohlcv", "--token", recordedMint, "--interval", "15m", "--wait", "--format", "json",
 		"--from", candle.FormatTime(int64(rows[99][0])), "--to", candle.FormatTime(int64(rows[0][0])+900)).stdout)
 	require.EqualValues(t, len(rows), run["candles_fetched"])
 	require.EqualValues(t, len(valid), run["candles_inserted"])
 	require.EqualValues(t, len(outside), run["candles_rejected"])
 	require.EqualValues(t, len(rows)-len(valid)-len(outside), run["candles_deduplicated"])
-	require.EqualValues(t, len(outside), b.number(t, "SELECT count() FROM "+b.table("ohlcv_rejected_candles")+" FINAL WHERE rule = 'OPEN_OUTSIDE_RANGE' AND (open < low OR open > high)"))
-	require.EqualValues(t, len(valid), b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
+	require.EqualValues(t, len(outside), h.number(t, "SELECT count() FROM "+h.table("ohlcv_rejected_candles")+" FINAL WHERE rule = 'OPEN_OUTSIDE_RANGE' AND (open < low OR open > high)"))
+	require.EqualValues(t, len(valid), h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")))
 }

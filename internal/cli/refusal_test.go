@@ -31,7 +31,7 @@ const seenWithin = time.Minute
 
 // places are where people look for what a run waits for.
 type places struct {
-	*bench
+	*harness
 	metrics, page string
 	waiting       *sharedText // what --wait says
 	code          chan int
@@ -39,25 +39,25 @@ type places struct {
 }
 
 // dsn is the worker's own way to the test's database.
-func (b *bench) dsn(host string, port int, settings string) string {
+func (h *harness) dsn(host string, port int, settings string) string {
 	dsn := url.URL{
-		Scheme: "clickhouse", User: url.UserPassword(b.vars["CLICKHOUSE_USER"], b.vars["CLICKHOUSE_PASSWORD"]),
-		Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: b.env.Database, RawQuery: settings,
+		Scheme: "clickhouse", User: url.UserPassword(h.vars["CLICKHOUSE_USER"], h.vars["CLICKHOUSE_PASSWORD"]),
+		Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: h.env.Database, RawQuery: settings,
 	}
 	return dsn.String()
 }
 
 // watched starts a worker with variables of its own, and a dashboard.
-func (b *bench) watched(t *testing.T, vars map[string]string) *places {
+func (h *harness) watched(t *testing.T, vars map[string]string) *places {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address := listener.Addr().String()
 	require.NoError(t, listener.Close())
-	own := *b
-	own.vars = maps.Clone(b.vars)
+	own := *h
+	own.vars = maps.Clone(h.vars)
 	maps.Copy(own.vars, vars)
-	cfg, err := register.LoadConfig(func(name string) string { return b.vars[name] })
+	cfg, err := register.LoadConfig(func(name string) string { return h.vars[name] })
 	require.NoError(t, err)
 	stores, err := wiring.OpenStores(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func (b *bench) watched(t *testing.T, vars map[string]string) *places {
 	})
 	worker := own.worker(t, "--metrics-addr", address)
 	t.Cleanup(func() { _ = worker.Process.Kill() }) // in order, it would wait for the store for as long as it may
-	return &places{bench: b, metrics: "http://" + address + "/metrics", page: server.URL}
+	return &places{harness: h, metrics: "http://" + address + "/metrics", page: server.URL}
 }
 
 // start launches a run of some tokens and waits for it.
@@ -143,28 +143,28 @@ func get(address string) string {
 // fetched is stored once it takes candles again.
 func TestARefusalIsSeenEverywhere(t *testing.T) {
 	t.Parallel()
-	for name, refuse := range map[string]func(t *testing.T, b *bench) (vars map[string]string, begin, end func()){
-		"rights": func(_ *testing.T, b *bench) (map[string]string, func(), func()) {
-			return map[string]string{"CLICKHOUSE_DSN": b.dsn(b.env.Host, b.env.NativePort, "readonly=2")}, nil, nil
+	for name, refuse := range map[string]func(t *testing.T, h *harness) (vars map[string]string, begin, end func()){
+		"rights": func(_ *testing.T, h *harness) (map[string]string, func(), func()) {
+			return map[string]string{"CLICKHOUSE_DSN": h.dsn(h.env.Host, h.env.NativePort, "readonly=2")}, nil, nil
 		},
-		"memory": func(t *testing.T, b *bench) (map[string]string, func(), func()) {
+		"memory": func(t *testing.T, h *harness) (map[string]string, func(), func()) {
 			// Reads stay below the limit; what an insert keeps in memory for each column does not.
-			b.env.ClickHouse(t, "ALTER TABLE "+b.table("ohlcv_candle_versions")+
+			h.env.ClickHouse(t, "ALTER TABLE "+h.table("ohlcv_candle_versions")+
 				" MODIFY SETTING min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0, max_compress_block_size = 67108864")
 			limits := "max_memory_usage=30000000&max_untracked_memory=1"
-			return map[string]string{"CLICKHOUSE_DSN": b.dsn(b.env.Host, b.env.NativePort, limits)}, nil, nil
+			return map[string]string{"CLICKHOUSE_DSN": h.dsn(h.env.Host, h.env.NativePort, limits)}, nil, nil
 		},
-		"disk": func(t *testing.T, b *bench) (map[string]string, func(), func()) {
-			alter := "ALTER TABLE " + b.table("ohlcv_candle_versions")
+		"disk": func(t *testing.T, h *harness) (map[string]string, func(), func()) {
+			alter := "ALTER TABLE " + h.table("ohlcv_candle_versions")
 			return nil, func() {
-				b.env.ClickHouse(t, alter+" MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000000")
-			}, func() { b.env.ClickHouse(t, alter+" RESET SETTING min_free_disk_bytes_to_perform_insert") }
+				h.env.ClickHouse(t, alter+" MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000000")
+			}, func() { h.env.ClickHouse(t, alter+" RESET SETTING min_free_disk_bytes_to_perform_insert") }
 		},
-		"certificate": func(t *testing.T, b *bench) (map[string]string, func(), func()) {
+		"certificate": func(t *testing.T, h *harness) (map[string]string, func(), func()) {
 			ours, authority := newCertificate(t)
 			stranger, _ := newCertificate(t)
-			proxy := newTLSProxy(t, net.JoinHostPort(b.env.Host, strconv.Itoa(b.env.NativePort)), ours)
-			return map[string]string{"SSL_CERT_FILE": authority, "CLICKHOUSE_DSN": b.dsn("127.0.0.1", proxy.port, "secure=true")},
+			proxy := newTLSProxy(t, net.JoinHostPort(h.env.Host, strconv.Itoa(h.env.NativePort)), ours)
+			return map[string]string{"SSL_CERT_FILE": authority, "CLICKHOUSE_DSN": h.dsn("127.0.0.1", proxy.port, "secure=true")},
 				func() { proxy.show(stranger) }, func() { proxy.show(ours) }
 		},
 	} {
@@ -172,17 +172,17 @@ func TestARefusalIsSeenEverywhere(t *testing.T) {
 			t.Parallel()
 			const tokens = 12
 			day := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-02T00:00:00Z")}
-			b := setup(t, simmarket.Options{})
-			b.ok(t, "migrate")
-			vars, begin, end := refuse(t, b)
-			p := b.watched(t, vars)
+			h := setup(t, simmarket.Options{})
+			h.ok(t, "migrate")
+			vars, begin, end := refuse(t, h)
+			p := h.watched(t, vars)
 			if begin != nil {
 				require.Eventually(t, func() bool { return get(p.metrics) != "" }, seenWithin, 50*time.Millisecond, "the worker has started")
 				begin()
 			}
 			p.start(t, tokens)
 			p.requireSaid(t, "clickhouse", name, "clickhouse takes nothing since ")
-			bought := b.market.Stats().Requests
+			bought := h.market.Stats().Requests
 			// Each of the worker's slots has what it fetched in hand. Tokens without candles have nothing to store: they end
 			// before the gate closes, or not, as it happens.
 			empty := 0
@@ -194,14 +194,14 @@ func TestARefusalIsSeenEverywhere(t *testing.T) {
 			require.Less(t, empty, tokens/2)
 			require.LessOrEqual(t, bought, int64(4+empty), "four slots, and %d tokens without candles", empty)
 			p.requireSaid(t, "clickhouse", name, "("+name+")")
-			require.Equal(t, bought, b.market.Stats().Requests)
+			require.Equal(t, bought, h.market.Stats().Requests)
 			if end == nil {
 				return
 			}
 			end()
 			require.Equal(t, 0, <-p.code, "the run ends by itself")
-			require.EqualValues(t, tokens, b.market.Stats().Requests, "nothing was bought twice")
-			require.NotContains(t, b.ok(t, "ohlcv", "runs-details", p.runID).stdout, "takes nothing")
+			require.EqualValues(t, tokens, h.market.Stats().Requests, "nothing was bought twice")
+			require.NotContains(t, h.ok(t, "ohlcv", "runs-details", p.runID).stdout, "takes nothing")
 		})
 	}
 }
@@ -209,12 +209,12 @@ func TestARefusalIsSeenEverywhere(t *testing.T) {
 // Whoever plans a run with a user that may only read is told before it is started, and whoever starts it at once.
 func TestAnEnqueuerThatMayOnlyReadIsToldSo(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
-	b.vars["CLICKHOUSE_DSN"] = b.dsn(b.env.Host, b.env.NativePort, "readonly=2")
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
+	h.vars["CLICKHOUSE_DSN"] = h.dsn(h.env.Host, h.env.NativePort, "readonly=2")
 	input := []string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address}
-	require.Contains(t, b.ok(t, append(input, "--dry-run")...).stderr, "may only read")
-	require.Contains(t, b.run(t, input...).stderr, "may only read")
+	require.Contains(t, h.ok(t, append(input, "--dry-run")...).stderr, "may only read")
+	require.Contains(t, h.run(t, input...).stderr, "may only read")
 }
 
 // A source that answers nobody is named as well, by those who ask for sources, too.
@@ -223,22 +223,22 @@ func TestASourceThatAnswersNobodyIsSeen(t *testing.T) {
 	for kind, reason := range map[string]string{"500": "source_down", "slow": "no_answer"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: kind, Delay: 28 * time.Second}}}) // below the timeout
-			b.ok(t, "migrate")
-			p := b.watched(t, nil)
+			h := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: kind, Delay: 28 * time.Second}}}) // below the timeout
+			h.ok(t, "migrate")
+			p := h.watched(t, nil)
 			p.start(t, 6)
 			says := "birdeye answers nobody since "
 			if kind == "slow" {
 				says = "no answer from birdeye since "
 			}
 			p.requireSaid(t, "birdeye", reason, says)
-			sources := b.ok(t, "ohlcv", "sources")
+			sources := h.ok(t, "ohlcv", "sources")
 			require.Contains(t, sources.stdout, says)
 			require.NotContains(t, sources.stdout, "ready")
 			require.Contains(t, get(p.page+"/fleet"), says)
-			b.market.SetFaults(nil)
+			h.market.SetFaults(nil)
 			require.Equal(t, 0, <-p.code)
-			ready := func() bool { return strings.Contains(b.ok(t, "ohlcv", "sources").stdout, "ready") }
+			ready := func() bool { return strings.Contains(h.ok(t, "ohlcv", "sources").stdout, "ready") }
 			require.Eventually(t, ready, seenWithin, 100*time.Millisecond)
 		})
 	}
@@ -247,17 +247,17 @@ func TestASourceThatAnswersNobodyIsSeen(t *testing.T) {
 // A pause of minutes, because the source said so, looks like a run that stands still: it is named, with its end.
 func TestAPauseOfMinutesIsSeen(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "429", RetryAfter: 240}}})
-	b.ok(t, "migrate")
-	p := b.watched(t, nil)
+	h := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "429", RetryAfter: 240}}})
+	h.ok(t, "migrate")
+	p := h.watched(t, nil)
 	p.start(t, 3)
 	const says = "birdeye said that it was asked too fast and is left alone until "
 	require.Eventually(t, func() bool { return p.waiting.contains("waiting: " + says) }, seenWithin, 50*time.Millisecond)
-	require.Contains(t, b.ok(t, "ohlcv", "runs-details", p.runID).stdout, says)
-	require.Contains(t, b.ok(t, "ohlcv", "runs-list").stdout, "waits: "+says)
+	require.Contains(t, h.ok(t, "ohlcv", "runs-details", p.runID).stdout, says)
+	require.Contains(t, h.ok(t, "ohlcv", "runs-list").stdout, "waits: "+says)
 	require.Contains(t, get(p.page+"/runs/"+p.runID), says)
-	require.Contains(t, b.ok(t, "doctor").stdout, says)
-	b.market.SetFaults(nil)
-	b.ok(t, "ohlcv", "sources-unpark", "birdeye")
+	require.Contains(t, h.ok(t, "doctor").stdout, says)
+	h.market.SetFaults(nil)
+	h.ok(t, "ohlcv", "sources-unpark", "birdeye")
 	require.Equal(t, 0, <-p.code)
 }

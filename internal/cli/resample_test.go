@@ -25,17 +25,17 @@ func TestResampledCandlesAreMarkedWhereSomeAreMissing(t *testing.T) {
 	t.Parallel()
 	tokens := tradingTokens(t, 2)
 	slices.SortFunc(tokens, candle.Token.Compare)
-	b := setup(t, simmarket.Options{})
-	b.worker(t)
+	h := setup(t, simmarket.Options{})
+	h.worker(t)
 	list := writeTokens(t, tokens)
-	b.ok(t, "ingestion", "ohlcv", "--token", tokens[0].Address, "--from", "2025-03-01", "--to", "2025-03-02", "--wait")
-	first := row(t, b.ok(t, "ingestion", "ohlcv", "--token", tokens[1].Address, "--from", "2025-03-01", "--to", "2025-03-01T12:30", "--wait", "--format", "json").stdout)
-	b.market.SetFaults([]simmarket.Fault{{Kind: "401"}})
-	require.Equal(t, exitRunFailed, b.run(t, "ingestion", "ohlcv", "--tokens", list, "--from", "2025-03-01", "--to", "2025-03-02", "--wait").code)
-	b.market.SetFaults(nil)
+	h.ok(t, "ingestion", "ohlcv", "--token", tokens[0].Address, "--from", "2025-03-01", "--to", "2025-03-02", "--wait")
+	first := row(t, h.ok(t, "ingestion", "ohlcv", "--token", tokens[1].Address, "--from", "2025-03-01", "--to", "2025-03-01T12:30", "--wait", "--format", "json").stdout)
+	h.market.SetFaults([]simmarket.Fault{{Kind: "401"}})
+	require.Equal(t, exitRunFailed, h.run(t, "ingestion", "ohlcv", "--tokens", list, "--from", "2025-03-01", "--to", "2025-03-02", "--wait").code)
+	h.market.SetFaults(nil)
 
 	query := func(token candle.Token, more ...string) (buckets []printedBucket, stderr string) {
-		r := b.ok(t, append([]string{"ohlcv", "query", "--token", token.Address, "--from", "2025-03-01", "--to", "2025-03-02", "--resample", "1h", "--format", "json"}, more...)...)
+		r := h.ok(t, append([]string{"ohlcv", "query", "--token", token.Address, "--from", "2025-03-01", "--to", "2025-03-02", "--resample", "1h", "--format", "json"}, more...)...)
 		require.NoError(t, json.Unmarshal([]byte(r.stdout), &buckets))
 		return rounded(buckets), r.stderr
 	}
@@ -50,25 +50,25 @@ func TestResampledCandlesAreMarkedWhereSomeAreMissing(t *testing.T) {
 	require.Equal(t, want, cut)
 	require.False(t, cut[len(cut)-1].Complete)
 	require.Contains(t, stderr, fmt.Sprintf("1 of %d buckets are incomplete, 11 buckets have no candle and are not confirmed to be empty", len(want)))
-	require.Contains(t, b.ok(t, "ohlcv", "query", "--token", tokens[1].Address, "--from", "2025-03-01", "--to", "2025-03-02", "--resample", "4h").stdout, "INCOMPLETE")
+	require.Contains(t, h.ok(t, "ohlcv", "query", "--token", tokens[1].Address, "--from", "2025-03-01", "--to", "2025-03-02", "--resample", "4h").stdout, "INCOMPLETE")
 
-	b.ok(t, "ohlcv", "gaps", "--fetch", "--yes", "--wait")
+	h.ok(t, "ohlcv", "gaps", "--fetch", "--yes", "--wait")
 	now, stderr := query(tokens[1])
 	require.Empty(t, stderr)
 	require.Equal(t, resampled(simmarket.NewMarket(1), tokens[1], day, day), now)
 	then, _ := query(tokens[1], "--as-of", fmt.Sprint(first["run_id"]))
 	require.Equal(t, want, then)
 
-	b.checkExportedBuckets(t, fmt.Sprint(first["run_id"]), append(resampled(simmarket.NewMarket(1), tokens[0], day, day), want...))
+	h.checkExportedBuckets(t, fmt.Sprint(first["run_id"]), append(resampled(simmarket.NewMarket(1), tokens[0], day, day), want...))
 	for _, wrong := range [][]string{{"--resample", "1m"}, {"--resample", "15s"}, {"--resample", "2h"}, {"--resample", "5m", "--interval", "15m"}} {
-		r := b.run(t, append([]string{"ohlcv", "query", "--token", tokens[0].Address, "--from", "2025-03-01", "--to", "2025-03-02"}, wrong...)...)
+		r := h.run(t, append([]string{"ohlcv", "query", "--token", tokens[0].Address, "--from", "2025-03-01", "--to", "2025-03-02"}, wrong...)...)
 		require.Equal(t, exitUsage, r.code, wrong)
 		require.Contains(t, r.stderr, "--resample")
 	}
 }
 
 // checkExportedBuckets exports what was served when the run ended.
-func (b *bench) checkExportedBuckets(t *testing.T, runID string, want []printedBucket) {
+func (h *harness) checkExportedBuckets(t *testing.T, runID string, want []printedBucket) {
 	t.Helper()
 	incomplete := 0
 	for _, bucket := range want {
@@ -79,7 +79,7 @@ func (b *bench) checkExportedBuckets(t *testing.T, runID string, want []printedB
 	files := make(map[string]string)
 	for _, name := range []string{"hours.csv", "hours.parquet"} {
 		files[name] = filepath.Join(t.TempDir(), name)
-		out := b.ok(t, "ohlcv", "export", "--from", "2025-03-01", "--to", "2025-03-02", "--resample", "1h", "--as-of", runID, "--out", files[name]).stdout
+		out := h.ok(t, "ohlcv", "export", "--from", "2025-03-01", "--to", "2025-03-02", "--resample", "1h", "--as-of", runID, "--out", files[name]).stdout
 		require.Contains(t, out, fmt.Sprintf("%d candles", len(want)))
 		var m exportManifest
 		encoded, err := os.ReadFile(files[name] + ".manifest.json")

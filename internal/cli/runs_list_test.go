@@ -15,11 +15,11 @@ import (
 // Runs are found by what people remember of them.
 func TestRunsAreFoundByWhatTheyAre(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.vars["GECKOTERMINAL_BASE_URL"] = b.vars["BIRDEYE_BASE_URL"]
+	h := setup(t, simmarket.Options{})
+	h.vars["GECKOTERMINAL_BASE_URL"] = h.vars["BIRDEYE_BASE_URL"]
 	tokens := simmarket.Tokens(2)
 	start := func(args ...string) string {
-		return fmt.Sprint(row(t, b.ok(t, append([]string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--format", "json"}, args...)...).stdout)["run_id"])
+		return fmt.Sprint(row(t, h.ok(t, append([]string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--format", "json"}, args...)...).stdout)["run_id"])
 	}
 	first := start("--token", tokens[0].Address, "--label", "study=wicks", "--label", "owner=ana")
 	second := start("--token", tokens[1].Address, "--label", "study=wicks", "--fallback", "geckoterminal")
@@ -30,7 +30,7 @@ func TestRunsAreFoundByWhatTheyAre(t *testing.T) {
 			RunID  string            `json:"run_id"`
 			Labels map[string]string `json:"labels"`
 		}
-		require.NoError(t, json.Unmarshal([]byte(b.ok(t, append([]string{"ohlcv", "runs-list", "--format", "json"}, args...)...).stdout), &rows))
+		require.NoError(t, json.Unmarshal([]byte(h.ok(t, append([]string{"ohlcv", "runs-list", "--format", "json"}, args...)...).stdout), &rows))
 		for _, row := range rows {
 			require.Equal(t, "wicks", row.Labels["study"])
 			ids = append(ids, row.RunID)
@@ -57,8 +57,8 @@ func TestRunsAreFoundByWhatTheyAre(t *testing.T) {
 	} {
 		require.Equal(t, test.want, found(test.args...), test.args)
 	}
-	require.Contains(t, b.ok(t, "ohlcv", "runs-details", first).stdout, "owner=ana, study=wicks")
+	require.Contains(t, h.ok(t, "ohlcv", "runs-details", first).stdout, "owner=ana, study=wicks")
 	for _, wrong := range [][]string{{"--label", "x"}, {"--source", "nowhere"}, {"--token", "!"}} {
-		require.Equal(t, exitUsage, b.run(t, append([]string{"ohlcv", "runs-list"}, wrong...)...).code)
+		require.Equal(t, exitUsage, h.run(t, append([]string{"ohlcv", "runs-list"}, wrong...)...).code)
 	}
 }

@@ -44,28 +44,28 @@ func TestAnEchoedKeyIsNowhere(t *testing.T) {
 	t.Parallel()
 	const key = "distinctive-key"
 	tokens := simmarket.Tokens(3)
-	b := setup(t, simmarket.Options{})
+	h := setup(t, simmarket.Options{})
 	elsewhere := newRecorder(t)
-	service := httptest.NewServer(&echoing{market: b.market, echoed: tokens[0].Address, strayed: tokens[1].Address, host: elsewhere.URL})
+	service := httptest.NewServer(&echoing{market: h.market, echoed: tokens[0].Address, strayed: tokens[1].Address, host: elsewhere.URL})
 	t.Cleanup(service.Close)
 	hook := newRecorder(t)
-	b.vars["BIRDEYE_BASE_URL"] = service.URL + "/simulated"
-	b.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = hook.URL
-	b.worker(t)
+	h.vars["BIRDEYE_BASE_URL"] = service.URL + "/simulated"
+	h.vars["QUANTBOT_ALERT_WEBHOOK_URL"] = hook.URL
+	h.worker(t)
 
-	r := b.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens), "--wait", "--format", "json")
+	r := h.run(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens), "--wait", "--format", "json")
 	require.Equal(t, exitRunFailed, r.code, r.stderr)
 	require.Eventually(t, func() bool { return strings.Contains(hook.said(), "chunks failed") }, time.Minute, 20*time.Millisecond)
 	id, ok := row(t, r.stdout)["run_id"].(string)
 	require.True(t, ok)
-	b.ok(t, "ohlcv", "runs-details", id, "--tasks") // its output is looked at by run
+	h.ok(t, "ohlcv", "runs-details", id, "--tasks") // its output is looked at by run
 
-	written := b.tables(t) + b.redisValues(t)
+	written := h.tables(t) + h.redisValues(t)
 	require.Contains(t, written, "Invalid API key", "the reason is kept")
 	require.NotContains(t, written, key)
 	require.NotContains(t, hook.said(), key)
 	require.Empty(t, elsewhere.said())
-	require.NotContains(t, pages(t, b, "/", "/runs/"+id, "/fleet", "/coverage", "/quality", "/queues/api/queues/ingest/archived_tasks"), key)
+	require.NotContains(t, pages(t, h, "/", "/runs/"+id, "/fleet", "/coverage", "/quality", "/queues/api/queues/ingest/archived_tasks"), key)
 }
 
 // R11: a store that repeats the key in its errors does not bring it into what shows why a run waits: --wait, runs-details, the
@@ -73,16 +73,16 @@ func TestAnEchoedKeyIsNowhere(t *testing.T) {
 func TestAKeyThatTheStoreRepeatsIsNowhere(t *testing.T) {
 	t.Parallel()
 	const key = "distinctive-key"
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
-	b.env.ClickHouse(t, "ALTER TABLE "+b.table("ohlcv_candle_versions")+" ADD CONSTRAINT `"+key+"` CHECK 0")
-	p := b.watched(t, nil)
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
+	h.env.ClickHouse(t, "ALTER TABLE "+h.table("ohlcv_candle_versions")+" ADD CONSTRAINT `"+key+"` CHECK 0")
+	p := h.watched(t, nil)
 	p.start(t, 3)
 	p.requireSaid(t, "clickhouse", "other", "Constraint `***`")
 	require.False(t, p.waiting.contains(key))
 	require.NotContains(t, p.run(t, "doctor").stdout, key)
 	require.NotContains(t, get(p.page+"/runs/"+p.runID)+get(p.page+"/fleet")+get(p.metrics), key)
-	require.NotContains(t, b.redisValues(t)+b.tables(t), key)
+	require.NotContains(t, h.redisValues(t)+h.tables(t), key)
 }
 
 // recorder is a server that remembers what it is sent.
@@ -112,20 +112,20 @@ func (r *recorder) said() string {
 }
 
 // tables are all rows of all tables and views of the test's database.
-func (b *bench) tables(t *testing.T) string {
+func (h *harness) tables(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	names := b.env.ClickHouse(t, "SELECT name FROM system.tables WHERE database = '"+b.env.Database+"' AND engine != 'View' FORMAT TSV")
+	names := h.env.ClickHouse(t, "SELECT name FROM system.tables WHERE database = '"+h.env.Database+"' AND engine != 'View' FORMAT TSV")
 	for _, name := range strings.Fields(names) {
-		all.WriteString(b.env.ClickHouse(t, "SELECT * FROM "+b.table(name)+" FORMAT JSONEachRow"))
+		all.WriteString(h.env.ClickHouse(t, "SELECT * FROM "+h.table(name)+" FORMAT JSONEachRow"))
 	}
 	return all.String()
 }
 
 // redisValues are all keys of the test's Redis with what they hold.
-func (b *bench) redisValues(t *testing.T) string {
+func (h *harness) redisValues(t *testing.T) string {
 	t.Helper()
-	settings, err := config.ParseRedis(config.Secret(b.env.RedisURL))
+	settings, err := config.ParseRedis(config.Secret(h.env.RedisURL))
 	require.NoError(t, err)
 	client, ok := settings.MakeRedisClient().(redis.UniversalClient)
 	require.True(t, ok)
@@ -153,9 +153,9 @@ func (b *bench) redisValues(t *testing.T) string {
 }
 
 // pages are the bodies of the dashboard's pages.
-func pages(t *testing.T, b *bench, paths ...string) string {
+func pages(t *testing.T, h *harness, paths ...string) string {
 	t.Helper()
-	address, stop := startDashboard(t, b, "--listen", "127.0.0.1:0")
+	address, stop := startDashboard(t, h, "--listen", "127.0.0.1:0")
 	defer stop()
 	var all strings.Builder
 	for _, path := range paths {

@@ -27,32 +27,32 @@ func TestStatementsEndWhereALineDoes(t *testing.T) {
 
 func TestSQLReadsAndWritesOnlyWhenToldTo(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
-	r := b.ok(t, "sql", "SELECT number AS aB, toString(number) AS s FROM numbers(3)")
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
+	r := h.ok(t, "sql", "SELECT number AS aB, toString(number) AS s FROM numbers(3)")
 	require.Contains(t, r.stdout, "│ aB │ s │")
-	require.Contains(t, b.ok(t, "sql", "SELECT number FROM numbers(3)", "--limit", "2").stderr, "only the first 2 rows shown")
-	require.Equal(t, "aB,s\n0,0\n1,1\n", b.ok(t, "sql", "SELECT number AS aB, toString(number) AS s FROM numbers(2)", "--format", "csv").stdout)
-	require.Equal(t, "[\n{\"a\":1},\n{\"a\":2}\n]\n", b.ok(t, "sql", "SELECT number + 1 AS a FROM numbers(2)", "--format", "json", "--limit", "1").stdout)
-	script := b.runWithInput(t, "SELECT 1 AS a;\nSELECT 2 AS b;\n", "sql", "--format", "jsonl")
+	require.Contains(t, h.ok(t, "sql", "SELECT number FROM numbers(3)", "--limit", "2").stderr, "only the first 2 rows shown")
+	require.Equal(t, "aB,s\n0,0\n1,1\n", h.ok(t, "sql", "SELECT number AS aB, toString(number) AS s FROM numbers(2)", "--format", "csv").stdout)
+	require.Equal(t, "[\n{\"a\":1},\n{\"a\":2}\n]\n", h.ok(t, "sql", "SELECT number + 1 AS a FROM numbers(2)", "--format", "json", "--limit", "1").stdout)
+	script := h.runWithInput(t, "SELECT 1 AS a;\nSELECT 2 AS b;\n", "sql", "--format", "jsonl")
 	require.Equal(t, "{\"a\":1}\n{\"b\":2}\n", script.stdout)
 
-	refused := b.run(t, "sql", "DROP TABLE ohlcv_alerts")
+	refused := h.run(t, "sql", "DROP TABLE ohlcv_alerts")
 	require.Equal(t, exitRefused, refused.code)
 	require.Contains(t, refused.stderr, "give --write if that is meant")
-	require.Contains(t, b.ok(t, "sql", "CREATE TABLE notes (n Int8) ENGINE = Memory", "--write").stderr, "Done")
-	wrong := b.run(t, "sql", "SELECT nothing FROM ohlcv_candles")
+	require.Contains(t, h.ok(t, "sql", "CREATE TABLE notes (n Int8) ENGINE = Memory", "--write").stderr, "Done")
+	wrong := h.run(t, "sql", "SELECT nothing FROM ohlcv_candles")
 	require.Equal(t, exitFailed, wrong.code)
 	require.Contains(t, wrong.stderr, "ClickHouse says: ")
-	require.Equal(t, exitUsage, b.run(t, "sql").code, "nothing on standard input")
+	require.Equal(t, exitUsage, h.run(t, "sql").code, "nothing on standard input")
 }
 
 func TestSQLWritesFilesThatAreWhole(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
 	path := filepath.Join(t.TempDir(), "x.parquet")
-	b.ok(t, "sql", "SELECT number AS a FROM numbers(3000)", "--out", path)
+	h.ok(t, "sql", "SELECT number AS a FROM numbers(3000)", "--out", path)
 	rows, err := parquet.ReadFile[struct {
 		A *uint64 `parquet:"a"`
 	}](path)
@@ -60,10 +60,10 @@ func TestSQLWritesFilesThatAreWhole(t *testing.T) {
 	require.Len(t, rows, 3000)
 	require.EqualValues(t, 2999, *rows[2999].A)
 
-	asked := b.runWithInput(t, "n\n", "sql", "SELECT 1", "--out", path)
+	asked := h.runWithInput(t, "n\n", "sql", "SELECT 1", "--out", path)
 	require.Equal(t, exitRefused, asked.code)
 	require.Contains(t, asked.stderr, "is there already. Overwrite it? [y/N]")
-	failed := b.run(t, "sql", "SELECT throwIf(number = 100000) FROM numbers(200000) SETTINGS max_block_size = 1000", "--out", path, "--yes")
+	failed := h.run(t, "sql", "SELECT throwIf(number = 100000) FROM numbers(200000) SETTINGS max_block_size = 1000", "--out", path, "--yes")
 	require.Equal(t, exitFailed, failed.code)
 	rows2, err := parquet.ReadFile[struct {
 		A *uint64 `parquet:"a"`
@@ -73,9 +73,9 @@ func TestSQLWritesFilesThatAreWhole(t *testing.T) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
-	b.ok(t, "sql", "SELECT 1 AS a", "--out", path, "--yes")
+	h.ok(t, "sql", "SELECT 1 AS a", "--out", path, "--yes")
 	for _, args := range [][]string{{"--out", filepath.Dir(path)}, {"--out", "x.txt"}, {"--out", "x.csv", "--format", "table"}, {"--format", "xml"}, {"--out", os.DevNull, "--format", "csv", "--yes"}} {
-		require.Equal(t, exitUsage, b.run(t, append([]string{"sql", "SELECT 1"}, args...)...).code, args)
+		require.Equal(t, exitUsage, h.run(t, append([]string{"sql", "SELECT 1"}, args...)...).code, args)
 	}
 }
 
@@ -99,14 +99,14 @@ func (s *screen) String() string {
 
 func TestSQLAsksOnATerminal(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
 	keyboard, tty, err := pty.Open()
 	require.NoError(t, err)
 	defer keyboard.Close()
 	shown := &screen{}
 	go func() { _, _ = io.Copy(shown, keyboard) }() // ends with the keyboard
-	a := &app{stdin: tty, stdout: tty, stderr: tty, now: time.Now, getenv: func(name string) string { return b.vars[name] }}
+	a := &app{stdin: tty, stdout: tty, stderr: tty, now: time.Now, getenv: func(name string) string { return h.vars[name] }}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	done := make(chan int, 1)

@@ -25,11 +25,11 @@ type recording struct {
 }
 
 // record starts quantbot on a terminal of so many columns.
-func (b *bench) record(t *testing.T, columns uint16, args ...string) *recording {
+func (h *harness) record(t *testing.T, columns uint16, args ...string) *recording {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), roleVariable+"=1")
-	for name, value := range b.vars {
+	for name, value := range h.vars {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: columns})
@@ -72,26 +72,26 @@ func (r *recording) wait(t *testing.T) string {
 // On terminals of 60, 80 and 120 columns nothing is wider than they are: progress, tables and details.
 func TestTerminalsOfEveryWidth(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{Latency: 200 * time.Millisecond})
-	b.ok(t, "migrate")
-	b.worker(t)
+	h := setup(t, simmarket.Options{Latency: 200 * time.Millisecond})
+	h.ok(t, "migrate")
+	h.worker(t)
 	tokens := simmarket.Tokens(30)
-	b.market.SetFaults([]simmarket.Fault{{Kind: "401", Token: tokens[4].Address}})
+	h.market.SetFaults([]simmarket.Fault{{Kind: "401", Token: tokens[4].Address}})
 	list := writeTokens(t, tokens)
 	for i, columns := range []uint16{60, 80, 120} {
 		width := int(columns)
 		from := []string{"2025-03-01", "2025-03-02", "2025-03-03"}[i]
-		run := b.record(t, columns, "ingestion", "ohlcv", "--from", from, "--to", "2025-03-04", "--no-resume", "--tokens", list, "--wait")
+		run := h.record(t, columns, "ingestion", "ohlcv", "--from", from, "--to", "2025-03-04", "--no-resume", "--tokens", list, "--wait")
 		drawn := run.wait(t)
 		requireFits(t, drawn, width)
 		require.Regexp(t, `\r(\[#*-*\] )?\d+ of 30 chunks`, drawn, "the line of progress")
 		require.NotContains(t, drawn, "0s:")
 		require.Contains(t, drawn, "Next: quantbot ohlcv runs-retry")
-		id := b.latest(t)
+		id := h.latest(t)
 		for _, args := range [][]string{
 			{"ohlcv", "runs-list"}, {"ohlcv", "runs-details", id, "--tasks"}, {"ohlcv", "coverage"}, {"ohlcv", "sources"}, {"doctor"}, {"ohlcv", "runs-watch", id},
 		} {
-			drawn := b.record(t, columns, args...).wait(t)
+			drawn := h.record(t, columns, args...).wait(t)
 			requireFits(t, drawn, width)
 			t.Logf("%d columns: %s\n%s", columns, strings.Join(args, " "), drawn)
 		}
@@ -101,11 +101,11 @@ func TestTerminalsOfEveryWidth(t *testing.T) {
 // A terminal that becomes narrower while a run is watched is heeded from then on.
 func TestAResizedTerminalIsHeeded(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "migrate")
-	b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, simmarket.Tokens(3)))
-	id := b.latest(t)
-	watch := b.record(t, 120, "ohlcv", "runs-watch", id)
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "migrate")
+	h.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, simmarket.Tokens(3)))
+	id := h.latest(t)
+	watch := h.record(t, 120, "ohlcv", "runs-watch", id)
 	require.Eventually(t, func() bool { return watch.text.contains("running") }, 2*time.Minute, 20*time.Millisecond)
 	require.NoError(t, pty.Setsize(watch.terminal, &pty.Winsize{Rows: 40, Cols: 60}))
 	narrow := func() bool {
@@ -114,7 +114,7 @@ func TestAResizedTerminalIsHeeded(t *testing.T) {
 	}
 	require.Eventually(t, narrow, 2*time.Minute, 20*time.Millisecond)
 	before := len(watch.text.String())
-	b.ok(t, "ohlcv", "runs-cancel", id)
+	h.ok(t, "ohlcv", "runs-cancel", id)
 	requireFits(t, watch.wait(t)[before:], 60)
 }
 

@@ -31,45 +31,45 @@ const (
 // and a run that was rolled back can be restored.
 func TestTheStateBeforeGoesOn(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.restoreClickHouse(t, stateBefore)
-	b.restoreRedis(t, stateBefore)
+	h := setup(t, simmarket.Options{})
+	h.restoreClickHouse(t, stateBefore)
+	h.restoreRedis(t, stateBefore)
 	tokens := simmarket.Tokens(9)
 	pending := tokens[3:9]
 	hour := candle.Range{From: 1740787200, To: 1740790800}
 	market := simmarket.NewMarket(1)
 
-	b.worker(t)
+	h.worker(t)
 	var run map[string]any
 	require.Eventually(t, func() bool {
-		run = row(t, b.ok(t, "ohlcv", "runs-details", runOfBefore, "--format", "json").stdout)
+		run = row(t, h.ok(t, "ohlcv", "runs-details", runOfBefore, "--format", "json").stdout)
 		return run["status"] != "running"
 	}, 2*time.Minute, 200*time.Millisecond)
 	want := truth(market, pending, hour)
 	require.Equal(t, "completed", run["status"])
 	require.EqualValues(t, want, run["candles_fetched"])
 	require.EqualValues(t, want, run["candles_inserted"])
-	require.EqualValues(t, 4, b.market.Stats().Requests, "the stored chunks are not fetched again")
+	require.EqualValues(t, 4, h.market.Stats().Requests, "the stored chunks are not fetched again")
 
 	served := truth(market, append(tokens[:2:2], pending...), hour)
-	require.Equal(t, served, b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
-	b.ok(t, "ohlcv", "runs-restore", rolledBackRun)
-	require.Equal(t, want+candlesOfBefore, b.number(t, "SELECT count() FROM "+b.table("ohlcv_candles")))
+	require.Equal(t, served, h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")))
+	h.ok(t, "ohlcv", "runs-restore", rolledBackRun)
+	require.Equal(t, want+candlesOfBefore, h.number(t, "SELECT count() FROM "+h.table("ohlcv_candles")))
 
 	args := []string{"ingestion", "ohlcv", "--from", "2025-03-01T00:00", "--to", "2025-03-01T01:00", "--dry-run", "--format", "json"}
 	for _, token := range append(tokens[:2:2], pending...) {
 		args = append(args, "--token", token.Address)
 	}
-	require.EqualValues(t, 0, row(t, b.ok(t, args...).stdout)["api_calls"], "what was paid counts for the default request")
+	require.EqualValues(t, 0, row(t, h.ok(t, args...).stdout)["api_calls"], "what was paid counts for the default request")
 }
 
 // restoreClickHouse creates the tables and views of the state and fills them.
-func (b *bench) restoreClickHouse(t *testing.T, dir string) {
+func (h *harness) restoreClickHouse(t *testing.T, dir string) {
 	t.Helper()
 	schema, err := os.ReadFile(filepath.Join(dir, "schema.sql"))
 	require.NoError(t, err)
 	for statement := range strings.SplitSeq(strings.TrimSpace(string(schema)), ";\n\n") {
-		b.env.ClickHouse(t, strings.ReplaceAll(statement, "{database}", b.env.Database))
+		h.env.ClickHouse(t, strings.ReplaceAll(statement, "{database}", h.env.Database))
 	}
 	rows := map[string]*bytes.Buffer{}
 	eachLine(t, filepath.Join(dir, "rows.jsonl"), func(line []byte) {
@@ -84,14 +84,14 @@ func (b *bench) restoreClickHouse(t *testing.T, dir string) {
 		rows[r.Table].Write(append(r.Row, '\n'))
 	})
 	for table, lines := range rows {
-		b.env.ClickHouse(t, "INSERT INTO "+b.table(table)+" FORMAT JSONEachRow\n"+lines.String())
+		h.env.ClickHouse(t, "INSERT INTO "+h.table(table)+" FORMAT JSONEachRow\n"+lines.String())
 	}
 }
 
 // restoreRedis sends the commands that fill the keys of the state.
-func (b *bench) restoreRedis(t *testing.T, dir string) {
+func (h *harness) restoreRedis(t *testing.T, dir string) {
 	t.Helper()
-	options, err := redis.ParseURL(b.env.RedisURL)
+	options, err := redis.ParseURL(h.env.RedisURL)
 	require.NoError(t, err)
 	client := redis.NewClient(options)
 	defer client.Close()

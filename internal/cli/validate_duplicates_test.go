@@ -13,14 +13,14 @@ import (
 func TestFaultyRunsAreListedWithWhatToDo(t *testing.T) {
 	t.Parallel()
 	tokens := simmarket.Tokens(4)
-	b := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[0].Address}, {Kind: "garbage", Token: tokens[1].Address}}})
-	b.worker(t)
+	h := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[0].Address}, {Kind: "garbage", Token: tokens[1].Address}}})
+	h.worker(t)
 	good := []string{"ingestion", "ohlcv", "--wait", "--from", "2025-03-01", "--to", "2025-03-02", "--halt-rejection-rate", "0", "--token"}
-	b.ok(t, append(good, tokens[2].Address)...)
-	require.Contains(t, b.ok(t, "ohlcv", "validate-duplicates").stdout, "No faulty runs.")
-	require.Equal(t, exitRunFailed, b.run(t, append(good, tokens[0].Address)...).code)
-	b.ok(t, append(good, tokens[1].Address)...)
-	r := b.run(t, "ohlcv", "validate-duplicates", "--format", "json")
+	h.ok(t, append(good, tokens[2].Address)...)
+	require.Contains(t, h.ok(t, "ohlcv", "validate-duplicates").stdout, "No faulty runs.")
+	require.Equal(t, exitRunFailed, h.run(t, append(good, tokens[0].Address)...).code)
+	h.ok(t, append(good, tokens[1].Address)...)
+	r := h.run(t, "ohlcv", "validate-duplicates", "--format", "json")
 	require.Equal(t, exitFailed, r.code, "cron can tell somebody")
 	var v validation
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &v))

@@ -20,13 +20,13 @@ import (
 // Nobody works: --wait says so after its patience. An interrupt ends the waiting alone, and names what can be done.
 func TestAnInterruptedWaitSaysHowToGoOn(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
+	h := setup(t, simmarket.Options{})
 	var stdout, stderr sharedText
 	var later atomic.Int64
 	a := &app{
 		stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
 		now:    func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
-		getenv: func(name string) string { return b.vars[name] },
+		getenv: func(name string) string { return h.vars[name] },
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
@@ -35,9 +35,9 @@ func TestAnInterruptedWaitSaysHowToGoOn(t *testing.T) {
 		ended <- a.run(ctx, []string{"ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address, "--wait"})
 	}()
 	running := func() bool {
-		return b.number(t, "SELECT count() FROM "+b.table("ohlcv_ingestion_runs")+" WHERE status = 'running'") == 1
+		return h.number(t, "SELECT count() FROM "+h.table("ohlcv_ingestion_runs")+" WHERE status = 'running'") == 1
 	}
-	b.ok(t, "migrate")
+	h.ok(t, "migrate")
 	require.Eventually(t, running, time.Minute, 20*time.Millisecond)
 	require.False(t, stderr.contains("no worker"))
 	// Again and again, because the waiting may begin after the first.
@@ -47,13 +47,13 @@ func TestAnInterruptedWaitSaysHowToGoOn(t *testing.T) {
 	}, time.Minute, watchEvery)
 	interrupt()
 	require.Equal(t, exitInterrupted, <-ended)
-	id := b.latest(t)
+	id := h.latest(t)
 	require.True(t, stderr.contains(fmt.Sprintf("run %s goes on: watch it with quantbot ohlcv runs-watch %s, or end it with runs-cancel", id, id)))
 	require.True(t, running())
 
-	cancelled := b.ok(t, "ohlcv", "runs-cancel", id)
+	cancelled := h.ok(t, "ohlcv", "runs-cancel", id)
 	require.Contains(t, cancelled.stdout, "cancelled")
-	watched := b.run(t, "ohlcv", "runs-watch", id)
+	watched := h.run(t, "ohlcv", "runs-watch", id)
 	require.Equal(t, exitRunFailed, watched.code)
 	require.Equal(t, "quantbot: run "+id+" cancelled\n", watched.stderr)
 }
@@ -61,10 +61,10 @@ func TestAnInterruptedWaitSaysHowToGoOn(t *testing.T) {
 // Redis is there, but what it has of the run cannot be read: that is said, or ends the waiting where it will not get better.
 func TestAWaitForWhatCannotBeReadSaysSo(t *testing.T) {
 	t.Parallel()
-	b := setup(t, simmarket.Options{})
-	b.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address)
-	id := b.latest(t)
-	options, err := redis.ParseURL(b.env.RedisURL)
+	h := setup(t, simmarket.Options{})
+	h.ok(t, "ingestion", "ohlcv", "--from", "2025-03-01", "--to", "2025-03-02", "--token", simmarket.Tokens(1)[0].Address)
+	id := h.latest(t)
+	options, err := redis.ParseURL(h.env.RedisURL)
 	require.NoError(t, err)
 	client := redis.NewClient(options)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
@@ -73,7 +73,7 @@ func TestAWaitForWhatCannotBeReadSaysSo(t *testing.T) {
 	require.NoError(t, err)
 
 	require.NoError(t, client.HSet(t.Context(), meta, "run", "torn").Err())
-	torn := b.run(t, "ohlcv", "runs-watch", id)
+	torn := h.run(t, "ohlcv", "runs-watch", id)
 	require.Equal(t, exitFailed, torn.code)
 	require.Contains(t, torn.stderr, "read run "+id+": decode run "+id)
 
@@ -84,7 +84,7 @@ func TestAWaitForWhatCannotBeReadSaysSo(t *testing.T) {
 	a := &app{
 		stdin: strings.NewReader(""), stdout: io.Discard, stderr: &stderr,
 		now:    func() time.Time { return time.Now().Add(time.Duration(later.Load())) },
-		getenv: func(name string) string { return b.vars[name] },
+		getenv: func(name string) string { return h.vars[name] },
 	}
 	ended := make(chan int, 1)
 	go func() { ended <- a.run(t.Context(), []string{"ohlcv", "runs-watch", id}) }()
@@ -94,7 +94,7 @@ func TestAWaitForWhatCannotBeReadSaysSo(t *testing.T) {
 	}, 2*time.Minute, watchEvery)
 	require.NoError(t, client.Del(t.Context(), meta).Err())
 	require.NoError(t, client.HSet(t.Context(), meta, run).Err())
-	b.ok(t, "ohlcv", "runs-cancel", id)
+	h.ok(t, "ohlcv", "runs-cancel", id)
 	require.Equal(t, exitRunFailed, <-ended)
 }
 
