@@ -87,6 +87,14 @@ func (s Stats) Balanced() bool {
 // part, whose outcomes do not tell them apart; what they are then is not known.
 func (s Stats) SplitKnown() bool { return s.Shadowed+s.Skipped == s.Deduplicated }
 
+// Split returns how deduplicated candles split, and nil where that is not known.
+func (s Stats) Split() (shadowed, skipped *int64) {
+	if !s.SplitKnown() {
+		return nil, nil
+	}
+	return &s.Shadowed, &s.Skipped
+}
+
 // Outcome is what one chunk ended as in one attempt of its run.
 type Outcome struct {
 	ChunkID ChunkID       `json:"chunk_id"`

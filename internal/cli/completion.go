@@ -106,7 +106,7 @@ func (a *app) completeRuns(cmd *cobra.Command, args []string, _ string) ([]cobra
 	if len(args) >= strings.Count(cmd.Use, " RUN-") || a.localDir != "" {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	var rows []clickhouse.RunRow
+	var rows []backfill.RunRow
 	a.peek(cmd.Context(), func(ctx context.Context, history *clickhouse.DB) (err error) {
 		rows, err = history.Runs(ctx, clickhouse.RunFilter{Limit: completedRuns})
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
@@ -155,7 +156,7 @@ func (a *app) findGaps(ctx context.Context, cfg config.Config, history *clickhou
 
 // askGaps understands the options.
 func (a *app) askGaps(ctx context.Context, cfg config.Config, history *clickhouse.DB, o *gapOptions) (q coverageQuestion, err error) {
-	var run clickhouse.RunRow
+	var run backfill.RunRow
 	if o.run != "" {
 		if run, err = a.runOfGaps(ctx, history, o); err != nil {
 			return q, err
@@ -178,10 +179,10 @@ func (a *app) askGaps(ctx context.Context, cfg config.Config, history *clickhous
 }
 
 // runOfGaps reads the run that was named, and takes over what it says.
-func (a *app) runOfGaps(ctx context.Context, history *clickhouse.DB, o *gapOptions) (clickhouse.RunRow, error) {
+func (a *app) runOfGaps(ctx context.Context, history *clickhouse.DB, o *gapOptions) (backfill.RunRow, error) {
 	runID, err := resolveRun(ctx, history, o.run)
 	if err != nil {
-		return clickhouse.RunRow{}, err
+		return backfill.RunRow{}, err
 	}
 	run, err := history.RunDetails(ctx, runID)
 	if err != nil {

@@ -58,7 +58,7 @@ func (a *app) goOn(ctx context.Context, o goOnOptions, start func(context.Contex
 
 func (a *app) printGoingOn(run backfill.Run, format string) error {
 	if format == "json" {
-		return a.printJSON(rowOf(backfill.RunRecord{Run: run, Status: backfill.StatusRunning}))
+		return a.printRunning(run)
 	}
 	fmt.Fprintf(a.stdout, "Run %s goes on as attempt %d.\n", run.ID(), run.Attempt)
 	fmt.Fprintf(a.stdout, "Watch it:  %s ohlcv runs-watch %s\n", programName(), run.ID())

@@ -228,7 +228,7 @@ func (a *app) mentionNoWorker(stores *wiring.Stores, chunks int) {
 
 func (a *app) printLaunched(run backfill.Run, format string) error {
 	if format == "json" {
-		return a.printJSON(rowOf(backfill.RunRecord{Run: run, Status: backfill.StatusRunning}))
+		return a.printRunning(run)
 	}
 	if run.PlannedChunks == 0 {
 		fmt.Fprintf(a.stdout, "Run %s has nothing to do; a worker ends it.\n", run.ID())

@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 )
 
 // listedRun is a run's row with what only Redis knows of it: while it runs, its counts are those of now.
 type listedRun struct {
-	clickhouse.RunRow
+	backfill.RunRow
 	// ParkedUntil is when the source of a running run goes on by itself, after its quota was used up.
 	ParkedUntil time.Time `json:"parked_until,omitzero"`
 	// Waits are what a running run waits for, the longest first, and WaitingFor the same in words.
@@ -50,7 +49,7 @@ const (
 
 // withLive asks Redis how far runs that are running have come and what they wait for. A Redis that does not answer is no
 // error: it is what they wait for.
-func (a *app) withLive(ctx context.Context, cfg config.Config, rows []clickhouse.RunRow) []listedRun {
+func (a *app) withLive(ctx context.Context, cfg config.Config, rows []backfill.RunRow) []listedRun {
 	listed := make([]listedRun, len(rows))
 	var running []*listedRun
 	for i, row := range rows {

@@ -1,19 +1,15 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/manifest"
 )
 
-func took(r clickhouse.RunRow) string {
+func took(r backfill.RunRow) string {
 	if r.CompletedAt == nil {
 		return ""
 	}
@@ -21,7 +17,7 @@ func took(r clickhouse.RunRow) string {
 }
 
 // commit is the short hash, with + when the checkout had changes and ? when nobody knows.
-func commit(r clickhouse.RunRow) string {
+func commit(r backfill.RunRow) string {
 	hash := r.GitCommitHash
 	if len(hash) > 9 && hash != manifest.Unknown {
 		hash = hash[:9]
@@ -36,7 +32,7 @@ func commit(r clickhouse.RunRow) string {
 }
 
 // printRun prints the outcome of a run in a few lines.
-func (a *app) printRun(r clickhouse.RunRow) {
+func (a *app) printRun(r backfill.RunRow) {
 	text := fmt.Sprintf("Run %s %s", r.RunID, r.Status)
 	if r.CompletedAt != nil {
 		text += " after " + took(r)
@@ -45,7 +41,7 @@ func (a *app) printRun(r clickhouse.RunRow) {
 	a.printFields(statFields(r))
 }
 
-func statFields(r clickhouse.RunRow) []field {
+func statFields(r backfill.RunRow) []field {
 	identity := "holds"
 	if !r.Stats().Balanced() {
 		identity = "BROKEN: report this"
@@ -69,7 +65,7 @@ func statFields(r clickhouse.RunRow) []field {
 }
 
 // deduplicatedText says which of the deduplicated candles are stored.
-func deduplicatedText(r clickhouse.RunRow) string {
+func deduplicatedText(r backfill.RunRow) string {
 	switch {
 	case r.CandlesDeduplicated == 0 || r.Status == string(backfill.StatusRunning):
 		return ""
@@ -79,37 +75,11 @@ func deduplicatedText(r clickhouse.RunRow) string {
 	return fmt.Sprintf("%d shadowed (stored, adds nothing over what other runs serve) + %d skipped (not stored)", *r.CandlesShadowed, *r.CandlesSkipped)
 }
 
-// rowOf shows a record as the history's view would, for the time until it is there.
-func rowOf(record backfill.RunRecord) clickhouse.RunRow {
-	m := record.Manifest
-	row := clickhouse.RunRow{
-		RunID: m.RunID, StartedAt: m.StartedAt, Status: string(record.Status), ScriptVersion: m.ScriptVersion,
-		GitCommitHash: m.GitCommitHash, GitBranch: m.GitBranch, GitDirty: m.GitDirty,
-		CLIArgs: object(m.CLIArgs), EnvInfo: object(m.EnvInfo), InputHash: m.InputHash, TypedHash: m.TypedHash, SourceTier: uint8(m.SourceTier),
-		CandlesFetched: record.Stats.Fetched, CandlesInserted: record.Stats.Inserted, CandlesRejected: record.Stats.Rejected,
-		CandlesDeduplicated: record.Stats.Deduplicated, TokensProcessed: int64(record.TokensProcessed),
-		ErrorsCount: int64(record.FailedChunks), ErrorMessage: record.ErrorMessage, ZeroVolumeCount: record.Stats.ZeroVolume,
-		DedupMode: string(m.DedupMode), Attempt: uint32(max(record.Attempt, 0)), PlannedChunks: int64(record.PlannedChunks),
-		CancelledChunks: int64(record.CancelledChunks), CandlesDropped: record.Stats.Dropped, APICalls: record.Stats.APICalls,
-		Credits: record.Stats.Credits, Source: m.Source, Fallbacks: m.Fallbacks, MaxCredits: m.MaxCredits, Interval: m.Interval.String(),
-		RangeFrom: time.Unix(m.Range.From, 0).UTC(), RangeTo: time.Unix(m.Range.To, 0).UTC(),
-		Validation: string(m.Validation), StartedBy: m.StartedBy, Priority: string(m.Priority), RetriedChunks: int64(record.RetriedChunks), HaltRejectionRate: m.HaltRejectionRate,
-		Outliers: string(m.Outliers), NoPublishedFiles: m.NoPublishedFiles, Services: m.Services, DeploymentID: m.DeploymentID, Labels: m.Labels,
+// printRunning prints the row of a run that goes on, for the time until the history's view has it.
+func (a *app) printRunning(run backfill.Run) error {
+	row, err := backfill.NewRunRow(backfill.RunRecord{Run: run, Status: backfill.StatusRunning})
+	if err != nil {
+		return err
 	}
-	row.CandlesShadowed, row.CandlesSkipped = clickhouse.Split(record.Stats)
-	if !record.DedupCompletedAt.IsZero() {
-		row.DedupCompletedAt = &record.DedupCompletedAt
-	}
-	if !record.CompletedAt.IsZero() {
-		row.CompletedAt = &record.CompletedAt
-	}
-	return row
-}
-
-func object(v any) json.RawMessage {
-	encoded, err := json.Marshal(v)
-	if err != nil || strings.EqualFold(string(encoded), "null") {
-		return json.RawMessage("{}")
-	}
-	return slices.Clip(encoded)
+	return a.printJSON(row)
 }

@@ -47,7 +47,7 @@ func (a *app) runRunsDetails(ctx context.Context, o *runsDetailsOptions) error {
 			return err
 		}
 		d.Repairs = repairs(ctx, cfg, d.RunID)
-		d.listedRun = a.withLive(ctx, cfg, []clickhouse.RunRow{d.RunRow})[0]
+		d.listedRun = a.withLive(ctx, cfg, []backfill.RunRow{d.RunRow})[0]
 		if o.format == "json" {
 			return a.printJSON(d)
 		}

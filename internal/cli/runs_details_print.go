@@ -138,7 +138,7 @@ func compact(raw json.RawMessage) string {
 }
 
 // valuesText says what decided the values that sources gave.
-func valuesText(r clickhouse.RunRow) string {
+func valuesText(r backfill.RunRow) string {
 	if r.Outliers == "" {
 		return "not recorded: the defaults of the source on that day"
 	}

@@ -13,7 +13,6 @@ import (
 
 	"quantbot/internal/alert"
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 )
@@ -182,7 +181,10 @@ const sayAgainAfter = time.Minute
 
 // printEnd prints the run's row, from the history once it is there, else from the ledger's record (R7).
 func (a *app) printEnd(ctx context.Context, stores *wiring.Stores, record backfill.RunRecord, format string) error {
-	row := rowOf(record)
+	row, err := backfill.NewRunRow(record)
+	if err != nil {
+		return err
+	}
 	deadline := a.now().Add(historyPatience)
 	for {
 		stored, err := stores.History.RunDetails(ctx, record.ID())
@@ -209,7 +211,7 @@ func (a *app) printEnd(ctx context.Context, stores *wiring.Stores, record backfi
 }
 
 // printAdvice says what to do after a run that ended badly: the same as the webhook does.
-func (a *app) printAdvice(row clickhouse.RunRow) {
+func (a *app) printAdvice(row backfill.RunRow) {
 	if text := a.rejectionWarning(row.RunID, row.CandlesRejected, row.CandlesFetched); text != "" {
 		fmt.Fprintln(a.stderr, text)
 	}

@@ -16,7 +16,7 @@ func TestLiveCountsDoNotSplitWhatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	none := int64(0)
 	for mode, want := range map[manifest.DedupMode][2]*int64{manifest.DedupNone: {&none, new(int64(3))}, manifest.DedupPostBatch: {&none, new(int64(3))}, manifest.DedupInline: {nil, nil}} {
-		row := RunRow{DedupMode: string(mode), CandlesShadowed: &none, CandlesSkipped: &none}
+		row := backfill.RunRow{DedupMode: string(mode), CandlesShadowed: &none, CandlesSkipped: &none}
 		row.TakeLive(backfill.LedgerState{Progress: backfill.Progress{Fetched: 10, Inserted: 6, Rejected: 1}})
 		require.EqualValues(t, 3, row.CandlesDeduplicated)
 		require.Equal(t, want, [2]*int64{row.CandlesShadowed, row.CandlesSkipped}, mode)

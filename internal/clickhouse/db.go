@@ -2,7 +2,6 @@ package clickhouse
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
@@ -120,7 +119,7 @@ func (db *DB) rows(ctx context.Context, timeout time.Duration, query string, par
 	return rows.Err()
 }
 
-// selectStructs reads the few rows of a lookup.
+// selectStructs reads the few rows of a lookup by the ch tags of T, which are $columns in the statement.
 func selectStructs[T any](ctx context.Context, db *DB, query string, params ...any) ([]T, error) {
 	return selectWithin[T](ctx, db, queryTimeout, query, params...)
 }
@@ -134,26 +133,10 @@ func selectWithin[T any](ctx context.Context, db *DB, limit time.Duration, query
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	found := []T{} // no rows are an empty list in JSON, too
-	if err := db.conn.Select(ctx, &found, query, params...); err != nil {
+	if err := db.conn.Select(ctx, &found, withColumns[T](query), params...); err != nil {
 		return nil, err
 	}
 	return found, nil
-}
-
-// runRows reads rows of the view of runs.
-func (db *DB) runRows(ctx context.Context, query string, params ...any) ([]RunRow, error) {
-	var found []RunRow
-	err := db.rows(ctx, queryTimeout, query, params, func(rows chdriver.Rows) error {
-		var row RunRow
-		var cliArgs, envInfo string
-		if err := rows.Scan(row.columns(&cliArgs, &envInfo)...); err != nil {
-			return err
-		}
-		row.CLIArgs, row.EnvInfo = json.RawMessage(cliArgs), json.RawMessage(envInfo)
-		found = append(found, row)
-		return nil
-	})
-	return found, err
 }
 
 // named binds a server-side parameter.

@@ -48,12 +48,12 @@ func insertContext(parent context.Context, timeout time.Duration) (ctx context.C
 	}
 }
 
-// insertStructs inserts one row per struct with ch tags.
+// insertStructs inserts one row per struct with ch tags; $columns in the statement are these tags.
 func insertStructs[T any](ctx context.Context, db *DB, query string, values []T) error {
 	if len(values) == 0 {
 		return nil
 	}
-	return db.insert(ctx, query, func(batch chdriver.Batch) error {
+	return db.insert(ctx, withColumns[T](query), func(batch chdriver.Batch) error {
 		for i := range values {
 			if err := batch.AppendStruct(&values[i]); err != nil {
 				return err

@@ -2,7 +2,8 @@ package clickhouse
 
 import _ "embed"
 
-// The statements. Values are bound as server-side parameters, {name:Type}; nothing is ever concatenated. What is read is
+// The statements. Values are bound as server-side parameters, {name:Type}; nothing is ever concatenated but the columns of a row
+// type, see columnsPlaceholder. What is read is
 // named column by column, so that a program that still runs beside a newer one is not surprised by the newer one's columns.
 var (
 	//go:embed queries/insert_candles.sql

@@ -243,7 +243,8 @@ func TestRunRowHasTheViewsColumns(t *testing.T) {
 	columns, err := selectStructs[column](t.Context(), db,
 		"SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'ohlcv_ingestion_runs' ORDER BY position")
 	require.NoError(t, err)
-	row := reflect.TypeFor[RunRow]()
+	row := reflect.TypeFor[backfill.RunRow]()
+	require.Equal(t, columnsOfTable(t, db, "ohlcv_ingestion_runs"), columnsOf(row), "the view and backfill.RunRow")
 	require.Len(t, columns, row.NumField())
 	for i, c := range columns {
 		require.Equal(t, c.Name, row.Field(i).Tag.Get("json"), "column %d", i+1)

@@ -70,7 +70,7 @@ func newOutcomeRow(run backfill.Run, o backfill.Outcome) taskRow {
 	row.Inserted = o.Stats.Inserted
 	row.Rejected = o.Stats.Rejected
 	row.Deduplicated = o.Stats.Deduplicated
-	row.Shadowed, row.Skipped = Split(o.Stats)
+	row.Shadowed, row.Skipped = o.Stats.Split()
 	row.ZeroVolume = o.Stats.ZeroVolume
 	row.Dropped = o.Stats.Dropped
 	row.APICalls = o.Stats.APICalls
@@ -149,14 +149,6 @@ func (r *taskRow) outcome() *backfill.Outcome {
 		outcome.AnsweredTo = r.AnsweredTo.Unix()
 	}
 	return outcome
-}
-
-// Split returns how deduplicated candles split, and nil where that is not known.
-func Split(s backfill.Stats) (shadowed, skipped *int64) {
-	if !s.SplitKnown() {
-		return nil, nil
-	}
-	return &s.Shadowed, &s.Skipped
 }
 
 // orNone leaves what is not recorded out of the deduplicated candles that are told apart, see backfill.Stats.SplitKnown.

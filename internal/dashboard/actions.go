@@ -54,8 +54,8 @@ const (
 
 // actionData is what an action would do.
 type actionData struct {
-	Run    clickhouse.RunRow `json:"run"`
-	Action string            `json:"action"`
+	Run    backfill.RunRow `json:"run"`
+	Action string          `json:"action"`
 	// Rollback is set for a rollback.
 	Rollback *backfill.RollbackPreview `json:"rollback,omitempty"`
 	// Progress is set for a cancel, as far as Redis knows.
@@ -146,7 +146,7 @@ func (d *Dashboard) previewRollback(ctx context.Context, data *actionData) error
 }
 
 // seen is the state of a run, as far as actions depend on it.
-func seen(run clickhouse.RunRow) string { return fmt.Sprintf("%s:%d", run.Status, run.Attempt) }
+func seen(run backfill.RunRow) string { return fmt.Sprintf("%s:%d", run.Status, run.Attempt) }
 
 // act is POST /runs/{id}/<action>: it looks again at what was previewed, writes down who asks for what, does it, and
 // writes down how it ended.
@@ -166,7 +166,7 @@ func (d *Dashboard) act(action string) http.Handler {
 			d.fail(w, r, away(outages))
 			return
 		}
-		run, err := attend(d, r, func(r *http.Request) (clickhouse.RunRow, error) { return d.cfg.History.RunDetails(r.Context(), runID) })
+		run, err := attend(d, r, func(r *http.Request) (backfill.RunRow, error) { return d.cfg.History.RunDetails(r.Context(), runID) })
 		if err != nil {
 			d.fail(w, r, err)
 			return

@@ -11,7 +11,6 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/manifest"
 	"quantbot/internal/operate"
 	"quantbot/internal/simmarket"
@@ -82,7 +81,7 @@ func (w *world) work(t testing.TB) (stop func()) {
 }
 
 // ended waits for the end of a run in the history.
-func (w *world) ended(t testing.TB, run backfill.Run) (row clickhouse.RunRow) {
+func (w *world) ended(t testing.TB, run backfill.Run) (row backfill.RunRow) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		var err error

@@ -20,7 +20,7 @@ import (
 
 type runHistory interface {
 	ResolveRunID(ctx context.Context, prefix string) (uuid.UUID, error)
-	RunDetails(ctx context.Context, runID uuid.UUID) (clickhouse.RunRow, error)
+	RunDetails(ctx context.Context, runID uuid.UUID) (backfill.RunRow, error)
 	RunEvents(ctx context.Context, runID uuid.UUID) ([]clickhouse.RunEvent, error)
 	FailedChunks(ctx context.Context, runID uuid.UUID) ([]clickhouse.FailedGroup, error)
 	RejectedByRule(ctx context.Context, runID uuid.UUID) ([]clickhouse.RejectedCount, error)
@@ -42,7 +42,7 @@ var (
 
 // runData is everything about a run.
 type runData struct {
-	Run clickhouse.RunRow `json:"run"`
+	Run backfill.RunRow `json:"run"`
 	// Identity is whether fetched = inserted + rejected + deduplicated.
 	Identity bool      `json:"identity_holds"`
 	Progress *Progress `json:"progress,omitempty"`

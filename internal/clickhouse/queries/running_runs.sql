@@ -1,5 +1,5 @@
 -- Runs that have started and not ended, the oldest first, with narrow columns.
-SELECT run_id, started_at, attempt, source, planned_chunks
+SELECT $columns
 FROM ohlcv_ingestion_runs
 WHERE status = 'running'
 ORDER BY started_at, run_id

@@ -1,10 +1,7 @@
 -- A page of runs, the newest first, after the last one of the page before: what comes in meanwhile moves nothing. Only
 -- narrow columns: the view then reads neither arguments nor environment, which are nine tenths of the log's bytes.
 -- A search is the beginning of an id, of an input hash or of a commit, or a part of who started the run.
-SELECT
-    run_id, started_at, completed_at, status, attempt, source, interval, range_from, range_to, started_by, git_commit_hash, git_dirty,
-    input_hash, planned_chunks, errors_count, cancelled_chunks, candles_fetched, candles_inserted, candles_rejected,
-    candles_deduplicated, tokens_processed, error_message
+SELECT $columns
 FROM ohlcv_ingestion_runs
 WHERE ({status:String} = '' OR status = {status:String})
   AND ({source:String} = '' OR source = {source:String})
