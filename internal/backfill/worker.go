@@ -63,7 +63,7 @@ func (w *Worker) Work(ctx context.Context, task Task, chunk Chunk) error {
 		w.Filler.Waits.Leave(task.RunID, err)
 		return w.unfilled(ctx, taken, w.Filler.Unfilled(admission, chunk, OutcomeFailed, ClassForeign, err.Error()), err)
 	}
-	return w.proceed(manifest.NewContext(ctx, admission.Run.Manifest), taken)
+	return w.proceed(manifest.WithRun(ctx, admission.Run.ID()), taken)
 }
 
 // missing decides on a task whose run the ledger does not have. Redis was emptied and the reconciler is about to rebuild

@@ -43,7 +43,7 @@ func (a *app) goOn(ctx context.Context, o goOnOptions, start func(context.Contex
 		if err != nil {
 			return err
 		}
-		ctx := manifest.NewContext(ctx, run.Manifest)
+		ctx := manifest.WithRun(ctx, run.ID())
 		fmt.Fprintf(a.stderr, "run %s, attempt %d: %d of %s\n", run.ID(), run.Attempt, run.AttemptChunks(), counted(run.PlannedChunks, "chunk"))
 		if a.localDir != "" {
 			defer devstack.StartWorker(ctx, cfg, a.logger(), a.now)()

@@ -105,7 +105,7 @@ func (a *app) launchOne(ctx context.Context, cfg config.Config, stores *wiring.S
 		return run, err
 	}
 	run.Manifest.Services = wiring.Services(cfg, r.Sources()...)
-	ctx = manifest.NewContext(ctx, run.Manifest)
+	ctx = manifest.WithRun(ctx, run.ID())
 	a.announceTwin(ctx, stores.History, run)
 	if err := stores.History.RecordDependencies(ctx, run.ID(), planned.Dependencies); err != nil {
 		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)

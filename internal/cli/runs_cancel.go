@@ -53,7 +53,7 @@ func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID
 	// Redis may skip chunks that moved while they were being ended: workers end those within seconds.
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	record, err := a.watch(manifest.NewContext(ctx, manifest.Manifest{RunID: runID}), stores, runID)
+	record, err := a.watch(manifest.WithRun(ctx, runID), stores, runID)
 	if err != nil {
 		return fmt.Errorf("run %s is marked as cancelled, but has not ended yet: %w", runID, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"math"
 	"net/http"
-	"net/http/httptest"
 	"path"
 	"regexp"
 	"strings"
@@ -25,14 +24,27 @@ var (
 	outsideStyle = regexp.MustCompile(`<link rel="stylesheet" href="https://[^"]*"/?>`)
 )
 
+// response keeps what a handler writes, so that it can be looked at before it is sent.
+type response struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func newResponse() *response { return &response{header: make(http.Header), status: http.StatusOK} }
+
+func (r *response) Header() http.Header               { return r.header }
+func (r *response) WriteHeader(status int)            { r.status = status }
+func (r *response) Write(content []byte) (int, error) { return r.body.Write(content) }
+
 // queueFiles serves the monitor's page and what it loads, so that it is safe and whole under our rules: nothing from
 // elsewhere, types that browsers need not guess, and a policy that is looser than the other pages' only in this: the
 // page's inline scripts are named one by one by their digest, and its library writes styles into the page while it runs.
 func queueFiles(monitor http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		file := httptest.NewRecorder()
+		file := newResponse()
 		monitor.ServeHTTP(file, r)
-		body, kind := file.Body.Bytes(), file.Header().Get("Content-Type")
+		body, kind := file.body.Bytes(), file.header.Get("Content-Type")
 		if known, ok := contentTypes[path.Ext(r.URL.Path)]; ok {
 			kind = known
 		}
@@ -42,7 +54,7 @@ func queueFiles(monitor http.Handler) http.Handler {
 			w.Header().Set("Content-Security-Policy", queuesPolicy(body))
 		}
 		w.Header().Set("Content-Type", kind)
-		w.WriteHeader(file.Code)
+		w.WriteHeader(file.status)
 		_, _ = w.Write(body) // a visitor who has left is nobody's trouble
 	})
 }
@@ -96,26 +108,26 @@ func (d *Dashboard) queueAnswers(monitor http.Handler) http.Handler {
 			d.fail(w, r, err)
 			return
 		}
-		answer, err := attend(d, r, func(r *http.Request) (*httptest.ResponseRecorder, error) {
-			answer := httptest.NewRecorder()
-			monitor.ServeHTTP(answer, r)
-			return answer, nil
+		got, err := attend(d, r, func(r *http.Request) (*response, error) {
+			response := newResponse()
+			monitor.ServeHTTP(response, r)
+			return response, nil
 		})
 		if err != nil {
 			d.fail(w, r, err)
 			return
 		}
-		body := answer.Body.Bytes()
+		body := got.body.Bytes()
 		switch {
 		case bytes.HasPrefix(body, []byte("<!doctype html>")):
 			d.fail(w, r, notFound("There is no such page."))
-		case answer.Code == http.StatusInternalServerError && isUnknown(body):
+		case got.status == http.StatusInternalServerError && isUnknown(body):
 			d.fail(w, r, notFound("There is no such queue or task."))
 		default:
-			if answer.Code == http.StatusOK {
+			if got.status == http.StatusOK {
 				w.Header().Set("Content-Type", "application/json")
 			}
-			d.send(w, r, answer.Code, string(body))
+			d.send(w, r, got.status, string(body))
 		}
 	})
 }

@@ -12,21 +12,9 @@ import (
 
 var testRunID = uuid.MustParse("0192f0c1-1111-7111-8111-111111111111")
 
-func TestContextGivesTheManifestBack(t *testing.T) {
+func TestLogHandlerNamesTheRun(t *testing.T) {
 	t.Parallel()
-	_, ok := FromContext(context.Background())
-	require.False(t, ok)
-
-	m := Manifest{RunID: testRunID, Source: "birdeye"}
-	got, ok := FromContext(NewContext(context.Background(), m))
-	require.True(t, ok)
-	require.Equal(t, m, got)
-}
-
-func TestLogHandlerNamesRunAttemptAndChunk(t *testing.T) {
-	t.Parallel()
-	run := NewContext(context.Background(), Manifest{RunID: testRunID})
-	chunk := WithChunk(WithAttempt(run, 2), "c1")
+	run := WithRun(context.Background(), testRunID)
 	const id = "run_id=0192f0c1-1111-7111-8111-111111111111"
 	for name, c := range map[string]struct {
 		log  func(*slog.Logger)
@@ -34,8 +22,7 @@ func TestLogHandlerNamesRunAttemptAndChunk(t *testing.T) {
 	}{
 		"outside of a run":      {func(l *slog.Logger) { l.InfoContext(context.Background(), "m") }, "msg=m"},
 		"in a run":              {func(l *slog.Logger) { l.InfoContext(run, "m", "rows", 1) }, "msg=m rows=1 " + id},
-		"in a chunk":            {func(l *slog.Logger) { l.InfoContext(chunk, "m") }, "msg=m " + id + " attempt=2 chunk_id=c1"},
-		"named by the caller":   {func(l *slog.Logger) { l.InfoContext(chunk, "m", "run_id", "mine") }, "msg=m run_id=mine attempt=2 chunk_id=c1"},
+		"named by the caller":   {func(l *slog.Logger) { l.InfoContext(run, "m", "run_id", "mine") }, "msg=m run_id=mine"},
 		"with attributes":       {func(l *slog.Logger) { l.With("worker", "w").InfoContext(run, "m") }, "msg=m worker=w " + id},
 		"under an open group":   {func(l *slog.Logger) { l.WithGroup("g").InfoContext(run, "m") }, "msg=m g." + id},
 		"below the log's level": {func(l *slog.Logger) { l.DebugContext(run, "m") }, ""},

@@ -25,7 +25,7 @@ func exchange(t *testing.T, first int64, count int, o Options) *Server {
 	for i := range candles {
 		candles[i] = candle.Candle{OpenTime: first + int64(i)*60, Open: 1, High: 2, Low: 0.5, Close: 1.5, Volume: 8, VolumeUSD: 10}
 	}
-	o.Market = NewRecordedMarket(token, candle.Interval1m, candles)
+	o.Market = Recording{{Address: token.Address, Interval: candle.Interval1m}: candles}.Market()
 	if o.Now == nil {
 		o.Now = time.Now
 	}

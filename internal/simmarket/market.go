@@ -24,24 +24,26 @@ import (
 type Market struct {
 	seed uint64
 	// recorded replaces the synthetic market when it is set.
-	recorded map[recordedKey][]candle.Candle
+	recorded Recording
 }
 
-type recordedKey struct {
-	address  string
-	interval candle.Interval
+// Series names the candles of a token, by its address, at an interval.
+type Series struct {
+	Address  string
+	Interval candle.Interval
 }
+
+// Recording has candles of a real market, those of each series oldest first.
+type Recording map[Series][]candle.Candle
 
 // NewMarket returns a synthetic market in which every token exists.
 func NewMarket(seed uint64) *Market { return &Market{seed: seed} }
 
-// NewRecordedMarket returns a market in which nothing but these candles exists. They must be oldest first.
-func NewRecordedMarket(token candle.Token, interval candle.Interval, candles []candle.Candle) *Market {
-	return &Market{recorded: map[recordedKey][]candle.Candle{{token.Address, interval}: candles}}
-}
+// Market returns a market in which nothing but the recorded candles exists.
+func (r Recording) Market() *Market { return &Market{recorded: r} }
 
-// LoadCSV returns the market of a recording: token_address,interval,unix_time,o,h,l,c,v_usd with a header. Volume in base
-// units is v_usd / close.
+// LoadCSV returns the market of a recording: token_address,interval,unix_time,o,h,l,c,v_usd with a header. Volume in base units is
+// v_usd / close.
 func LoadCSV(r io.Reader) (*Market, error) {
 	rows := csv.NewReader(r)
 	rows.FieldsPerRecord = 8
@@ -49,7 +51,7 @@ func LoadCSV(r io.Reader) (*Market, error) {
 	if _, err := rows.Read(); err != nil {
 		return nil, fmt.Errorf("read the header: %w", err)
 	}
-	m := &Market{recorded: make(map[recordedKey][]candle.Candle)}
+	recording := make(Recording)
 	for line := 2; ; line++ {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
@@ -58,36 +60,36 @@ func LoadCSV(r io.Reader) (*Market, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the candles: %w", err)
 		}
-		key, c, err := parseRow(row)
+		series, c, err := parseRow(row)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
-		m.recorded[key] = append(m.recorded[key], c)
+		recording[series] = append(recording[series], c)
 	}
-	for _, candles := range m.recorded {
+	for _, candles := range recording {
 		slices.SortFunc(candles, func(a, b candle.Candle) int { return int(a.OpenTime - b.OpenTime) })
 	}
-	return m, nil
+	return recording.Market(), nil
 }
 
-func parseRow(row []string) (recordedKey, candle.Candle, error) {
+func parseRow(row []string) (Series, candle.Candle, error) {
 	interval, err := candle.ParseInterval(row[1])
 	if err != nil {
-		return recordedKey{}, candle.Candle{}, err
+		return Series{}, candle.Candle{}, err
 	}
 	var c candle.Candle
 	if c.OpenTime, err = strconv.ParseInt(row[2], 10, 64); err != nil {
-		return recordedKey{}, candle.Candle{}, err
+		return Series{}, candle.Candle{}, err
 	}
 	for i, value := range []*float64{&c.Open, &c.High, &c.Low, &c.Close, &c.VolumeUSD} {
 		if *value, err = strconv.ParseFloat(row[3+i], 64); err != nil {
-			return recordedKey{}, candle.Candle{}, err
+			return Series{}, candle.Candle{}, err
 		}
 	}
 	if c.Close > 0 {
 		c.Volume = c.VolumeUSD / c.Close
 	}
-	return recordedKey{row[0], interval}, c, nil
+	return Series{row[0], interval}, c, nil
 }
 
 // Tokens returns n Solana mints, always the same ones.
@@ -111,7 +113,7 @@ func (m *Market) Candles(token candle.Token, interval candle.Interval, r candle.
 // candles returns at most limit of them.
 func (m *Market) candles(token candle.Token, interval candle.Interval, r candle.Range, limit int) []candle.Candle {
 	if m.recorded != nil {
-		all := m.recorded[recordedKey{token.Address, interval}]
+		all := m.recorded[Series{token.Address, interval}]
 		first, _ := slices.BinarySearchFunc(all, r.From, func(c candle.Candle, t int64) int { return int(c.OpenTime - t) })
 		end, _ := slices.BinarySearchFunc(all, r.To, func(c candle.Candle, t int64) int { return int(c.OpenTime - t) })
 		return slices.Clone(all[first:max(first, min(end, first+min(limit, len(all))))])
@@ -130,7 +132,7 @@ func (m *Market) candles(token candle.Token, interval candle.Interval, r candle.
 // latest returns the last candles, at most limit, that open before the end, newest first.
 func (m *Market) latest(token candle.Token, interval candle.Interval, end int64, limit int) []candle.Candle {
 	if m.recorded != nil {
-		all := m.recorded[recordedKey{token.Address, interval}]
+		all := m.recorded[Series{token.Address, interval}]
 		past, _ := slices.BinarySearchFunc(all, end, func(c candle.Candle, t int64) int { return cmp.Compare(c.OpenTime, t) })
 		found := slices.Clone(all[max(0, past-limit):past])
 		slices.Reverse(found)
@@ -154,12 +156,12 @@ func (m *Market) begin(token candle.Token) (begin int64, exists bool) {
 	}
 	var shortest candle.Interval
 	for key, candles := range m.recorded {
-		if key.address != token.Address {
+		if key.Address != token.Address {
 			continue
 		}
 		exists = true
-		if len(candles) > 0 && (shortest == 0 || key.interval < shortest) {
-			begin, shortest = candles[0].OpenTime, key.interval
+		if len(candles) > 0 && (shortest == 0 || key.Interval < shortest) {
+			begin, shortest = candles[0].OpenTime, key.Interval
 		}
 	}
 	return begin, exists

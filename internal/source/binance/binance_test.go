@@ -86,7 +86,7 @@ func TestConformance(t *testing.T) {
 		Token: btc, Interval: candle.Interval1m,
 		Open: func(t *testing.T, baseURL string) breaker.Source { return open(t, testConfig(baseURL)) },
 		Serve: func(_ *testing.T, candles []candle.Candle, disorder sourcetest.Disorder) http.Handler {
-			options := simmarket.Options{Market: simmarket.NewRecordedMarket(btc, candle.Interval1m, candles), Now: time.Now}
+			options := simmarket.Options{Market: simmarket.Recording{{Address: btc.Address, Interval: candle.Interval1m}: candles}.Market(), Now: time.Now}
 			if disorder != sourcetest.None {
 				options.Faults = []simmarket.Fault{{Kind: string(disorder)}}
 			}

@@ -119,7 +119,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // openWithDumps opens a source of an API and files that have these candles. warnings is what it logs.
 func openWithDumps(t *testing.T, interval candle.Interval, candles []candle.Candle, now func() time.Time) (s *Source, h *host, warnings *bytes.Buffer) {
 	t.Helper()
-	h = &host{market: simmarket.NewServer(simmarket.Options{Market: simmarket.NewRecordedMarket(btc, interval, candles), Now: now})}
+	h = &host{market: simmarket.NewServer(simmarket.Options{Market: simmarket.Recording{{Address: btc.Address, Interval: interval}: candles}.Market(), Now: now})}
 	cfg := testConfig(serve(t, h))
 	cfg.DumpURL = cfg.BaseURL
 	cfg.Now = now

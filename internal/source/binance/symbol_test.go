@@ -17,7 +17,7 @@ func TestSymbolsOfAnyScriptAreAskedFor(t *testing.T) {
 	require.NoError(t, err)
 	asked := candle.Range{From: unix("2025-02-01"), To: unix("2025-03-02")}
 	candles := traded(candle.Interval5m, asked)
-	h := &host{market: simmarket.NewServer(simmarket.Options{Market: simmarket.NewRecordedMarket(token, candle.Interval5m, candles), Now: time.Now})}
+	h := &host{market: simmarket.NewServer(simmarket.Options{Market: simmarket.Recording{{Address: token.Address, Interval: candle.Interval5m}: candles}.Market(), Now: time.Now})}
 	cfg := testConfig(serve(t, h))
 	cfg.DumpURL = cfg.BaseURL
 	f := fetch(t.Context(), open(t, cfg), token, candle.Interval5m, asked)

@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 		Token: token, Interval: candle.Interval1m,
 		Open: func(t *testing.T, baseURL string) breaker.Source { return openURL(t, baseURL, time.Now) },
 		Serve: func(_ *testing.T, candles []candle.Candle, disorder sourcetest.Disorder) http.Handler {
-			options := simmarket.Options{Market: simmarket.NewRecordedMarket(token, candle.Interval1m, candles), KeyRequired: true, Now: time.Now}
+			options := simmarket.Options{Market: simmarket.Recording{{Address: token.Address, Interval: candle.Interval1m}: candles}.Market(), KeyRequired: true, Now: time.Now}
 			if disorder != sourcetest.None {
 				options.Faults = []simmarket.Fault{{Kind: string(disorder)}}
 			}

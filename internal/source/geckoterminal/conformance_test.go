@@ -28,7 +28,7 @@ func TestConformance(t *testing.T) {
 				Token: token, Interval: candle.Interval1m,
 				Open: func(t *testing.T, baseURL string) breaker.Source { return openURL(t, baseURL, today) },
 				Serve: func(_ *testing.T, candles []candle.Candle, disorder sourcetest.Disorder) http.Handler {
-					market := simmarket.NewRecordedMarket(token, candle.Interval1m, candles)
+					market := simmarket.Recording{{Address: token.Address, Interval: candle.Interval1m}: candles}.Market()
 					if disorder == sourcetest.None {
 						return serve(market, inclusive)
 					}
