@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/source/register"
 )
 
 func load(t *testing.T) *types.Project {
@@ -113,13 +114,18 @@ func TestEnvExampleListsWhatTheProgramsRead(t *testing.T) {
 	t.Parallel()
 	example, err := os.ReadFile("../.env.example")
 	require.NoError(t, err)
-	for _, file := range []string{"config.go", "traces.go"} {
+	for _, file := range []string{"config.go", "reader.go", "traces.go"} {
 		source, err := os.ReadFile("../internal/config/" + file)
 		require.NoError(t, err)
-		names := regexp.MustCompile(`"((?:REDIS|CLICKHOUSE|BIRDEYE|GECKOTERMINAL|BINANCE|DUCKDB|QUANTBOT|OTEL)_[A-Z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
+		names := regexp.MustCompile(`"((?:REDIS|CLICKHOUSE|DUCKDB|QUANTBOT|OTEL)_[A-Z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
 		require.NotEmpty(t, names)
 		for _, name := range names {
 			require.Contains(t, string(example), name[1]+"=", name[1])
+		}
+	}
+	for _, sheet := range register.Sheets() {
+		for _, name := range sheet.Variables() {
+			require.Contains(t, string(example), name+"=", name)
 		}
 	}
 }
@@ -136,8 +142,8 @@ func TestComposeHandsTheEnvironmentOn(t *testing.T) {
 			names = append(names, line[1])
 		}
 	}
-	for i := range 16 {
-		names = append(names, fmt.Sprintf("BIRDEYE_API_KEY_%d", i+1))
+	for _, sheet := range register.Sheets() {
+		names = append(names, sheet.Keys()...)
 	}
 	for _, name := range names {
 		env = append(env, name+"=mine-"+name)
