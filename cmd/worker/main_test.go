@@ -16,6 +16,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/clickhousetest"
 	"quantbot/internal/local"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
@@ -54,7 +55,7 @@ func setup(t *testing.T, chunks int, latency time.Duration) *bench {
 		defer cancel()
 		require.NoError(t, running.Close(ctx))
 	})
-	b.vars = localtest.New(t).Vars()
+	b.vars = clickhousetest.New(t).Vars()
 	b.vars["BIRDEYE_BASE_URL"], b.vars["BIRDEYE_API_KEY"], b.vars["BIRDEYE_RPS"] = running.URL(), "key", "500"
 	cfg, err := register.LoadConfig(func(name string) string { return b.vars[name] })
 	require.NoError(t, err)

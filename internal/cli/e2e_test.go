@@ -18,7 +18,7 @@ import (
 
 func TestCallsBecomeCandlesAndARunRow(t *testing.T) {
 	t.Parallel()
-	h := setup(t, simmarket.Options{})
+	h := setupEmpty(t, simmarket.Options{})
 	var calls []worklist.Call
 	tokens := simmarket.Tokens(20)
 	for i, token := range tokens {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/clickhousetest"
 	"quantbot/internal/local"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/simmarket"
@@ -46,7 +47,16 @@ type harness struct {
 	skew time.Duration
 }
 
+// setup makes the harness over a database that has its tables, which saves each test the time of the migrations.
 func setup(t *testing.T, options simmarket.Options) *harness {
+	t.Helper()
+	h := setupEmpty(t, options)
+	clickhousetest.Migrate(t, h.env)
+	return h
+}
+
+// setupEmpty makes the harness over an empty database, as the first command of a deployment finds it.
+func setupEmpty(t *testing.T, options simmarket.Options) *harness {
 	t.Helper()
 	options.Now = time.Now
 	if options.Market == nil {

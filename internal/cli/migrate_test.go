@@ -10,7 +10,7 @@ import (
 
 func TestMigrateSaysWhatItApplied(t *testing.T) {
 	t.Parallel()
-	h := setup(t, simmarket.Options{})
+	h := setupEmpty(t, simmarket.Options{})
 	out := h.ok(t, "migrate", "--status").stdout
 	require.Regexp(t, `(?m)^0001_\S+ +missing$`, out)
 	require.NotContains(t, out, "applied")

@@ -31,7 +31,7 @@ const (
 // and a run that was rolled back can be restored.
 func TestTheStateBeforeGoesOn(t *testing.T) {
 	t.Parallel()
-	h := setup(t, simmarket.Options{})
+	h := setupEmpty(t, simmarket.Options{})
 	h.restoreClickHouse(t, stateBefore)
 	h.restoreRedis(t, stateBefore)
 	tokens := simmarket.Tokens(9)

@@ -45,6 +45,10 @@ func newConfig(t testing.TB) Config {
 	env := localtest.New(t)
 	database := env.Database + "_new"
 	t.Cleanup(func() { env.ClickHouse(t, "DROP DATABASE IF EXISTS "+database+" SYNC") })
+	return configOf(env, database)
+}
+
+func configOf(env *localtest.Env, database string) Config {
 	return Config{
 		Host: env.Host, Port: env.NativePort, Database: database,
 		User: env.User, Password: Secret(env.Password),
@@ -88,13 +92,19 @@ func openConfig(t testing.TB, cfg Config) (*DB, *logBuffer) {
 	return db, logs
 }
 
+// migrated is what the migrations leave of an empty database.
+var migrated localtest.Template
+
 // openMigrated is a migrated database.
 func openMigrated(t testing.TB) (*DB, *logBuffer) {
 	t.Helper()
-	db, logs := openConfig(t, newConfig(t))
-	_, err := db.Migrate(t.Context())
-	require.NoError(t, err)
-	return db, logs
+	env := localtest.New(t)
+	migrated.Copy(t, env, env.Database, func(template string) {
+		db, _ := openConfig(t, configOf(env, template))
+		_, err := db.Migrate(t.Context())
+		require.NoError(t, err)
+	})
+	return openConfig(t, configOf(env, env.Database))
 }
 
 // mustExec runs a statement of the test's own.

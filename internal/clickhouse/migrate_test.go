@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"testing"
 
+	chdriver "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -130,4 +132,44 @@ func TestColumnsOfANewerProgramAreIgnored(t *testing.T) {
 	total, err := db.Unsuccessful(t.Context(), run.ID(), func([]backfill.Chunk) error { return nil })
 	require.NoError(t, err)
 	require.Equal(t, 1, total)
+}
+
+// A database that a test gets as a copy is what migrations make: the same tables, views and columns, all migrations applied.
+func TestACopyIsWhatMigrationsMake(t *testing.T) {
+	t.Parallel()
+	whole, _ := openConfig(t, newConfig(t))
+	_, err := whole.Migrate(t.Context())
+	require.NoError(t, err)
+	copied, _ := openMigrated(t)
+	describe := func(db *DB, query string) (lines []string) {
+		err := db.rows(t.Context(), queryTimeout, query, nil, func(rows chdriver.Rows) error {
+			var line string
+			err := rows.Scan(&line)
+			lines = append(lines, line)
+			return err
+		})
+		require.NoError(t, err)
+		require.Greater(t, len(lines), 10, query)
+		return lines
+	}
+	for _, query := range []string{
+		"SELECT toString(tuple(name, engine, ifNull(total_rows, 0))) FROM system.tables WHERE database = currentDatabase() AND name != 'ohlcv_schema_versions' ORDER BY name",
+		"SELECT replaceAll(create_table_query, currentDatabase(), '') FROM system.tables WHERE database = currentDatabase() ORDER BY name",
+		"SELECT toString(tuple(table, name, type, default_expression, comment, compression_codec, position)) FROM system.columns WHERE database = currentDatabase() ORDER BY table, position",
+		"SELECT DISTINCT toString(tuple(version_id, is_applied)) FROM ohlcv_schema_versions ORDER BY version_id",
+	} {
+		require.Equal(t, describe(whole, query), describe(copied, query))
+	}
+	require.NotEqual(t, deploymentID(t, whole), deploymentID(t, copied))
+	applied, err := copied.Migrate(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, applied)
+}
+
+// deploymentID is that of a database that was just made: the id of the table itself.
+func deploymentID(t *testing.T, db *DB) uuid.UUID {
+	t.Helper()
+	id := scalar[uuid.UUID](t, db, "SELECT deployment_id FROM ohlcv_deployments SETTINGS limit = 0, offset = 0")
+	require.Equal(t, scalar[uuid.UUID](t, db, "SELECT uuid FROM system.tables WHERE database = currentDatabase() AND name = 'ohlcv_deployments' SETTINGS limit = 0, offset = 0"), id)
+	return id
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"quantbot/internal/clickhouse/clickhousetest"
 	"quantbot/internal/config"
 	"quantbot/internal/dashboard"
 	"quantbot/internal/local/localtest"
@@ -37,7 +38,7 @@ func public(_ map[string]string, o *board.Options)          { o.Public = true }
 
 func setup(t testing.TB, options ...worldOption) *world {
 	t.Helper()
-	w := &world{env: localtest.New(t)}
+	w := &world{env: clickhousetest.New(t)}
 	vars := w.env.Vars()
 	vars["QUANTBOT_DASHBOARD_TOKEN"] = token
 	o := board.Options{Logger: testLogger(t), Now: time.Now}

@@ -12,6 +12,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/clickhousetest"
 	"quantbot/internal/local/localtest"
 )
 
@@ -36,7 +37,7 @@ func (a *accident) Candles(ctx context.Context, token candle.Token, interval can
 // onRedis is a world whose Redis is at the URL.
 func onRedis(t *testing.T, url string) *world {
 	t.Helper()
-	env := localtest.New(t)
+	env := clickhousetest.New(t)
 	env.RedisURL = url
 	return setupOn(t, env)
 }

@@ -16,6 +16,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/clickhousetest"
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
@@ -72,7 +73,7 @@ type world struct {
 
 func setup(t testing.TB) *world {
 	t.Helper()
-	return setupOn(t, localtest.New(t))
+	return setupOn(t, clickhousetest.New(t))
 }
 
 func setupOn(t testing.TB, env *localtest.Env) *world {
