@@ -25,7 +25,6 @@ type pages struct {
 func (p pages) Name() string                                 { return "pages" }
 func (p pages) Cost(candle.Interval, candle.Range) Cost      { return Cost{} }
 func (p pages) Cut(candle.Interval) Cut                      { return Pages(10) }
-func (p pages) PageSize() int                                { return 10 }
 func (p pages) SettleDelay() time.Duration                   { return time.Minute }
 func (p pages) Supports(candle.Chain, candle.Interval) error { return nil }
 func (p pages) Candles(context.Context, candle.Token, candle.Interval, candle.Range) iter.Seq2[Page, error] {

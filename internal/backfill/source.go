@@ -75,8 +75,6 @@ type Cost struct {
 type Source interface {
 	// Name is the word for the source in flags, rows and documents.
 	Name() string
-	// PageSize is the most candles that one answer holds.
-	PageSize() int
 	// SettleDelay is how long after its close a candle may still change at the source.
 	SettleDelay() time.Duration
 	// Supports tells why the source cannot serve the chain at this interval, or nil.

@@ -36,7 +36,6 @@ type oneCandle struct {
 func (*oneCandle) Name() string                                         { return "one" }
 func (*oneCandle) Cost(candle.Interval, candle.Range) (c backfill.Cost) { return c }
 func (*oneCandle) Cut(candle.Interval) backfill.Cut                     { return backfill.Pages(5_000) }
-func (*oneCandle) PageSize() int                                        { return 5_000 }
 func (*oneCandle) SettleDelay() time.Duration                           { return 0 }
 func (*oneCandle) Supports(candle.Chain, candle.Interval) error         { return nil }
 func (o *oneCandle) Candles(_ context.Context, _ candle.Token, _ candle.Interval, r candle.Range) iter.Seq2[backfill.Page, error] {

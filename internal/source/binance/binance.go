@@ -92,9 +92,6 @@ func New(cfg Config) (*Source, error) {
 // Name implements backfill.Source.
 func (s *Source) Name() string { return Name }
 
-// PageSize implements backfill.Source.
-func (s *Source) PageSize() int { return pageSize }
-
 // SettleDelay implements backfill.Source.
 func (s *Source) SettleDelay() time.Duration { return settleDelay }
 

@@ -83,6 +83,7 @@ func fetch(ctx context.Context, s *Source, token candle.Token, interval candle.I
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, sourcetest.Suite{
+		Sheet: Sheet(),
 		Token: btc, Interval: candle.Interval1m,
 		Open: func(t *testing.T, baseURL string) breaker.Source { return open(t, testConfig(baseURL)) },
 		Serve: func(_ *testing.T, candles []candle.Candle, disorder sourcetest.Disorder) http.Handler {

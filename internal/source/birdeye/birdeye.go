@@ -91,9 +91,6 @@ func (s *Source) For(m *manifest.Manifest) backfill.Source {
 // Name implements backfill.Source.
 func (s *Source) Name() string { return Name }
 
-// PageSize implements backfill.Source.
-func (s *Source) PageSize() int { return pageSize }
-
 // SettleDelay implements backfill.Source.
 func (s *Source) SettleDelay() time.Duration { return settleDelay }
 

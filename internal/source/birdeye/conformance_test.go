@@ -20,6 +20,7 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, sourcetest.Suite{
+		Sheet: Sheet(),
 		Token: token, Interval: candle.Interval1m,
 		Open: func(t *testing.T, baseURL string) breaker.Source { return openURL(t, baseURL, time.Now) },
 		Serve: func(_ *testing.T, candles []candle.Candle, disorder sourcetest.Disorder) http.Handler {

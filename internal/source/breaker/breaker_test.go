@@ -40,7 +40,6 @@ type fake struct {
 func (f *fake) Name() string                                         { return "fake" }
 func (f *fake) Cost(candle.Interval, candle.Range) (c backfill.Cost) { return c }
 func (f *fake) Cut(candle.Interval) backfill.Cut                     { return backfill.Pages(1) }
-func (f *fake) PageSize() int                                        { return 1 }
 func (f *fake) SettleDelay() time.Duration                           { return 0 }
 func (f *fake) Supports(candle.Chain, candle.Interval) error         { return nil }
 

@@ -67,7 +67,7 @@ func (s Suite) at(i int) int64 { return s.Start + int64(i)*s.Interval.Seconds() 
 
 func (s Suite) testCoverage(t *testing.T) {
 	t.Parallel()
-	for name, situation := range situations(s.Open(t, "http://127.0.0.1:1").PageSize()) {
+	for name, situation := range situations(s.Sheet.PageSize) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			market := s.market(situation.market...)
@@ -102,7 +102,7 @@ func (s Suite) testDisorder(t *testing.T) {
 	for _, disorder := range []Disorder{Duplicate, Outside, Late} {
 		t.Run(string(disorder), func(t *testing.T) {
 			t.Parallel()
-			count := s.Open(t, "http://127.0.0.1:1").PageSize()*2 + 10
+			count := s.Sheet.PageSize*2 + 10
 			market := s.market(stretch{0, count + 20})
 			r := candle.Range{From: s.at(10), To: s.at(10 + count)}
 			source, _ := s.start(t, s.Serve(t, market, disorder), fault{})

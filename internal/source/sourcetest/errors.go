@@ -45,7 +45,7 @@ func (s Suite) faults() map[string]fault {
 
 func (s Suite) testErrors(t *testing.T) {
 	t.Parallel()
-	market := s.market(stretch{0, s.Open(t, "http://127.0.0.1:1").PageSize()*2 + 10})
+	market := s.market(stretch{0, s.Sheet.PageSize*2 + 10})
 	r := candle.Range{From: s.Start, To: market[len(market)-1].OpenTime + 1}
 	last := s.FewestCalls(market, r)
 	require.Greater(t, last, int64(2), "the range must take several pages")
@@ -83,7 +83,7 @@ func spoil(change func([]byte) []byte) answerFunc {
 // Of the requests for a range of several pages the second is one for candles, whatever a source asks first.
 func (s Suite) pages(t *testing.T) (market []candle.Candle, r candle.Range) {
 	t.Helper()
-	market = s.market(stretch{0, s.Open(t, "http://127.0.0.1:1").PageSize()*2 + 10})
+	market = s.market(stretch{0, s.Sheet.PageSize*2 + 10})
 	return market, candle.Range{From: s.Start, To: market[len(market)-1].OpenTime + 1}
 }
 
@@ -280,7 +280,7 @@ func (s Suite) testInterruption(t *testing.T) {
 // A reader that has enough costs no further request.
 func (s Suite) testStop(t *testing.T) {
 	t.Parallel()
-	market := s.market(stretch{0, s.Open(t, "http://127.0.0.1:1").PageSize() * 3})
+	market := s.market(stretch{0, s.Sheet.PageSize * 3})
 	source, server := s.start(t, s.Serve(t, market, None), fault{})
 	var calls int64
 	for page, err := range source.Candles(t.Context(), s.Token, s.Interval, candle.Range{From: s.Start, To: s.at(len(market))}) {

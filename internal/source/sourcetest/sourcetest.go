@@ -15,10 +15,13 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/source/breaker"
+	"quantbot/internal/source/datasheet"
 )
 
 // Suite is what Run has to know of a source.
 type Suite struct {
+	// Sheet is what the source declares of itself.
+	Sheet datasheet.Sheet
 	// Token and Interval are what is asked for; the suite's candles are of both.
 	Token    candle.Token
 	Interval candle.Interval
@@ -171,13 +174,16 @@ func (s Suite) testFacts(t *testing.T) {
 	t.Parallel()
 	source := s.Open(t, "http://127.0.0.1:1")
 	require.NotEmpty(t, source.Name())
-	require.Positive(t, source.PageSize())
+	require.Equal(t, s.Sheet.Name, source.Name())
+	require.Positive(t, s.Sheet.PageSize)
 	require.GreaterOrEqual(t, source.SettleDelay().Nanoseconds(), int64(0))
+	require.Equal(t, s.Sheet.SettleDelay, source.SettleDelay())
 	for _, chain := range []candle.Chain{
 		candle.Solana, candle.Ethereum, candle.BSC, candle.Base, candle.Monad, candle.Arbitrum, candle.Avalanche,
 		candle.Optimism, candle.Polygon, candle.BinanceSpot, "nowhere",
 	} {
 		err := source.Supports(chain, s.Interval)
+		require.Equal(t, s.Sheet.Supports(chain, s.Interval), err == nil, "the data sheet is right about %s", chain)
 		if slices.Contains(s.Chains, chain) {
 			require.NoError(t, err, chain)
 			continue
@@ -190,6 +196,7 @@ func (s Suite) testFacts(t *testing.T) {
 		candle.Interval4h, candle.Interval1d, 7,
 	} {
 		err := source.Supports(s.Token.Chain, interval)
+		require.Equal(t, s.Sheet.Supports(s.Token.Chain, interval), err == nil, "the data sheet is right about %s", interval)
 		if interval == 7 || slices.Contains(s.NoIntervals, interval) {
 			require.ErrorContains(t, err, interval.String())
 			continue
