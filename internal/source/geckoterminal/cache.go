@@ -1,12 +1,15 @@
 package geckoterminal
 
 import (
-	"container/list"
-	"sync"
+	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 
+	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 )
 
@@ -19,42 +22,81 @@ const (
 	noPoolTime = 5 * time.Minute
 )
 
+// lookup is what the service said of a token's pool.
+type lookup struct {
+	pool  pool
+	err   error // errNoPool, or nil
+	until time.Time
+}
+
 // poolCache remembers the pools of the tokens that were used last.
 type poolCache struct {
-	size int
-
-	mu      sync.Mutex
-	byToken map[candle.Token]*list.Element
-	recent  *list.List // of *poolEntry, the last used first
+	recent *lru.Cache[candle.Token, lookup]
+	// asking has the lookups that are under way, by token.
+	asking singleflight.Group
 }
 
-// poolEntry is what is known about one token.
-type poolEntry struct {
-	token candle.Token
-	// asking is held by the one that asks the service; it guards what follows.
-	asking *semaphore.Weighted
-	until  time.Time
-	pool   pool
-	err    error
-}
-
-func newPoolCache(size int) *poolCache {
-	return &poolCache{size: size, byToken: make(map[candle.Token]*list.Element), recent: list.New()}
-}
-
-// entry returns the token's entry, a new one when it has none. One that is dropped meanwhile serves those that hold it.
-func (c *poolCache) entry(token candle.Token) *poolEntry {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if element, ok := c.byToken[token]; ok {
-		c.recent.MoveToFront(element)
-		return element.Value.(*poolEntry)
+func newPoolCache(size int) (*poolCache, error) {
+	recent, err := lru.New[candle.Token, lookup](size)
+	if err != nil {
+		return nil, err
 	}
-	if c.recent.Len() >= c.size {
-		oldest := c.recent.Back()
-		delete(c.byToken, c.recent.Remove(oldest).(*poolEntry).token)
+	return &poolCache{recent: recent}, nil
+}
+
+// find returns what is still known of the token's pool.
+func (c *poolCache) find(token candle.Token, now time.Time) (known lookup, ok bool) {
+	known, ok = c.recent.Get(token)
+	return known, ok && now.Before(known.until)
+}
+
+// remember keeps what the service said; other errors than "no pool" say nothing about the token.
+func (c *poolCache) remember(token candle.Token, found pool, err error, now time.Time) {
+	switch {
+	case err == nil:
+		c.recent.Add(token, lookup{pool: found, until: now.Add(poolTime)})
+	case errors.Is(err, errNoPool):
+		c.recent.Add(token, lookup{err: err, until: now.Add(noPoolTime)})
 	}
-	entry := &poolEntry{token: token, asking: semaphore.NewWeighted(1)}
-	c.byToken[token] = c.recent.PushFront(entry)
-	return entry
+}
+
+// pool returns the token's pool, from the cache when it is there. Of those that want the same pool at once, one asks; when that one
+// gives up, another asks in its place.
+func (s *Source) pool(ctx context.Context, token candle.Token) (found pool, calls int64, err error) {
+	for {
+		if known, ok := s.pools.find(token, s.now()); ok {
+			return known.pool, 0, known.err
+		}
+		found, calls, err := s.sharedLookup(ctx, token)
+		if ctx.Err() == nil && backfill.ClassOf(err) == backfill.ClassInterrupted {
+			continue // not this one gave up, but the one that asked
+		}
+		return found, calls, err
+	}
+}
+
+// sharedLookup asks for the token's pool, or waits for the one that does. calls are those of this one alone.
+func (s *Source) sharedLookup(ctx context.Context, token candle.Token) (found pool, calls int64, err error) {
+	var asks atomic.Bool
+	var asked int64
+	response := s.pools.asking.DoChan(token.String(), func() (any, error) {
+		asks.Store(true)
+		if known, ok := s.pools.find(token, s.now()); ok { // another one asked meanwhile
+			return known.pool, known.err
+		}
+		found, calls, err := s.askPool(ctx, token)
+		s.pools.remember(token, found, err, s.now())
+		asked = calls
+		return found, err
+	})
+	var result singleflight.Result
+	select {
+	case result = <-response:
+	case <-ctx.Done():
+		if !asks.Load() {
+			return pool{}, 0, ctx.Err()
+		}
+		result = <-response // its own request ends with ctx, and counts
+	}
+	return result.Val.(pool), asked, result.Err
 }

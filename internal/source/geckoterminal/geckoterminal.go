@@ -68,13 +68,17 @@ func New(cfg Config) (*Source, error) {
 	if err != nil || base.Host == "" {
 		return nil, errors.New(baseURL + " is no URL")
 	}
+	pools, err := newPoolCache(cachedPools)
+	if err != nil {
+		return nil, err
+	}
 	return &Source{
 		base: base,
 		client: service.NewClient(service.Config{
 			Name: Name, Accounts: []service.Account{cfg.Account}, Failure: readFailure, UserAgent: cfg.UserAgent,
 			Concurrency: cfg.Concurrency, Logger: cfg.Logger, Now: cfg.Now,
 		}),
-		pools: newPoolCache(cachedPools),
+		pools: pools,
 		now:   cfg.Now,
 	}, nil
 }

@@ -23,26 +23,6 @@ type pool struct {
 // errNoPool: the source has nothing for the token.
 var errNoPool = errors.New("geckoterminal knows no pool of the token")
 
-// pool returns the token's pool, from the cache when it is there. Of those that want the same pool at once, one asks.
-func (s *Source) pool(ctx context.Context, token candle.Token) (found pool, calls int64, err error) {
-	entry := s.pools.entry(token)
-	if err := entry.asking.Acquire(ctx, 1); err != nil {
-		return pool{}, 0, err
-	}
-	defer entry.asking.Release(1)
-	if s.now().Before(entry.until) {
-		return entry.pool, 0, entry.err
-	}
-	found, calls, err = s.askPool(ctx, token)
-	switch {
-	case err == nil:
-		entry.pool, entry.err, entry.until = found, nil, s.now().Add(poolTime)
-	case errors.Is(err, errNoPool):
-		entry.pool, entry.err, entry.until = pool{}, err, s.now().Add(noPoolTime)
-	}
-	return found, calls, err
-}
-
 // askPool asks for the most liquid pools of the token.
 func (s *Source) askPool(ctx context.Context, token candle.Token) (found pool, calls int64, err error) {
 	address := s.base.JoinPath("networks", networks[token.Chain], "tokens", token.Address, "pools")

@@ -185,13 +185,21 @@ func TestWhoeverWaitsForALookupMayGiveUp(t *testing.T) {
 func TestTheCacheForgetsTheTokenThatWasNotUsedLongest(t *testing.T) {
 	t.Parallel()
 	name := func(s string) candle.Token { return candle.Token{Chain: candle.Solana, Address: s} }
-	cache := newPoolCache(2)
-	a, b := cache.entry(name("A")), cache.entry(name("B"))
-	require.Same(t, a, cache.entry(name("A")))
-	cache.entry(name("C"))
-	require.Same(t, a, cache.entry(name("A")))
-	require.NotSame(t, b, cache.entry(name("B")))
-	require.Len(t, cache.byToken, 2)
+	cache, err := newPoolCache(2)
+	require.NoError(t, err)
+	knows := func(token candle.Token) bool {
+		known, ok := cache.find(token, today)
+		require.True(t, !ok || known.pool.address == token.Address)
+		return ok
+	}
+	remember := func(token candle.Token) { cache.remember(token, pool{address: token.Address}, nil, today) }
+	remember(name("A"))
+	remember(name("B"))
+	require.True(t, knows(name("A")))
+	remember(name("C"))
+	require.True(t, knows(name("A")))
+	require.False(t, knows(name("B")))
+	require.True(t, knows(name("C")))
 	require.Equal(t, 2, cache.recent.Len())
-	require.NotSame(t, a, cache.entry(candle.Token{Chain: candle.Ethereum, Address: "A"}), "another chain's token")
+	require.False(t, knows(candle.Token{Chain: candle.Ethereum, Address: "A"}), "another chain's token")
 }
