@@ -94,7 +94,10 @@ func (l *Ledger) Renew(_ context.Context, executions []backfill.Execution) (lost
 }
 
 // HandBack implements backfill.FillLedger.
-func (l *Ledger) HandBack(_ context.Context, e backfill.Execution, class backfill.Class, spent backfill.Cost) (count int, err error) {
+func (l *Ledger) HandBack(ctx context.Context, e backfill.Execution, class backfill.Class, spent backfill.Cost) (count int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err // as a command to a server
+	}
 	r, end, err := l.of("HandBack", e.Task.RunID)
 	if err != nil {
 		return 0, err
@@ -119,9 +122,12 @@ func (l *Ledger) HandBack(_ context.Context, e backfill.Execution, class backfil
 const haltFloor = 1_000
 
 // Record implements backfill.FillLedger.
-func (l *Ledger) Record(_ context.Context, task backfill.Task, epoch int64, outcome backfill.Outcome) (recorded backfill.Recorded, err error) {
+func (l *Ledger) Record(ctx context.Context, task backfill.Task, epoch int64, outcome backfill.Outcome) (recorded backfill.Recorded, err error) {
 	if outcome.Status.Rank() == 0 {
 		return recorded, fmt.Errorf("record chunk %s: unknown outcome status %q", task.ChunkID, outcome.Status)
+	}
+	if err := ctx.Err(); err != nil {
+		return recorded, err // as a command to a server
 	}
 	r, end, err := l.of("Record", task.RunID)
 	if err != nil {
