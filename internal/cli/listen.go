@@ -13,7 +13,7 @@ import (
 	"quantbot/internal/metrics"
 	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
-	"quantbot/internal/wiring/board"
+	"quantbot/internal/wiring/dashboardwiring"
 )
 
 // reachableURL is where this machine reaches a server that listens on the address: "every address" is none that a browser
@@ -34,7 +34,7 @@ func (a *app) openDashboard(cfg config.Config, stores *wiring.Stores, listener n
 	}
 	m := wiring.NewMetrics(stores, cfg, manifest.CurrentBuild(), nil, a.now)
 	m.WatchWaits(stores.WaitsForMetrics(a.now), a.now)
-	d, release, err := board.New(cfg, stores, board.Options{
+	d, release, err := dashboardwiring.New(cfg, stores, dashboardwiring.Options{
 		Public: public, Private: private, Metrics: metrics.Handler(m.Registry()), Logger: a.logger(), Now: a.now,
 	})
 	if err != nil {

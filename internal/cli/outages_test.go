@@ -26,7 +26,7 @@ import (
 	"quantbot/internal/simmarket"
 	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
-	"quantbot/internal/wiring/board"
+	"quantbot/internal/wiring/dashboardwiring"
 )
 
 // outageProxy stands in front of a server and can be away: connections are refused then, or, while it hangs, nothing comes
@@ -229,7 +229,7 @@ func (h *harness) watchedDashboard(t *testing.T) string {
 	require.NoError(t, err)
 	m := wiring.NewMetrics(stores, cfg, manifest.CurrentBuild(), nil, time.Now)
 	m.WatchWaits(stores.WaitsForMetrics(time.Now), time.Now)
-	d, release, err := board.New(cfg, stores, board.Options{Metrics: metrics.Handler(m.Registry()), Logger: quiet, Now: time.Now})
+	d, release, err := dashboardwiring.New(cfg, stores, dashboardwiring.Options{Metrics: metrics.Handler(m.Registry()), Logger: quiet, Now: time.Now})
 	require.NoError(t, err)
 	server := httptest.NewServer(d)
 	t.Cleanup(func() {

@@ -23,7 +23,7 @@ import (
 	"quantbot/internal/simmarket"
 	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
-	"quantbot/internal/wiring/board"
+	"quantbot/internal/wiring/dashboardwiring"
 )
 
 // seenWithin is how soon everybody who looks must be told why a run waits.
@@ -61,7 +61,7 @@ func (h *harness) watched(t *testing.T, vars map[string]string) *places {
 	require.NoError(t, err)
 	stores, err := wiring.OpenStores(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	d, release, err := board.New(cfg, stores, board.Options{Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	d, release, err := dashboardwiring.New(cfg, stores, dashboardwiring.Options{Logger: slog.New(slog.DiscardHandler), Now: time.Now})
 	require.NoError(t, err)
 	server := httptest.NewServer(d)
 	t.Cleanup(func() {

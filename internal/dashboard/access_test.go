@@ -21,7 +21,7 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/dashboard"
 	"quantbot/internal/manifest"
-	"quantbot/internal/wiring/board"
+	"quantbot/internal/wiring/dashboardwiring"
 )
 
 func bearer(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
@@ -114,7 +114,7 @@ func (w *world) statusElsewhere(t testing.TB, path string, change ...func(*http.
 func TestBearerGuessesAreSlowedOnEveryPage(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/", "/fleet", "/metrics", "/api/runs"} {
-		w := setup(t, func(_ map[string]string, o *board.Options) { o.Metrics = http.NotFoundHandler() })
+		w := setup(t, func(_ map[string]string, o *dashboardwiring.Options) { o.Metrics = http.NotFoundHandler() })
 		for i := range 10 {
 			w.get(t, path, func(r *http.Request) { r.Header.Set("Authorization", fmt.Sprintf("Bearer guess %d", i)) })
 		}
@@ -124,7 +124,7 @@ func TestBearerGuessesAreSlowedOnEveryPage(t *testing.T) {
 
 func TestMetricsBeyondLoopbackSlowGuesses(t *testing.T) {
 	t.Parallel()
-	w := setup(t, public, func(_ map[string]string, o *board.Options) { o.Metrics = http.NotFoundHandler() })
+	w := setup(t, public, func(_ map[string]string, o *dashboardwiring.Options) { o.Metrics = http.NotFoundHandler() })
 	elsewhere := func(r *http.Request) { r.Host = "quantbot.example" }
 	wrong := func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") }
 	statuses := map[int]int{}
@@ -192,7 +192,7 @@ func TestOtherNamesAreNotServedOnLoopback(t *testing.T) {
 
 func TestBeyondLoopbackEveryPageWantsALogin(t *testing.T) {
 	t.Parallel()
-	w := setup(t, public, func(_ map[string]string, o *board.Options) { o.Metrics = http.NotFoundHandler() })
+	w := setup(t, public, func(_ map[string]string, o *dashboardwiring.Options) { o.Metrics = http.NotFoundHandler() })
 	elsewhere := func(r *http.Request) { r.Host = "quantbot.example" }
 	for _, path := range []string{"/", "/fleet", "/queues/", "/runs/" + uuid.New().String()} {
 		a := w.get(t, path, elsewhere)
@@ -206,14 +206,14 @@ func TestBeyondLoopbackEveryPageWantsALogin(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.get(t, "/healthz", elsewhere).StatusCode)
 
 	w.cfg.DashboardToken = ""
-	_, _, err := board.New(w.cfg, w.Stores, board.Options{Public: true, Logger: testLogger(t), Now: time.Now})
+	_, _, err := dashboardwiring.New(w.cfg, w.Stores, dashboardwiring.Options{Public: true, Logger: testLogger(t), Now: time.Now})
 	require.ErrorContains(t, err, "QUANTBOT_DASHBOARD_TOKEN must be set")
 }
 
 // Other users of the machine reach loopback as well.
 func TestAPrivateDashboardWantsALoginOnLoopback(t *testing.T) {
 	t.Parallel()
-	w := setup(t, func(_ map[string]string, o *board.Options) { o.Private, o.Metrics = true, http.NotFoundHandler() })
+	w := setup(t, func(_ map[string]string, o *dashboardwiring.Options) { o.Private, o.Metrics = true, http.NotFoundHandler() })
 	for _, path := range []string{"/", "/fleet", "/coverage", "/queues/", "/runs/" + uuid.New().String()} {
 		a := w.get(t, path)
 		require.Equal(t, http.StatusSeeOther, a.StatusCode, path)
@@ -238,7 +238,7 @@ func TestAPrivateDashboardWantsALoginOnLoopback(t *testing.T) {
 	}
 
 	w.cfg.DashboardToken = ""
-	_, _, err := board.New(w.cfg, w.Stores, board.Options{Private: true, Logger: testLogger(t), Now: time.Now})
+	_, _, err := dashboardwiring.New(w.cfg, w.Stores, dashboardwiring.Options{Private: true, Logger: testLogger(t), Now: time.Now})
 	require.ErrorContains(t, err, "needs a token")
 }
 
@@ -332,7 +332,7 @@ func TestNoSecretIsOnAnyPage(t *testing.T) {
 	t.Parallel()
 	var logs strings.Builder
 	var logging sync.Mutex
-	w := setup(t, func(_ map[string]string, o *board.Options) {
+	w := setup(t, func(_ map[string]string, o *dashboardwiring.Options) {
 		o.Logger = slog.New(slog.NewTextHandler(lockedWriter{&logging, &logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	h := w.seed(t)
@@ -371,7 +371,7 @@ func (w lockedWriter) Write(p []byte) (int, error) {
 // What panics is an error page, and the next request is answered.
 func TestAPanicIsAnErrorPage(t *testing.T) {
 	t.Parallel()
-	w := setup(t, func(_ map[string]string, o *board.Options) {
+	w := setup(t, func(_ map[string]string, o *dashboardwiring.Options) {
 		o.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("metrics are broken") })
 	})
 	a := w.get(t, "/metrics")

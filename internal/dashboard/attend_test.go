@@ -17,7 +17,7 @@ import (
 
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
-	"quantbot/internal/wiring/board"
+	"quantbot/internal/wiring/dashboardwiring"
 )
 
 // silentProxy passes everything on until it falls silent: then it accepts connections and says nothing.
@@ -104,7 +104,7 @@ func TestASilentStoreIsNamedOnEveryPage(t *testing.T) {
 			require.NoError(t, err)
 			stores, err := wiring.OpenStores(t.Context(), cfg, testLogger(t))
 			require.NoError(t, err)
-			d, release, err := board.New(cfg, stores, board.Options{Logger: testLogger(t), Now: time.Now})
+			d, release, err := dashboardwiring.New(cfg, stores, dashboardwiring.Options{Logger: testLogger(t), Now: time.Now})
 			require.NoError(t, err)
 			server := httptest.NewServer(d)
 			t.Cleanup(func() {

@@ -15,7 +15,7 @@ import (
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
-	"quantbot/internal/wiring/board"
+	"quantbot/internal/wiring/dashboardwiring"
 )
 
 func TestMain(m *testing.M) { localtest.Main(m) }
@@ -31,17 +31,17 @@ type world struct {
 	env       *localtest.Env
 }
 
-type worldOption func(map[string]string, *board.Options)
+type worldOption func(map[string]string, *dashboardwiring.Options)
 
-func withoutToken(vars map[string]string, _ *board.Options) { vars["QUANTBOT_DASHBOARD_TOKEN"] = "" }
-func public(_ map[string]string, o *board.Options)          { o.Public = true }
+func withoutToken(vars map[string]string, _ *dashboardwiring.Options) { vars["QUANTBOT_DASHBOARD_TOKEN"] = "" }
+func public(_ map[string]string, o *dashboardwiring.Options)          { o.Public = true }
 
 func setup(t testing.TB, options ...worldOption) *world {
 	t.Helper()
 	w := &world{env: clickhousetest.New(t)}
 	vars := w.env.Vars()
 	vars["QUANTBOT_DASHBOARD_TOKEN"] = token
-	o := board.Options{Logger: testLogger(t), Now: time.Now}
+	o := dashboardwiring.Options{Logger: testLogger(t), Now: time.Now}
 	for _, option := range options {
 		option(vars, &o)
 	}
@@ -51,7 +51,7 @@ func setup(t testing.TB, options ...worldOption) *world {
 	w.Stores, err = wiring.OpenStores(t.Context(), w.cfg, o.Logger)
 	require.NoError(t, err)
 	var release func() error
-	w.dashboard, release, err = board.New(w.cfg, w.Stores, o)
+	w.dashboard, release, err = dashboardwiring.New(w.cfg, w.Stores, o)
 	require.NoError(t, err)
 	w.server = httptest.NewServer(w.dashboard)
 	t.Cleanup(func() {

@@ -1,6 +1,6 @@
-// Package board joins the dashboard to the stores. It is a package of its own because workers, which wiring joins, need
+// Package dashboardwiring joins the dashboard to the stores. It is a package of its own because workers, which wiring joins, need
 // no dashboard.
-package board
+package dashboardwiring
 
 import (
 	"context"
@@ -23,11 +23,11 @@ import (
 
 // Options configures New.
 type Options struct {
-	// Public tells that the dashboard listens beyond loopback.
+	// Public says that the dashboard listens beyond loopback.
 	Public bool
 	// Private wants the token for every page on loopback, too.
 	Private bool
-	// Metrics answers /metrics; nil = no such page.
+	// Metrics serves /metrics; nil = no such page.
 	Metrics http.Handler
 	Logger  *slog.Logger
 	Now     func() time.Time
