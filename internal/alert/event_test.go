@@ -17,16 +17,16 @@ func TestIDsAreDeterministic(t *testing.T) {
 	event := alert.Ended(end)
 	require.Equal(t, "84211d4a-f3db-5986-bb3b-284b4139a6d6", event.ID.String())
 	end.Run.Failed, end.Run.Error, end.At = 9, "other", time.Now()
-	require.Equal(t, event.ID, alert.Ended(end).ID, "by what ended, not by how it is told")
+	require.Equal(t, event.ID, alert.Ended(end).ID, "by what ended, not by how it is reported")
 	end.Run.Attempt++
 	require.NotEqual(t, event.ID, alert.Ended(end).ID)
 
-	stall := alert.StalledRun{Run: end.Run, Since: time.Unix(1, 0), Silence: time.Hour}
-	first := alert.Stalled(stall).ID
-	stall.Silence = 2 * time.Hour
-	require.Equal(t, first, alert.Stalled(stall).ID, "the same silence")
-	stall.Since = time.Unix(2, 0)
-	require.NotEqual(t, first, alert.Stalled(stall).ID, "another one")
+	stalled := alert.StalledRun{Run: end.Run, Since: time.Unix(1, 0), Silence: time.Hour}
+	first := alert.Stalled(stalled).ID
+	stalled.Silence = 2 * time.Hour
+	require.Equal(t, first, alert.Stalled(stalled).ID, "the same silence")
+	stalled.Since = time.Unix(2, 0)
+	require.NotEqual(t, first, alert.Stalled(stalled).ID, "another one")
 
 	day := time.Date(2025, 3, 1, 10, 0, 0, 0, time.UTC)
 	parking := alert.Parking{Source: "birdeye", Account: "ab", Until: day}

@@ -69,12 +69,12 @@ type Notifier struct {
 	Now       func() time.Time
 
 	// refused are the events that were not taken and when they are tried again.
-	refused map[uuid.UUID]refusal
+	refused map[uuid.UUID]rejectedDelivery
 	// stallsAt is when the running runs were last looked at, and postedAt when a post was last taken.
 	stallsAt, postedAt time.Time
 }
 
-type refusal struct {
+type rejectedDelivery struct {
 	times int
 	until time.Time
 	seen  time.Time
@@ -163,13 +163,13 @@ func (n *Notifier) stalls(ctx context.Context) ([]Event, error) {
 		waiting[p.Source] = waiting[p.Source] || p.Whole
 	}
 	var events []Event
-	for _, stall := range running {
-		if stall.Silence < StuckAfter || waiting[stall.Source] { // a parked run is reported by its quota
+	for _, run := range running {
+		if run.Silence < StuckAfter || waiting[run.Source] { // a parked run is reported by its quota
 			continue
 		}
-		events = append(events, Stalled(stall))
+		events = append(events, Stalled(run))
 	}
-	return n.untold(ctx, events)
+	return n.undelivered(ctx, events)
 }
 
 func (n *Notifier) quotas(ctx context.Context) ([]Event, error) {
@@ -181,20 +181,20 @@ func (n *Notifier) quotas(ctx context.Context) ([]Event, error) {
 	for _, p := range parked {
 		events = append(events, Exhausted(p, n.Now()))
 	}
-	return n.untold(ctx, events)
+	return n.undelivered(ctx, events)
 }
 
-func (n *Notifier) untold(ctx context.Context, events []Event) (untold []Event, err error) {
+func (n *Notifier) undelivered(ctx context.Context, events []Event) (undelivered []Event, err error) {
 	for _, e := range events {
-		told, err := n.History.Delivered(ctx, e)
+		delivered, err := n.History.Delivered(ctx, e)
 		if err != nil {
-			return untold, err
+			return undelivered, err
 		}
-		if !told {
-			untold = append(untold, e)
+		if !delivered {
+			undelivered = append(undelivered, e)
 		}
 	}
-	return untold, nil
+	return undelivered, nil
 }
 
 // deliverAll delivers what is due in one post, and no post within a minute of the last one that was taken: thirty runs that
@@ -288,12 +288,12 @@ func (n *Notifier) refuse(ctx context.Context, post []Event, err error) (goOn bo
 // postpone doubles the pause of an event, or takes the one that was asked for if it is longer. Once alone, it stays so.
 func (n *Notifier) postpone(e Event, asked time.Duration, alone bool) (pause time.Duration) {
 	if n.refused == nil {
-		n.refused = make(map[uuid.UUID]refusal)
+		n.refused = make(map[uuid.UUID]rejectedDelivery)
 	}
 	r := n.refused[e.ID]
 	pause = max(min(firstPause<<min(r.times, 10), maxPause), asked)
 	pause += rand.N(pause/4 + 1) // so that workers that take turns do not meet
-	n.refused[e.ID] = refusal{times: r.times + 1, until: n.Now().Add(pause), seen: n.Now(), alone: alone || r.alone}
+	n.refused[e.ID] = rejectedDelivery{times: r.times + 1, until: n.Now().Add(pause), seen: n.Now(), alone: alone || r.alone}
 	return pause
 }
 

@@ -19,13 +19,13 @@ type ended struct {
 	delivered []uuid.UUID
 }
 
-func (h *ended) UndeliveredFailures(context.Context, time.Time) (untold []End, err error) {
+func (h *ended) UndeliveredFailures(context.Context, time.Time) (undelivered []End, err error) {
 	for _, end := range h.ends {
 		if !slices.Contains(h.delivered, Ended(end).ID) {
-			untold = append(untold, end)
+			undelivered = append(undelivered, end)
 		}
 	}
-	return untold, nil
+	return undelivered, nil
 }
 
 func (h *ended) Running(context.Context) ([]StalledRun, error)  { return nil, nil }

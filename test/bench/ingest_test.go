@@ -22,7 +22,7 @@ func measureLongRanges(t *testing.T, b *bench) {
 	plan := planOf(t, tokens(b.size.longTokens), all(b.size.longMinutes))
 	for round := range b.size.rounds {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
-			w := newWorld(t)
+			w := newHarness(t)
 			w.vars["BIRDEYE_BASE_URL"] = serve(t, source)
 			raw := rawInsert(t, w, b.size)
 			workers, stop := w.startWorkers(t, 1)
@@ -38,7 +38,7 @@ func measureLongRanges(t *testing.T, b *bench) {
 
 // rawInsert inserts the candles of the long ranges row by row in batches of 100,000, which is how the driver is meant to be
 // used, and returns rows a second.
-func rawInsert(t *testing.T, w *world, size size) float64 {
+func rawInsert(t *testing.T, w *harness, size size) float64 {
 	t.Helper()
 	conn := connect(t, w)
 	ctx := t.Context()
@@ -63,7 +63,7 @@ func rawInsert(t *testing.T, w *world, size size) float64 {
 	return rate
 }
 
-func connect(t *testing.T, w *world) driver.Conn {
+func connect(t *testing.T, w *harness) driver.Conn {
 	t.Helper()
 	conn, err := driver.Open(&driver.Options{
 		Addr:        []string{net.JoinHostPort(w.env.Host, strconv.Itoa(w.env.NativePort))},
@@ -88,7 +88,7 @@ func measureDays(t *testing.T, b *bench) {
 	source := newPages(begin, 1_440*days)
 	for round := range max(1, b.size.rounds-1) {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
-			w := newWorld(t)
+			w := newHarness(t)
 			w.vars["BIRDEYE_BASE_URL"] = serve(t, source)
 			_, stop := w.startWorkers(t, 1)
 			tenth, all := planOf(t, tokens(b.size.dayTokens/10), dayOf), planOf(t, tokens(b.size.dayTokens), dayOf)
@@ -106,7 +106,7 @@ func measureDays(t *testing.T, b *bench) {
 }
 
 // watchParts looks at the active parts until the returned function is called, which returns the most of any partition.
-func watchParts(t *testing.T, w *world) (most func() uint64) {
+func watchParts(t *testing.T, w *harness) (most func() uint64) {
 	t.Helper()
 	conn := connect(t, w)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -141,7 +141,7 @@ func measureScale(t *testing.T, b *bench) {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			var alone float64
 			for _, n := range []int{1, 2, 4} {
-				w := newWorld(t)
+				w := newHarness(t)
 				w.vars["BIRDEYE_BASE_URL"] = serve(t, source)
 				_, stop := w.startWorkers(t, n, "--concurrency", strconv.Itoa(tasksEach))
 				_, took := w.fill(t, planOf(t, tokens(n*b.size.scaled), hour))

@@ -45,7 +45,7 @@ func measurePlan(t *testing.T, b *bench) {
 func measureQueue(t *testing.T, b *bench) {
 	for round := range b.size.rounds {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
-			w := newWorld(t)
+			w := newHarness(t)
 			tenth, all := planTokens(t, b.size.chunks/10), planTokens(t, b.size.chunks)
 			small, big := w.cycle(t, tenth), w.cycle(t, all)
 			n := float64(len(all.Chunks))
@@ -72,7 +72,7 @@ type cycle struct{ launch, record, finish time.Duration }
 
 func (c cycle) all() time.Duration { return c.launch + c.record + c.finish }
 
-func (w *world) cycle(t *testing.T, plan backfill.Plan) (c cycle) {
+func (w *harness) cycle(t *testing.T, plan backfill.Plan) (c cycle) {
 	t.Helper()
 	run := newRun(t, plan)
 	began := time.Now()
@@ -120,7 +120,7 @@ func each(t *testing.T, n int, do func(i int) error) {
 	require.NoError(t, group.Wait())
 }
 
-func redisOf(t *testing.T, w *world) asynq.RedisConnOpt {
+func redisOf(t *testing.T, w *harness) asynq.RedisConnOpt {
 	t.Helper()
 	conn, err := asynq.ParseRedisURI(w.vars["REDIS_URL"])
 	require.NoError(t, err)
@@ -131,7 +131,7 @@ func redisOf(t *testing.T, w *world) asynq.RedisConnOpt {
 var payload = []byte(strings.Repeat("x", 240))
 
 // bareEnqueue enqueues tasks of our size with asynq alone, and returns how many a second.
-func bareEnqueue(t *testing.T, w *world, n int) float64 {
+func bareEnqueue(t *testing.T, w *harness, n int) float64 {
 	t.Helper()
 	client := asynq.NewClient(redisOf(t, w))
 	defer client.Close()
@@ -148,7 +148,7 @@ func bareEnqueue(t *testing.T, w *world, n int) float64 {
 }
 
 // noopTasks runs tasks that do nothing with asynq alone, as many at once as a worker does, and returns how many a second.
-func noopTasks(t *testing.T, w *world, n int) float64 {
+func noopTasks(t *testing.T, w *harness, n int) float64 {
 	t.Helper()
 	client := asynq.NewClient(redisOf(t, w))
 	defer client.Close()
@@ -173,7 +173,7 @@ func noopTasks(t *testing.T, w *world, n int) float64 {
 }
 
 // emptyScripts runs a script that does nothing with the arguments of an outcome, and returns how many a second.
-func emptyScripts(t *testing.T, w *world, n int) float64 {
+func emptyScripts(t *testing.T, w *harness, n int) float64 {
 	t.Helper()
 	script := redis.NewScript("return {'kept', 0, 0}")
 	outcome := strings.Repeat("x", 600)
@@ -186,7 +186,7 @@ func emptyScripts(t *testing.T, w *world, n int) float64 {
 
 // measureCalls counts the calls of a run, and of the same run once more.
 func measureCalls(t *testing.T, b *bench) {
-	w := newWorld(t)
+	w := newHarness(t)
 	source := newPages(begin, 45_000)
 	w.vars["BIRDEYE_BASE_URL"] = serve(t, source)
 	_, stop := w.startWorkers(t, 1)
@@ -225,7 +225,7 @@ func (s stamped) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []b
 
 // measureLatency gives idle workers one chunk at a time: how long from enqueueing it to asking the source for it.
 func measureLatency(t *testing.T, b *bench) {
-	w := newWorld(t)
+	w := newHarness(t)
 	source := newPages(begin, 1_440)
 	source.arrived = map[string]time.Time{}
 	w.vars["BIRDEYE_BASE_URL"] = serve(t, source)
@@ -252,7 +252,7 @@ func measureLatency(t *testing.T, b *bench) {
 // measureBudget has four workers share an allowance of 50 requests a second at a server that counts any rolling second.
 func measureBudget(t *testing.T, b *bench) {
 	const perSecond = 50
-	w := newWorld(t)
+	w := newHarness(t)
 	market := simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), RPS: perSecond, Latency: 100 * time.Millisecond, Now: time.Now})
 	w.vars["BIRDEYE_BASE_URL"], w.vars["BIRDEYE_RPS"] = serve(t, market), strconv.Itoa(perSecond)
 	_, stop := w.startWorkers(t, 4)
@@ -274,7 +274,7 @@ func measureBudget(t *testing.T, b *bench) {
 // measureMillion takes the largest run from its launch to its end, without workers: what it takes of Redis, of time, and of
 // the process that launches and finishes it.
 func measureMillion(t *testing.T, b *bench) {
-	w := newWorld(t)
+	w := newHarness(t)
 	plan := planTokens(t, b.size.million)
 	peak := w.watchRedis(t)
 	c := w.cycle(t, plan)
@@ -288,7 +288,7 @@ func measureMillion(t *testing.T, b *bench) {
 
 // measureRun fills one run of very many chunks of an hour each with two workers.
 func measureRun(t *testing.T, b *bench) {
-	w := newWorld(t)
+	w := newHarness(t)
 	w.vars["BIRDEYE_BASE_URL"] = serve(t, newPages(begin, 60))
 	workers, stop := w.startWorkers(t, 2, "--concurrency", "64")
 	peak := w.watchRedis(t)
@@ -309,7 +309,7 @@ func ownPeak(t *testing.T) float64 {
 }
 
 // watchRedis looks at Redis' memory until the returned function is called, which returns the most, in bytes.
-func (w *world) watchRedis(t *testing.T) (most func() float64) {
+func (w *harness) watchRedis(t *testing.T) (most func() float64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group errgroup.Group

@@ -71,7 +71,7 @@ func goBenchmark(t *testing.T, name string, versions int, times string) map[stri
 }
 
 // missing plans what no earlier run has fetched, as the enqueuer does.
-func (w *world) missing(t *testing.T, tokens []candle.Token, span func(int) candle.Range) backfill.Plan {
+func (w *harness) missing(t *testing.T, tokens []candle.Token, span func(int) candle.Range) backfill.Plan {
 	t.Helper()
 	var wanted []candle.TokenRanges
 	for i, token := range tokens {

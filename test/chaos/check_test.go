@@ -16,7 +16,7 @@ import (
 )
 
 // settle waits until nothing is going on any more, then ends the workers.
-func (w *world) settle(t *testing.T) {
+func (w *harness) settle(t *testing.T) {
 	t.Helper()
 	eventually(t, "a run is still running", func() bool {
 		running, err := w.tryQuery("quantbot", "SELECT count() FROM ohlcv_ingestion_runs WHERE status = 'running'")
@@ -45,7 +45,7 @@ func (w *world) settle(t *testing.T) {
 	}
 }
 
-func (w *world) check(t *testing.T) {
+func (w *harness) check(t *testing.T) {
 	t.Helper()
 	reference := w.reference(t)
 	w.checkCandles(t, reference)
@@ -57,7 +57,7 @@ func (w *world) check(t *testing.T) {
 }
 
 // reference backfills the same inputs without faults, into a database of its own, and returns its name.
-func (w *world) reference(t *testing.T) string {
+func (w *harness) reference(t *testing.T) string {
 	t.Helper()
 	const database = "reference"
 	market := simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(w.plan.seed), Faults: w.ofTokens(), Now: time.Now})
@@ -80,7 +80,7 @@ func (w *world) reference(t *testing.T) string {
 }
 
 // checkCandles: every candle is there exactly once, with its values; those of the fault-free run are those of the market.
-func (w *world) checkCandles(t *testing.T, reference string) {
+func (w *harness) checkCandles(t *testing.T, reference string) {
 	t.Helper()
 	const digest = `SELECT count(), uniqExact(chain, token_address, interval_seconds, timestamp),
 		sum(cityHash64(chain, token_address, interval_seconds, timestamp, open, high, low, close, volume, volume_usd)) FROM ohlcv_candles`
@@ -100,7 +100,7 @@ func (w *world) checkCandles(t *testing.T, reference string) {
 	}
 	require.Equal(t, total, w.number(t, "quantbot", "SELECT count() FROM ohlcv_candles WHERE token_address != '"+spoiled.Address+"'"),
 		"candles served differ from what the market has")
-	w.tally.candles, w.tally.inputs = total, int64(len(w.completed))
+	w.summary.candles, w.summary.inputs = total, int64(len(w.completed))
 }
 
 // numbers are the columns of a run that must not depend on what happened to its processes.
@@ -110,7 +110,7 @@ const numbers = `planned_chunks, candles_fetched, candles_inserted, candles_reje
 // A run that fetched its whole input has the numbers of the fault-free one. One that was started again, after Redis had
 // forgotten that its twin was running, plans only what the twin had not fetched by then; its numbers are those of its chunks,
 // and the chunks of all runs of an input together have the numbers of the fault-free one.
-func (w *world) checkRuns(t *testing.T, reference string) {
+func (w *harness) checkRuns(t *testing.T, reference string) {
 	t.Helper()
 	whole := "SELECT DISTINCT concatWithSeparator(';', input_hash, " + columns() + ") AS n FROM ohlcv_ingestion_runs WHERE status = 'completed' AND planned_chunks = " +
 		fmt.Sprint(tokensPerInput) + " ORDER BY n"
@@ -129,7 +129,7 @@ func (w *world) checkRuns(t *testing.T, reference string) {
 	w.none(t, "a chunk of a completed run has no success", `SELECT chunk_id FROM ohlcv_ingestion_tasks FINAL
 		WHERE run_id IN (SELECT run_id FROM ohlcv_ingestion_runs WHERE status = 'completed')
 		GROUP BY run_id, chunk_id HAVING countIf(status = 'success') = 0`)
-	w.tally.chunks = w.number(t, "quantbot", "SELECT sum(planned_chunks) FROM ohlcv_ingestion_runs")
+	w.summary.chunks = w.number(t, "quantbot", "SELECT sum(planned_chunks) FROM ohlcv_ingestion_runs")
 }
 
 // chunksOfInputs adds up the chunks that an input's runs have filled, each once.
@@ -162,12 +162,12 @@ func columns() string {
 	return strings.Join(parts, ", ")
 }
 
-func (w *world) none(t *testing.T, what, sql string) {
+func (w *harness) none(t *testing.T, what, sql string) {
 	t.Helper()
 	require.Empty(t, w.query(t, "quantbot", sql), what)
 }
 
-func (w *world) checkLedger(t *testing.T) {
+func (w *harness) checkLedger(t *testing.T) {
 	t.Helper()
 	for _, pattern := range []string{"quantbot:*:pending", "quantbot:*:lease", "quantbot:input:*"} {
 		left, err := w.redis.Keys(t.Context(), pattern).Result()
@@ -178,7 +178,7 @@ func (w *world) checkLedger(t *testing.T) {
 
 // checkFetches: what had succeeded when Redis was emptied was not fetched again. An input that an operator started twice
 // is fetched twice, so only inputs with one run tell.
-func (w *world) checkFetches(t *testing.T) {
+func (w *harness) checkFetches(t *testing.T) {
 	t.Helper()
 	once := make(map[string]bool)
 	for _, token := range w.query(t, "quantbot", `SELECT token_address FROM ohlcv_ingestion_tasks GROUP BY token_address HAVING uniqExact(run_id) = 1`) {
@@ -195,7 +195,7 @@ func (w *world) checkFetches(t *testing.T) {
 }
 
 // checkAnswers: what counts as fetched, the market remembers to have sent whole.
-func (w *world) checkAnswers(t *testing.T) {
+func (w *harness) checkAnswers(t *testing.T) {
 	t.Helper()
 	spoiled := simmarket.Tokens(3)[2] // its garbage is an answer all the same
 	for _, line := range w.query(t, "quantbot", `SELECT DISTINCT concatWithSeparator(';', token_address, toString(toUInt32(range_from)), toString(toUInt32(range_to)))
@@ -209,7 +209,7 @@ func (w *world) checkAnswers(t *testing.T) {
 	}
 }
 
-func (w *world) checkSecrets(t *testing.T) {
+func (w *harness) checkSecrets(t *testing.T) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(w.dir, "*"))
 	require.NoError(t, err)

@@ -70,11 +70,11 @@ func TestChaos(t *testing.T) {
 			plan := draw(seed, *killsFlag, long)
 			t.Logf("replay with: go test ./test/chaos -run TestChaos -v -chaos.kills=%d -chaos.seeds=%d (the short form of a seed differs)\n%s", *killsFlag, seed, plan)
 			began := time.Now()
-			w := newWorld(t, plan)
+			w := newHarness(t, plan)
 			w.unleash(t)
 			w.settle(t)
 			w.check(t)
-			t.Logf("seed %d: %s in %s", seed, w.tally.String(), time.Since(began).Round(time.Second))
+			t.Logf("seed %d: %s in %s", seed, w.summary.String(), time.Since(began).Round(time.Second))
 		})
 	}
 }

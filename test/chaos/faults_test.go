@@ -22,7 +22,7 @@ import (
 const ingest = "ingest"
 
 // unleash runs the schedule while operators launch one input after another, and returns when both have ended.
-func (w *world) unleash(t *testing.T) {
+func (w *harness) unleash(t *testing.T) {
 	t.Helper()
 	var operators, lasting sync.WaitGroup
 	for n := range 2 {
@@ -45,7 +45,7 @@ func (w *world) unleash(t *testing.T) {
 	operators.Wait()
 }
 
-func (w *world) do(t *testing.T, a action) {
+func (w *harness) do(t *testing.T, a action) {
 	switch a.kind {
 	case killWorker:
 		w.endOne(t, a, syscall.SIGKILL)
@@ -58,41 +58,41 @@ func (w *world) do(t *testing.T, a action) {
 	case killEnqueuer:
 		if p := w.pickEnqueuer(a); p != nil {
 			p.signal(syscall.SIGKILL)
-			w.tally.enqueuerDeaths.Add(1)
+			w.summary.enqueuerDeaths.Add(1)
 		}
 	case stopEnqueuer:
 		w.freeze(a, w.pickEnqueuer(a))
 	case killRedis:
 		_ = syscall.Kill(w.enginePID(t, "redis_pid"), syscall.SIGKILL)
-		w.tally.outages.Add(1)
+		w.summary.outages.Add(1)
 	case emptyRedis:
 		w.emptyRedis(t)
 	case killClickHouse:
 		_ = syscall.Kill(w.enginePID(t, "clickhouse_pid"), syscall.SIGKILL)
-		w.tally.outages.Add(1)
+		w.summary.outages.Add(1)
 	case stopClickHouse:
 		pid := w.enginePID(t, "clickhouse_pid")
 		_ = syscall.Kill(pid, syscall.SIGSTOP)
 		time.Sleep(a.lasts)
 		_ = syscall.Kill(pid, syscall.SIGCONT)
-		w.tally.outages.Add(1)
+		w.summary.outages.Add(1)
 	case refuseInserts:
 		w.refuseInserts(t, a)
 	case breakSource:
 		w.market.SetFaults([]simmarket.Fault{{Kind: "500"}})
 		time.Sleep(a.lasts)
 		w.market.SetFaults(w.everyday())
-		w.tally.outages.Add(1)
+		w.summary.outages.Add(1)
 	default:
 		w.meddle(t, a)
 	}
 }
 
 // refuseInserts makes ClickHouse refuse what is written to the table of candles as it does when merges fall behind.
-func (w *world) refuseInserts(t *testing.T, a action) {
+func (w *harness) refuseInserts(t *testing.T, a action) {
 	const table = "ALTER TABLE ohlcv_candle_versions "
 	if _, err := w.tryQuery("quantbot", table+"MODIFY SETTING parts_to_delay_insert = 1, parts_to_throw_insert = 1"); err != nil {
-		w.tally.skipped.Add(1) // ClickHouse is away
+		w.summary.skipped.Add(1) // ClickHouse is away
 		return
 	}
 	time.Sleep(a.lasts)
@@ -100,11 +100,11 @@ func (w *world) refuseInserts(t *testing.T, a action) {
 		_, err := w.tryQuery("quantbot", table+"RESET SETTING parts_to_delay_insert, parts_to_throw_insert")
 		return err == nil
 	})
-	w.tally.outages.Add(1)
+	w.summary.outages.Add(1)
 }
 
 // meddle does what a person or a wrong clock does to the queue and to runs.
-func (w *world) meddle(t *testing.T, a action) {
+func (w *harness) meddle(t *testing.T, a action) {
 	done := false
 	switch a.kind {
 	case deleteTask:
@@ -128,19 +128,19 @@ func (w *world) meddle(t *testing.T, a action) {
 		t.Errorf("unknown fault %q", a.kind)
 	}
 	if done {
-		w.tally.outages.Add(1)
+		w.summary.outages.Add(1)
 	} else {
-		w.tally.skipped.Add(1)
+		w.summary.skipped.Add(1)
 	}
 }
 
 // pickWorker waits for a living one for a while: a supervisor may be about to start one.
-func (w *world) pickWorker(a action) *process {
+func (w *harness) pickWorker(a action) *process {
 	return w.pickLiving(a, func() []*process { return w.workers })
 }
 
 // pickLiving chooses among those of the processes that live. It waits for one for a while.
-func (w *world) pickLiving(a action, processes func() []*process) *process {
+func (w *harness) pickLiving(a action, processes func() []*process) *process {
 	for range 1000 {
 		w.mu.Lock()
 		var living []*process
@@ -155,12 +155,12 @@ func (w *world) pickLiving(a action, processes func() []*process) *process {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	w.tally.skipped.Add(1)
+	w.summary.skipped.Add(1)
 	return nil
 }
 
 // endOne signals a worker; its supervisor starts another.
-func (w *world) endOne(t *testing.T, a action, s syscall.Signal) {
+func (w *harness) endOne(t *testing.T, a action, s syscall.Signal) {
 	victim := w.pickWorker(a)
 	if victim == nil {
 		return
@@ -169,40 +169,40 @@ func (w *world) endOne(t *testing.T, a action, s syscall.Signal) {
 	<-victim.ended
 	switch code := victim.cmd.ProcessState.ExitCode(); {
 	case s == syscall.SIGKILL:
-		w.tally.kills.Add(1)
+		w.summary.kills.Add(1)
 	case code == 1: // it was still starting, and a store was away
 	case code != 0 && code != -1: // -1: another action has killed it meanwhile
 		t.Errorf("a worker that was asked to end answered %d", code)
 	}
 }
 
-func (w *world) killAllWorkers(a action) {
+func (w *harness) killAllWorkers(a action) {
 	w.idle.Store(true)
 	w.mu.Lock()
 	victims := append([]*process(nil), w.workers...)
 	w.mu.Unlock()
 	for _, p := range victims {
 		p.signal(syscall.SIGKILL)
-		w.tally.kills.Add(1)
+		w.summary.kills.Add(1)
 	}
 	time.Sleep(a.lasts)
 	w.idle.Store(false)
-	w.tally.outages.Add(1)
+	w.summary.outages.Add(1)
 }
 
 // freeze stops a process and lets it go on, as a zombie if others have taken its work by then.
-func (w *world) freeze(a action, p *process) {
+func (w *harness) freeze(a action, p *process) {
 	if p == nil {
 		return
 	}
 	p.signal(syscall.SIGSTOP)
 	time.Sleep(a.lasts)
 	p.signal(syscall.SIGCONT)
-	w.tally.outages.Add(1)
+	w.summary.outages.Add(1)
 }
 
 // pickEnqueuer waits for one for a while: between two inputs there is none.
-func (w *world) pickEnqueuer(a action) *process {
+func (w *harness) pickEnqueuer(a action) *process {
 	p := w.pickLiving(a, func() []*process { return w.enqueuers })
 	if p != nil {
 		time.Sleep(time.Duration(a.pick%300) * time.Millisecond) // also before and while it plans
@@ -213,14 +213,14 @@ func (w *world) pickEnqueuer(a action) *process {
 // flush is what had succeeded when Redis was emptied, by token, with how often the market was asked for it until then.
 type flush struct{ asked map[string]int64 }
 
-func (w *world) emptyRedis(t *testing.T) {
+func (w *harness) emptyRedis(t *testing.T) {
 	done, err := w.tryQuery("quantbot", "SELECT DISTINCT token_address FROM ohlcv_ingestion_tasks FINAL WHERE status = 'success'")
 	stats := w.market.Stats()
 	if w.redis.FlushAll(t.Context()).Err() != nil {
-		w.tally.skipped.Add(1) // Redis is away as well
+		w.summary.skipped.Add(1) // Redis is away as well
 		return
 	}
-	w.tally.outages.Add(1)
+	w.summary.outages.Add(1)
 	if err != nil {
 		return // ClickHouse is away as well
 	}
@@ -233,7 +233,7 @@ func (w *world) emptyRedis(t *testing.T) {
 	w.flushed = append(w.flushed, f)
 }
 
-func (w *world) pickTask(a action) string {
+func (w *harness) pickTask(a action) string {
 	pending, err := w.inspector.ListPendingTasks(ingest, asynq.PageSize(100))
 	if err != nil || len(pending) == 0 {
 		return ""
@@ -243,7 +243,7 @@ func (w *world) pickTask(a action) string {
 
 // skew sets the leases of active tasks a minute back: what a worker whose clock is ahead takes them for. The next worker
 // that starts looks for such leases at once.
-func (w *world) skew() bool {
+func (w *harness) skew() bool {
 	ctx, key := w.redisContext()
 	active, err := w.redis.ZRange(ctx, key, 0, -1).Result()
 	if err != nil || len(active) == 0 {
@@ -259,7 +259,7 @@ func (w *world) skew() bool {
 }
 
 // dropLease takes the lease of one active task away, whether or not its worker lives.
-func (w *world) dropLease(a action) bool {
+func (w *harness) dropLease(a action) bool {
 	ctx, key := w.redisContext()
 	active, err := w.redis.ZRange(ctx, key, 0, -1).Result()
 	if err != nil || len(active) == 0 {
@@ -269,7 +269,7 @@ func (w *world) dropLease(a action) bool {
 }
 
 // onSomeRun runs a command on a run that is going on. Any of them may be refused: the run may just have ended.
-func (w *world) onSomeRun(t *testing.T, a action, command string) bool {
+func (w *harness) onSomeRun(t *testing.T, a action, command string) bool {
 	running, err := w.tryQuery("quantbot", "SELECT run_id FROM ohlcv_ingestion_runs WHERE status = 'running' ORDER BY run_id")
 	if err != nil || len(running) == 0 {
 		return false
@@ -281,7 +281,7 @@ func (w *world) onSomeRun(t *testing.T, a action, command string) bool {
 
 var client = http.Client{Timeout: 20 * time.Second}
 
-func (w *world) tryQuery(database, sql string) ([]string, error) {
+func (w *harness) tryQuery(database, sql string) ([]string, error) {
 	address := fmt.Sprintf("http://127.0.0.1:%s/?database=%s", w.vars["CLICKHOUSE_HTTP_PORT"], url.QueryEscape(database))
 	request, err := http.NewRequest(http.MethodPost, address, strings.NewReader(sql)) //nolint:noctx // bounded by the client's timeout
 	if err != nil {

@@ -28,7 +28,7 @@ func tokensOf(input int) []candle.Token {
 	return simmarket.Tokens((input + 1) * tokensPerInput)[input*tokensPerInput:]
 }
 
-func (w *world) tokenFile(t *testing.T, input int) string {
+func (w *harness) tokenFile(t *testing.T, input int) string {
 	var lines strings.Builder
 	for _, token := range tokensOf(input) {
 		lines.WriteString(token.Address + "\n")
@@ -49,7 +49,7 @@ var runningRun = regexp.MustCompile(`run ([0-9a-f-]{36}) with the same input is 
 
 // backfill does what an operator would do until a run of the input has completed: start it, start it again when its
 // enqueuer died, watch it when it goes on without one, retry it when it failed.
-func (w *world) backfill(t *testing.T, input int) {
+func (w *harness) backfill(t *testing.T, input int) {
 	args := ingestArgs(w.tokenFile(t, input))
 	begin := args
 	for deadline := time.Now().Add(2 * settleWithin); time.Now().Before(deadline) && !t.Failed(); {
@@ -94,6 +94,6 @@ func afterFailure(stdout string, begin []string) []string {
 }
 
 // redisContext is for single calls to Redis; key is where asynq keeps the leases of active tasks.
-func (w *world) redisContext() (ctx context.Context, key string) {
+func (w *harness) redisContext() (ctx context.Context, key string) {
 	return context.Background(), "asynq:{" + ingest + "}:lease"
 }

@@ -37,8 +37,8 @@ const (
 	settleWithin = 5 * time.Minute
 )
 
-// world is the engines, the market and the processes of one seed.
-type world struct {
+// harness is the engines, the market and the processes of one seed.
+type harness struct {
 	plan      schedule
 	dir       string
 	engines   *local.Engines
@@ -47,7 +47,7 @@ type world struct {
 	redis     *redis.Client
 	inspector *asynq.Inspector
 	history   *clickhouse.DB
-	tally     tally
+	summary   summary
 
 	// supervisors start ended workers again, until retired is set; idle holds them back.
 	supervisors   sync.WaitGroup
@@ -65,14 +65,14 @@ type world struct {
 	over atomic.Bool
 }
 
-// tally counts what happened, for the summary.
-type tally struct {
+// summary counts what happened, for the summary.
+type summary struct {
 	kills, enqueuerDeaths, outages, skipped atomic.Int64
 	inputs, chunks, candles                 int64
 }
 
 // String is the line that a person reads; what is lost, doubled or stuck fails the test instead.
-func (t *tally) String() string {
+func (t *summary) String() string {
 	return fmt.Sprintf("%d kills, %d enqueuer deaths, %d other faults (%d found nothing to hit), %d inputs, %d chunks, %d candles: 0 lost, 0 doubled, 0 stuck",
 		t.kills.Load(), t.enqueuerDeaths.Load(), t.outages.Load(), t.skipped.Load(), t.inputs, t.chunks, t.candles)
 }
@@ -96,11 +96,11 @@ func (p *process) alive() bool {
 // signal may find the process gone.
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-func newWorld(t *testing.T, plan schedule) *world {
+func newHarness(t *testing.T, plan schedule) *harness {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "quantbot-chaos-logs-") //nolint:usetesting // -chaos.keep keeps it
 	require.NoError(t, err)
-	w := &world{plan: plan, dir: dir}
+	w := &harness{plan: plan, dir: dir}
 	t.Cleanup(func() { w.showLogs(t) })
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -124,7 +124,7 @@ func newWorld(t *testing.T, plan schedule) *world {
 	return w
 }
 
-func (w *world) serve(t *testing.T, market *simmarket.Server) (url string) {
+func (w *harness) serve(t *testing.T, market *simmarket.Server) (url string) {
 	t.Helper()
 	running, err := simmarket.Listen(t.Context(), "127.0.0.1:0", market)
 	require.NoError(t, err)
@@ -136,7 +136,7 @@ func (w *world) serve(t *testing.T, market *simmarket.Server) (url string) {
 	return running.URL()
 }
 
-func (w *world) connect(t *testing.T) {
+func (w *harness) connect(t *testing.T) {
 	t.Helper()
 	options, err := redis.ParseURL(w.vars["REDIS_URL"])
 	require.NoError(t, err)
@@ -156,14 +156,14 @@ func (w *world) connect(t *testing.T) {
 }
 
 // everyday are faults that are always there. Those of a token are part of its data: a fault-free run meets them as well.
-func (w *world) everyday() []simmarket.Fault {
+func (w *harness) everyday() []simmarket.Fault {
 	return append(w.ofTokens(),
 		simmarket.Fault{Kind: "429", Every: 47, RetryAfter: 1},
 		simmarket.Fault{Kind: "cut", Every: 53},
 		simmarket.Fault{Kind: "slow", Every: 61, Delay: 2 * time.Second})
 }
 
-func (w *world) ofTokens() []simmarket.Fault {
+func (w *harness) ofTokens() []simmarket.Fault {
 	tokens := simmarket.Tokens(3)
 	return []simmarket.Fault{
 		{Kind: "duplicate", Token: tokens[0].Address},
@@ -173,7 +173,7 @@ func (w *world) ofTokens() []simmarket.Fault {
 }
 
 // start runs a program with its output in a log of its own.
-func (w *world) start(t *testing.T, name, program string, vars map[string]string, args ...string) *process {
+func (w *harness) start(t *testing.T, name, program string, vars map[string]string, args ...string) *process {
 	t.Helper()
 	w.mu.Lock()
 	w.serial++
@@ -204,14 +204,14 @@ func (w *world) start(t *testing.T, name, program string, vars map[string]string
 	return p
 }
 
-func (w *world) startWorker(t *testing.T) *process {
+func (w *harness) startWorker(t *testing.T) *process {
 	t.Helper()
 	return w.start(t, "worker", programs.worker, w.vars, "--concurrency", "4", "--shutdown-timeout", "20s")
 }
 
 // supervise starts the worker of a slot again whenever it has ended: also one that ended because a store was away when
 // it started, as any service manager would.
-func (w *world) supervise(t *testing.T, slot int) {
+func (w *harness) supervise(t *testing.T, slot int) {
 	for {
 		w.mu.Lock()
 		p := w.workers[slot]
@@ -241,7 +241,7 @@ func (p *process) output(t *testing.T) (stdout, stderr string) {
 }
 
 // enginePID reads the process of an engine as its keeper knows it: a killed engine comes back as another.
-func (w *world) enginePID(t *testing.T, field string) int {
+func (w *harness) enginePID(t *testing.T, field string) int {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(w.engines.Dir(), "engines.json"))
 	require.NoError(t, err)
@@ -253,14 +253,14 @@ func (w *world) enginePID(t *testing.T, field string) int {
 }
 
 // query asks ClickHouse over its HTTP port, which the driver's pools do not share.
-func (w *world) query(t *testing.T, database, sql string) []string {
+func (w *harness) query(t *testing.T, database, sql string) []string {
 	t.Helper()
 	out, err := w.tryQuery(database, sql)
 	require.NoError(t, err, sql)
 	return out
 }
 
-func (w *world) number(t *testing.T, database, sql string) int64 {
+func (w *harness) number(t *testing.T, database, sql string) int64 {
 	t.Helper()
 	lines := w.query(t, database, sql)
 	require.Len(t, lines, 1, sql)
@@ -270,7 +270,7 @@ func (w *world) number(t *testing.T, database, sql string) int64 {
 }
 
 // showLogs prints the ends of all logs of a failed test, and removes them otherwise.
-func (w *world) showLogs(t *testing.T) {
+func (w *harness) showLogs(t *testing.T) {
 	if *keepFlag {
 		t.Logf("logs: %s", w.dir)
 		return

@@ -24,16 +24,16 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// world is a ClickHouse database and a Redis database of a measurement's own.
-type world struct {
+// harness is a ClickHouse database and a Redis database of a measurement's own.
+type harness struct {
 	*wiring.Stores
 	env  *localtest.Env
 	vars map[string]string
 }
 
-func newWorld(t *testing.T) *world {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	w := &world{env: localtest.New(t)}
+	w := &harness{env: localtest.New(t)}
 	w.vars = w.env.Vars()
 	w.vars["BIRDEYE_API_KEY"], w.vars["BIRDEYE_RPS"] = "bench", "100000"
 	stores, err := wiring.OpenStores(t.Context(), w.config(t), quiet)
@@ -48,7 +48,7 @@ func newWorld(t *testing.T) *world {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func (w *world) config(t *testing.T) config.Config {
+func (w *harness) config(t *testing.T) config.Config {
 	t.Helper()
 	cfg, err := register.LoadConfig(func(name string) string { return w.vars[name] })
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func (w *world) config(t *testing.T) config.Config {
 }
 
 // startWorkers starts worker processes and returns once they take tasks. They end with the test, or by stop.
-func (w *world) startWorkers(t *testing.T, n int, args ...string) (processes []*exec.Cmd, stop func()) {
+func (w *harness) startWorkers(t *testing.T, n int, args ...string) (processes []*exec.Cmd, stop func()) {
 	t.Helper()
 	program := worker(t)
 	for range n {
@@ -119,7 +119,7 @@ func newRun(t *testing.T, plan backfill.Plan) backfill.Run {
 }
 
 // fill launches a run and waits for its end; all of it must be there.
-func (w *world) fill(t *testing.T, plan backfill.Plan) (run backfill.Run, took time.Duration) {
+func (w *harness) fill(t *testing.T, plan backfill.Plan) (run backfill.Run, took time.Duration) {
 	t.Helper()
 	run = newRun(t, plan)
 	began := time.Now()
@@ -134,7 +134,7 @@ func (w *world) fill(t *testing.T, plan backfill.Plan) (run backfill.Run, took t
 // stalled is how long a run may stand still before measuring it is given up.
 const stalled = 2 * time.Minute
 
-func (w *world) await(t *testing.T, run backfill.Run) *backfill.RunRecord {
+func (w *harness) await(t *testing.T, run backfill.Run) *backfill.RunRecord {
 	t.Helper()
 	moved, pending := time.Now(), -1
 	for ticker := time.Tick(10 * time.Millisecond); ; <-ticker {
