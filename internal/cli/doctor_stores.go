@@ -46,7 +46,7 @@ func (a *app) examineWork(ctx context.Context, stores *wiring.Stores) []clickhou
 	if err != nil {
 		failed("runs", err)
 	}
-	for _, w := range stores.FleetWaits(ctx, a.now()) {
+	for _, w := range stores.Fleet.Waits(ctx, a.now()) {
 		f := clickhouse.Finding{Name: "wait for " + w.On, Level: clickhouse.LevelError, Detail: w.String(), Hint: waitHint(w)}
 		switch {
 		case w.Workers > 0:

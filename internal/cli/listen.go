@@ -33,7 +33,7 @@ func (a *app) openDashboard(cfg config.Config, stores *wiring.Stores, listener n
 		cfg.DashboardToken = config.Secret(rand.Text())
 	}
 	m := wiring.NewMetrics(stores, cfg, manifest.CurrentBuild(), nil, a.now)
-	m.WatchWaits(stores.WaitsForMetrics(a.now), a.now)
+	m.WatchWaits(stores.Fleet.WaitsForMetrics(a.now), a.now)
 	d, release, err := dashboardwiring.New(cfg, stores, dashboardwiring.Options{
 		Public: public, Private: private, Metrics: metrics.Handler(m.Registry()), Logger: a.logger(), Now: a.now,
 	})

@@ -91,7 +91,7 @@ func (a *app) readLive(ctx context.Context, stores *wiring.Stores, running []*li
 			return err
 		}
 		run.TakeLive(state)
-		run.wait(stores.WaitsOf(ctx, state, a.now()))
+		run.wait(stores.Fleet.WaitsOf(ctx, state, a.now()))
 	}
 	return nil
 }

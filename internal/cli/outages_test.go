@@ -228,7 +228,7 @@ func (h *harness) watchedDashboard(t *testing.T) string {
 	stores, err := wiring.OpenStores(t.Context(), cfg, quiet)
 	require.NoError(t, err)
 	m := wiring.NewMetrics(stores, cfg, manifest.CurrentBuild(), nil, time.Now)
-	m.WatchWaits(stores.WaitsForMetrics(time.Now), time.Now)
+	m.WatchWaits(stores.Fleet.WaitsForMetrics(time.Now), time.Now)
 	d, release, err := dashboardwiring.New(cfg, stores, dashboardwiring.Options{Metrics: metrics.Handler(m.Registry()), Logger: quiet, Now: time.Now})
 	require.NoError(t, err)
 	server := httptest.NewServer(d)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/fleet"
 	"quantbot/internal/source/budget"
 	"quantbot/internal/wiring"
 )
@@ -70,7 +71,7 @@ func (s listedSource) state() string {
 func (a *app) withWaits(all []budget.Status, shown []backfill.Wait) []listedSource {
 	listed := make([]listedSource, len(all))
 	for i, status := range all {
-		waits := wiring.AccountWaits(status, shown, a.now())
+		waits := fleet.AccountWaits(status, shown, a.now())
 		listed[i] = listedSource{Status: status, Waits: waits, WaitingFor: backfill.Sentences(waits)}
 	}
 	return listed

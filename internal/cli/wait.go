@@ -57,7 +57,7 @@ func (a *app) watch(ctx context.Context, stores *wiring.Stores, runID uuid.UUID)
 	show := a.newProgress()
 	defer show.clear()
 	defer a.keepDeployment(ctx, stores)()
-	defer stores.Watch(ctx, a.now)()
+	defer stores.Fleet.Watch(ctx, a.now)()
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	began := a.now()
@@ -115,7 +115,7 @@ func (a *app) mentionOutages(stores *wiring.Stores, show *progress, unread time.
 		return
 	}
 	show.lookedForWaits = a.now()
-	outages := stores.Outages(backfill.SilentAfter)
+	outages := stores.Fleet.Outages(backfill.SilentAfter)
 	if len(outages) == 0 && a.now().Sub(unread) >= backfill.SilentAfter {
 		outages = []backfill.Wait{backfill.OutageWait(backfill.LedgerName, unread, err)}
 	}
@@ -148,7 +148,7 @@ func (a *app) mentionWaits(ctx context.Context, stores *wiring.Stores, show *pro
 		return
 	}
 	show.lookedForWaits = a.now()
-	waits := stores.WaitsOf(ctx, state, a.now())
+	waits := stores.Fleet.WaitsOf(ctx, state, a.now())
 	if a.now().Sub(began) < lonelyAfter {
 		waits = slices.DeleteFunc(slices.Clone(waits), func(w backfill.Wait) bool { return w.Reason == backfill.WaitNoWorker })
 	}

@@ -213,7 +213,9 @@ func TestBeyondLoopbackEveryPageWantsALogin(t *testing.T) {
 // Other users of the machine reach loopback as well.
 func TestAPrivateDashboardWantsALoginOnLoopback(t *testing.T) {
 	t.Parallel()
-	w := setup(t, func(_ map[string]string, o *dashboardwiring.Options) { o.Private, o.Metrics = true, http.NotFoundHandler() })
+	w := setup(t, func(_ map[string]string, o *dashboardwiring.Options) {
+		o.Private, o.Metrics = true, http.NotFoundHandler()
+	})
 	for _, path := range []string{"/", "/fleet", "/coverage", "/queues/", "/runs/" + uuid.New().String()} {
 		a := w.get(t, path)
 		require.Equal(t, http.StatusSeeOther, a.StatusCode, path)

@@ -39,7 +39,9 @@ var deskBenchPages = []struct{ name, path string }{
 // ClickHouse and the dashboard compute for one.
 // QUANTBOT_BENCH_FULL=1 makes it 10,000 runs, 1,000,000 chunks, 20 M candles and 100,000 tokens.
 func BenchmarkDeskPages(b *testing.B) {
-	w := setup(b, func(_ map[string]string, o *dashboardwiring.Options) { o.Now = func() time.Time { return clickhousetest.End } })
+	w := setup(b, func(_ map[string]string, o *dashboardwiring.Options) {
+		o.Now = func() time.Time { return clickhousetest.End }
+	})
 	h := clickhousetest.Sized(os.Getenv("QUANTBOT_BENCH_FULL"))
 	h.Fill(func(statement string) { execute(b, w, statement) })
 	address := func(offset int) string {

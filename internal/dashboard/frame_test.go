@@ -33,8 +33,10 @@ type world struct {
 
 type worldOption func(map[string]string, *dashboardwiring.Options)
 
-func withoutToken(vars map[string]string, _ *dashboardwiring.Options) { vars["QUANTBOT_DASHBOARD_TOKEN"] = "" }
-func public(_ map[string]string, o *dashboardwiring.Options)          { o.Public = true }
+func withoutToken(vars map[string]string, _ *dashboardwiring.Options) {
+	vars["QUANTBOT_DASHBOARD_TOKEN"] = ""
+}
+func public(_ map[string]string, o *dashboardwiring.Options) { o.Public = true }
 
 func setup(t testing.TB, options ...worldOption) *world {
 	t.Helper()

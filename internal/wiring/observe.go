@@ -10,6 +10,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/fleet"
 	"quantbot/internal/ledger"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
@@ -51,7 +52,7 @@ func countAccounts(all []budget.Status, shown []backfill.Wait, now time.Time) []
 			counts[key{s.Source, state}] += 0 // a state without accounts is shown as 0, not left out
 		}
 		state := "ready"
-		if waits := AccountWaits(s, shown, now); len(waits) > 0 {
+		if waits := fleet.AccountWaits(s, shown, now); len(waits) > 0 {
 			switch state = "waiting"; waits[0].Reason {
 			case backfill.WaitParked, backfill.WaitPaused:
 				state = string(waits[0].Reason)

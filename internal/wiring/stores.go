@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,7 +18,10 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/fleet"
 	"quantbot/internal/ledger"
+	"quantbot/internal/source/budget"
+	"quantbot/internal/source/register"
 	"quantbot/internal/tasks"
 )
 
@@ -32,8 +34,9 @@ type Stores struct {
 	// Deployment keeps this process to the deployment that the other three are of; nil unless all of them are open.
 	Deployment *backfill.DeploymentGuard
 
-	view    fleetView
-	watches atomic.Pointer[[]*storeWatch]
+	// Fleet is how this process sees the workers, and the stores once it watches them.
+	Fleet *fleet.View
+
 	// redisAddress names Redis without its password.
 	redisAddress string
 }
@@ -49,8 +52,9 @@ func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*S
 		return nil, err
 	}
 	if s.History, err = OpenHistory(ctx, cfg, logger); err != nil {
-		return nil, errors.Join(s.asWorkersSeeIt(ctx, err), s.Close())
+		return nil, errors.Join(s.Fleet.AsWorkersSeeIt(ctx, err), s.Close())
 	}
+	s.Fleet.Stores[backfill.StoreName] = s.History.Ping
 	if _, err := s.History.Migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate ClickHouse: %w", err), s.Close())
 	}
@@ -105,6 +109,7 @@ func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	settings := RedisOf(cfg)
 	client := settings.NewClient()
 	s := &Stores{Redis: client, Queue: tasks.NewQueue(settings), Ledger: ledger.New(client), redisAddress: cfg.Redis.String()}
+	s.Fleet = s.fleet()
 	asked := time.Now() //nolint:forbidigo // from when on an outage is known: for people, and compared with nothing
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -113,6 +118,32 @@ func OpenRedis(ctx context.Context, cfg config.Config) (*Stores, error) {
 	}
 	return s, nil
 }
+
+func (s *Stores) fleet() *fleet.View {
+	return &fleet.View{
+		Queue: s.Queue, Ledger: s.Ledger, Sources: register.Names(),
+		Budgets: func(ctx context.Context) ([]budget.Status, error) { return budget.List(ctx, s.Redis) },
+		Stores:  map[string]func(context.Context) error{backfill.LedgerName: s.pingRedis},
+	}
+}
+
+// AsWorkersSeeIt is fleet.View.AsWorkersSeeIt for whoever could not open ClickHouse and has not opened Redis.
+func AsWorkersSeeIt(ctx context.Context, cfg config.Config, err error) error {
+	if _, outage := errors.AsType[*backfill.OutageError](err); !outage {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	stores, away := OpenRedis(ctx, cfg)
+	if away != nil {
+		return err // what is known of ClickHouse is what was asked for
+	}
+	defer func() { _ = stores.Close() }() // it was only read from
+	return stores.Fleet.AsWorkersSeeIt(ctx, err)
+}
+
+// redisTimeout bounds how long whoever looks for better words waits for Redis.
+const redisTimeout = time.Second
 
 // pingRedis asks Redis for nothing. Its error is one sentence that says what to do.
 func (s *Stores) pingRedis(ctx context.Context) error {

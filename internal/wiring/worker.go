@@ -13,6 +13,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
+	"quantbot/internal/fleet"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
 	"quantbot/internal/source/register"
@@ -81,7 +82,9 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 	waits := &backfill.Waits{
 		Ledger: stores.Ledger, Store: stores.storeWaiting(gate), Source: sources.Waiting, Worker: name, Logger: logger, Now: cfg.Now,
 	}
-	m.WatchWaits(func() []backfill.Wait { return withOutages(waits.Current(), stores.Outages(backfill.SilentAfter)) }, cfg.Now)
+	m.WatchWaits(func() []backfill.Wait {
+		return fleet.WithOutages(waits.Current(), stores.Fleet.Outages(backfill.SilentAfter))
+	}, cfg.Now)
 	seen := observed{metrics: m, traced: cfg.Config.Traces, now: cfg.Now}
 	worker := &backfill.Worker{
 		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: fillHistory{stores.History, writer}, Queue: stores.Queue,
@@ -121,7 +124,7 @@ type background struct {
 
 // start begins all of it; stop must be called, ends it and waits.
 func (b background) start(ctx context.Context) (stop func()) {
-	stopWatching := b.stores.Watch(context.WithoutCancel(ctx), b.cfg.Now)
+	stopWatching := b.stores.Fleet.Watch(context.WithoutCancel(ctx), b.cfg.Now)
 	reconciler := b.stores.Reconciler(b.name, b.logger, b.clock.Now)
 	reconciler.Ledger = countedRepairs{b.stores.Ledger, b.metrics}
 	var running sync.WaitGroup
@@ -155,7 +158,7 @@ func (s *Stores) storeWaiting(gate *backfill.StoreGate) func() (backfill.Wait, b
 		if wait, ok := gate.Waiting(); ok {
 			return wait, true
 		}
-		return s.outageOf(backfill.StoreName)
+		return s.Fleet.OutageOf(backfill.StoreName)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/coverage"
 	"quantbot/internal/dashboard"
+	"quantbot/internal/fleet"
 	"quantbot/internal/source/budget"
 	"quantbot/internal/source/register"
 	"quantbot/internal/tasks/monitor"
@@ -50,7 +51,7 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 		_ = queues.Close() // the other error says more
 		return nil, nil, err
 	}
-	stop := stores.Watch(context.Background(), o.Now)
+	stop := stores.Fleet.Watch(context.Background(), o.Now)
 	return d, func() error { stop(); return queues.Close() }, nil
 }
 
@@ -63,7 +64,7 @@ type live struct {
 func (l live) State(ctx context.Context, runID uuid.UUID) (backfill.LedgerState, error) {
 	state, err := l.stores.Ledger.State(ctx, runID)
 	if err == nil {
-		state.Waits = l.stores.WaitsOf(ctx, state, l.now())
+		state.Waits = l.stores.Fleet.WaitsOf(ctx, state, l.now())
 	}
 	return state, err
 }
@@ -77,14 +78,14 @@ func (l live) ActiveRuns(ctx context.Context) ([]uuid.UUID, error) {
 }
 
 func (l live) Waits(ctx context.Context) []backfill.Wait {
-	waits, err := within(ctx, func() ([]backfill.Wait, error) { return l.stores.FleetWaits(ctx, l.now()), nil })
+	waits, err := within(ctx, func() ([]backfill.Wait, error) { return l.stores.Fleet.Waits(ctx, l.now()), nil })
 	if err != nil {
-		return l.stores.Outages(time.Second)
+		return l.stores.Fleet.Outages(time.Second)
 	}
 	return waits
 }
 
-func (l live) Outages(silence time.Duration) []backfill.Wait { return l.stores.Outages(silence) }
+func (l live) Outages(silence time.Duration) []backfill.Wait { return l.stores.Fleet.Outages(silence) }
 
 func (l live) Ping(ctx context.Context) error { return l.stores.Redis.Ping(ctx).Err() }
 
@@ -152,7 +153,7 @@ func (l live) Budgets(ctx context.Context) ([]dashboard.Budget, error) {
 	for i, b := range all {
 		budgets[i] = dashboard.Budget{
 			Source: b.Source, Account: b.ID, PerSecond: b.PerSecond, Configured: b.Configured, Workers: b.Workers,
-			PausedUntil: b.PausedUntil, ParkedUntil: b.ParkedUntil, WaitingFor: backfill.Sentences(wiring.AccountWaits(b, shown, l.now())),
+			PausedUntil: b.PausedUntil, ParkedUntil: b.ParkedUntil, WaitingFor: backfill.Sentences(fleet.AccountWaits(b, shown, l.now())),
 		}
 	}
 	return budgets, err

@@ -1,16 +1,17 @@
-package wiring
+package fleet
 
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/config"
 )
 
-// storeWatch asks a store again and again whether it answers, so that an outage is known with its beginning before somebody
+// storeWatch pings a store again and again, so that an outage is known with its beginning before somebody
 // needs the store.
 type storeWatch struct {
 	name string
@@ -18,13 +19,13 @@ type storeWatch struct {
 	now  func() time.Time
 
 	mu sync.Mutex
-	// since is when the question was asked that was the first to get no good answer; zero while all is well. err is what came
-	// back; nil while nothing did.
+	// since is when the first ping was sent that did not succeed; zero while all is well. err is what came back; nil while nothing
+	// did.
 	since time.Time
 	err   error
 }
 
-// run asks until ctx ends.
+// run pings until ctx ends.
 func (w *storeWatch) run(ctx context.Context) {
 	ticker := time.NewTicker(backfill.WaitEvery)
 	defer ticker.Stop()
@@ -70,13 +71,14 @@ func (w *storeWatch) outage(silence time.Duration) (wait backfill.Wait, ok bool)
 	return backfill.OutageWait(w.name, w.since, w.err), true
 }
 
-// Watch asks Redis and ClickHouse every two seconds whether they answer, until stop is called; Outages then knows.
-func (s *Stores) Watch(ctx context.Context, now func() time.Time) (stop func()) {
-	watches := []*storeWatch{
-		{name: backfill.LedgerName, ping: s.pingRedis, now: now},
-		{name: backfill.StoreName, ping: s.History.Ping, now: now},
+// Watch asks the stores every two seconds whether they respond, until stop is called; Outages then knows.
+func (v *View) Watch(ctx context.Context, now func() time.Time) (stop func()) {
+	var watches []*storeWatch
+	for name, ping := range v.Stores {
+		watches = append(watches, &storeWatch{name: name, ping: ping, now: now})
 	}
-	s.watches.Store(&watches)
+	slices.SortFunc(watches, func(a, b *storeWatch) int { return -strings.Compare(a.name, b.name) }) // Redis first: all depend on it
+	v.watches.Store(&watches)
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for _, w := range watches {
@@ -85,9 +87,9 @@ func (s *Stores) Watch(ctx context.Context, now func() time.Time) (stop func()) 
 	return func() { cancel(); running.Wait() }
 }
 
-// Outages are the stores that refuse, or have not answered for this long. It knows only what Watch sees.
-func (s *Stores) Outages(silence time.Duration) []backfill.Wait {
-	watches := s.watches.Load()
+// Outages returns the waits for stores that refuse, or have not responded for this long. Only what Watch sees is known.
+func (v *View) Outages(silence time.Duration) []backfill.Wait {
+	watches := v.watches.Load()
 	if watches == nil {
 		return nil
 	}
@@ -100,9 +102,9 @@ func (s *Stores) Outages(silence time.Duration) []backfill.Wait {
 	return outages
 }
 
-// outageOf is the outage of one store.
-func (s *Stores) outageOf(name string) (wait backfill.Wait, ok bool) {
-	for _, wait := range s.Outages(backfill.SilentAfter) {
+// OutageOf returns the wait for one store.
+func (v *View) OutageOf(name string) (wait backfill.Wait, ok bool) {
+	for _, wait := range v.Outages(backfill.SilentAfter) {
 		if wait.On == name {
 			return wait, true
 		}
@@ -110,32 +112,18 @@ func (s *Stores) outageOf(name string) (wait backfill.Wait, ok bool) {
 	return backfill.Wait{}, false
 }
 
+// workersTimeout bounds the question what workers show: the response only makes a sentence better.
+const workersTimeout = time.Second
+
 // AsWorkersSeeIt says an outage of ClickHouse in the words, and with the beginning, that workers show, where they show one: it
 // is the same in every place then. Other errors stay as they are.
-func AsWorkersSeeIt(ctx context.Context, cfg config.Config, err error) error {
+func (v *View) AsWorkersSeeIt(ctx context.Context, err error) error {
 	if _, outage := errors.AsType[*backfill.OutageError](err); !outage {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askWorkersWithin)
+	ctx, cancel := context.WithTimeout(ctx, workersTimeout)
 	defer cancel()
-	stores, away := OpenRedis(ctx, cfg)
-	if away != nil {
-		return err // what is known of ClickHouse is what was asked for
-	}
-	defer func() { _ = stores.Close() }() // it was only read from
-	return stores.asWorkersSeeIt(ctx, err)
-}
-
-// askWorkersWithin bounds the question what workers show: the answer only makes a sentence better.
-const askWorkersWithin = time.Second
-
-func (s *Stores) asWorkersSeeIt(ctx context.Context, err error) error {
-	if _, outage := errors.AsType[*backfill.OutageError](err); !outage {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askWorkersWithin)
-	defer cancel()
-	waits, unread := s.Ledger.Waits(ctx)
+	waits, unread := v.Ledger.Waits(ctx)
 	if unread != nil {
 		return err
 	}
