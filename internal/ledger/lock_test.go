@@ -128,7 +128,7 @@ func TestALockThatRedisNoLongerHasIsLost(t *testing.T) {
 // The answer to who asked for the lock was lost, and the client asked again.
 func TestWhoHasALockGetsIt(t *testing.T) {
 	t.Parallel()
-	options, err := redis.ParseURL(localtest.New(t).RedisURL)
+	options, err := redis.ParseURL(localtest.NewRedis(t))
 	require.NoError(t, err)
 	client := redis.NewClient(options)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })

@@ -35,7 +35,7 @@ func TestLedgerPassesTheSuite(t *testing.T) {
 // newLedger returns a ledger over a Redis database of the test's own.
 func newLedger(t testing.TB) (*ledger.Ledger, *redis.Client) {
 	t.Helper()
-	options, err := redis.ParseURL(localtest.New(t).RedisURL)
+	options, err := redis.ParseURL(localtest.NewRedis(t))
 	require.NoError(t, err)
 	options.PoolSize = 64
 	client := redis.NewClient(options)

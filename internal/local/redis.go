@@ -72,14 +72,16 @@ func startOnFreePorts(n int, start func(ports []int) error) error {
 	return err
 }
 
-// start runs the server on r.port. Databases are cheap and tests take one each. The password goes in by standard input:
-// everybody on the machine can read a command line.
+// RedisSettings are those of the local Redis beside its address and its files. Databases are cheap and tests take one each.
+func RedisSettings() []string {
+	return []string{"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction", "--databases", "4096"}
+}
+
+// start runs the server on r.port. The password goes in by standard input: everybody on the machine can read a command line.
 func (r *redisEngine) start(path string) error {
 	log := filepath.Join(r.dir, "redis.log")
-	cmd := exec.Command(path, "-",
-		"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--dir", r.dir, "--logfile", log,
-		"--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
-		"--maxmemory-policy", "noeviction", "--databases", "4096")
+	args := []string{"-", "--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--dir", r.dir, "--logfile", log}
+	cmd := exec.Command(path, append(args, RedisSettings()...)...)
 	cmd.Env = Environment()
 	cmd.Stdin = strings.NewReader("requirepass " + r.password + "\n")
 	cmd.SysProcAttr = boundToParent(false)

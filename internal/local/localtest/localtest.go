@@ -31,7 +31,10 @@ type engines struct {
 	dir     *directory
 	once    sync.Once
 	running *local.Engines
-	err     error
+	// redis is for tests that need nothing else.
+	redisOnce sync.Once
+	redis     *RedisProcess
+	err       error
 	// nextDB numbers Redis databases; 0 is left to whoever looks at the server by hand.
 	nextDB atomic.Int64
 }
@@ -62,6 +65,9 @@ func run(m *testing.M, onDisk bool) int {
 	defer func() { _ = dir.remove() }()
 	shared.dir = dir
 	code := m.Run()
+	if shared.redis != nil {
+		shared.redis.close()
+	}
 	if shared.running != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()

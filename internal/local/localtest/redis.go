@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"quantbot/internal/local"
 )
 
 // redisTimeout bounds every start and every wait of a Redis that a test has to itself, on a busy machine.
@@ -44,15 +46,24 @@ func StartRedis(t testing.TB, settings ...string) *RedisProcess {
 // startRedis starts a server; a configuration is what a sentinel cannot do without.
 func startRedis(t testing.TB, configuration string, settings ...string) *RedisProcess {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("this test needs redis-server on the PATH: %v", err)
-	}
 	dir, err := os.MkdirTemp("", "quantbot-redis-") //nolint:usetesting // a killed server may leave a child that still writes
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	p := launchRedis(t, dir, configuration, settings...)
+	t.Cleanup(p.close)
+	p.await(t, "it does not answer", func(ctx context.Context) error { return p.admin.Ping(ctx).Err() })
+	return p
+}
+
+// launchRedis starts a server that outlives the test, and does not wait until it answers.
+func launchRedis(t testing.TB, dir, configuration string, settings ...string) *RedisProcess {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatalf("this test needs redis-server on the PATH: %v", err)
+	}
 	p := &RedisProcess{Port: FreePort(t), Dir: dir}
 	p.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port))
 	file := filepath.Join(dir, "redis.conf")
@@ -65,11 +76,28 @@ func startRedis(t testing.TB, configuration string, settings ...string) *RedisPr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.Kill)
 	p.admin = redis.NewClient(&redis.Options{Addr: p.Addr, Username: "admin", Password: adminPassword, MaxRetries: -1, DialerRetries: 1})
-	t.Cleanup(func() { _ = p.admin.Close() })
-	p.await(t, "it does not answer", func(ctx context.Context) error { return p.admin.Ping(ctx).Err() })
 	return p
+}
+
+func (p *RedisProcess) close() {
+	_ = p.admin.Close()
+	p.Kill()
+}
+
+// NewRedis returns the URL of a Redis database of the test's own, for packages that need no ClickHouse. The server has the
+// settings of the local one, and is shared by the tests of one binary, which call Main from TestMain.
+func NewRedis(t testing.TB) string {
+	t.Helper()
+	if shared.dir == nil {
+		t.Fatal("localtest.Main must be called from TestMain")
+	}
+	shared.redisOnce.Do(func() { shared.redis = launchRedis(t, shared.dir.path, "", local.RedisSettings()...) })
+	if shared.redis == nil {
+		t.Fatal("the shared Redis could not be started: see the test that tried")
+	}
+	shared.redis.await(t, "it does not answer", func(ctx context.Context) error { return shared.redis.admin.Ping(ctx).Err() })
+	return fmt.Sprintf("redis://admin:%s@%s/%d", adminPassword, shared.redis.Addr, shared.nextDB.Add(1))
 }
 
 // FreePort is a port of loopback that nobody uses at the moment.

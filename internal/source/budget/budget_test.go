@@ -24,7 +24,7 @@ var account = NewAccount("birdeye", "distinctive-key")
 
 func client(t testing.TB) *redis.Client {
 	t.Helper()
-	options, err := redis.ParseURL(localtest.New(t).RedisURL)
+	options, err := redis.ParseURL(localtest.NewRedis(t))
 	require.NoError(t, err)
 	c := redis.NewClient(options)
 	t.Cleanup(func() { _ = c.Close() })
