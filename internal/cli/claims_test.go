@@ -13,6 +13,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/coverage"
 	"quantbot/internal/simmarket"
 )
@@ -75,7 +76,7 @@ func (h *harness) checkClaims(t *testing.T, history *clickhouse.DB, tokens []can
 	days := candle.Range{From: unix(t, "2025-03-01T00:00:00Z"), To: unix(t, "2025-03-04T00:00:00Z")}
 	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: days, Tokens: tokens}
 	market := simmarket.NewMarket(1)
-	require.NoError(t, history.TokenHistories(t.Context(), q, func(known coverage.TokenHistory) error {
+	require.NoError(t, report.New(history).TokenHistories(t.Context(), q, func(known coverage.TokenHistory) error {
 		answered := h.market.Answered(known.Token, candle.Interval1m) // after the claim: it only grows
 		for _, judged := range known.Judge(days, coverage.Moment{Now: time.Now()}) {
 			switch judged.Verdict {

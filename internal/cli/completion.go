@@ -15,6 +15,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/export"
 	"quantbot/internal/manifest"
 	"quantbot/internal/source/register"
@@ -108,7 +109,7 @@ func (a *app) completeRuns(cmd *cobra.Command, args []string, _ string) ([]cobra
 	}
 	var rows []backfill.RunRow
 	a.peek(cmd.Context(), func(ctx context.Context, history *clickhouse.DB) (err error) {
-		rows, err = history.Runs(ctx, clickhouse.RunFilter{Limit: completedRuns})
+		rows, err = report.New(history).Runs(ctx, report.RunFilter{Limit: completedRuns})
 		return err
 	})
 	var offered []cobra.Completion
@@ -132,7 +133,7 @@ func (a *app) completeTokens(cmd *cobra.Command, _ []string, typed string) ([]co
 	var tokens []candle.Token
 	if a.localDir == "" {
 		a.peek(cmd.Context(), func(ctx context.Context, history *clickhouse.DB) (err error) {
-			tokens, err = history.AskedTokensLike(ctx, interval, typed, completedTokens)
+			tokens, err = report.New(history).AskedTokensLike(ctx, interval, typed, completedTokens)
 			return err
 		})
 	}

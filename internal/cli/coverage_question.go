@@ -14,6 +14,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
@@ -87,7 +88,7 @@ func (a *app) askCoverage(ctx context.Context, cfg config.Config, history *click
 		q.Sources, err = askedSources(ctx, history, q.Interval)
 	}
 	if err == nil && len(q.Tokens) == 0 {
-		q.Tokens, err = history.AskedTokens(ctx, q.Interval, q.run)
+		q.Tokens, err = report.New(history).AskedTokens(ctx, q.Interval, q.run)
 	}
 	q.moment = coverage.Moment{Now: now, SettleDelay: register.SettleDelay(q.Sources)}
 	return q, err
@@ -95,7 +96,7 @@ func (a *app) askCoverage(ctx context.Context, cfg config.Config, history *click
 
 // askedSources are those that runs asked at the interval; all, where none was.
 func askedSources(ctx context.Context, history *clickhouse.DB, interval candle.Interval) ([]string, error) {
-	scopes, err := history.CoverageScopes(ctx)
+	scopes, err := report.New(history).CoverageScopes(ctx)
 	for _, scope := range scopes {
 		if scope.Interval == interval {
 			return scope.Sources, err
@@ -112,7 +113,7 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuest
 		q.Tokens = q.Tokens[:q.limit]
 	}
 	strangers, defaulted := 0, int64(0)
-	err = history.TokenHistories(ctx, q.CoverageQuery, func(h coverage.TokenHistory) error {
+	err = report.New(history).TokenHistories(ctx, q.CoverageQuery, func(h coverage.TokenHistory) error {
 		if !q.fixed && len(h.RequestedRanges(q.run)) == 0 {
 			strangers++
 			return nil

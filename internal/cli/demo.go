@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/devstack"
 	"quantbot/internal/simmarket"
@@ -162,7 +163,7 @@ func (a *app) demoCommandLine(ctx context.Context, args []string) error {
 
 func (a *app) newestRun(ctx context.Context) (runID string, err error) {
 	err = a.withHistory(ctx, func(_ config.Config, history *clickhouse.DB) error {
-		rows, err := history.Runs(ctx, clickhouse.RunFilter{Limit: 1})
+		rows, err := report.New(history).Runs(ctx, report.RunFilter{Limit: 1})
 		if err == nil && len(rows) == 0 {
 			err = errors.New("the run is not in the history")
 		}

@@ -16,6 +16,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/coverage"
 	"quantbot/internal/export"
@@ -79,7 +80,7 @@ type exportOptions struct {
 	yes                  bool
 
 	// What the flags mean.
-	selection clickhouse.Selection
+	selection report.Selection
 	length    candle.Interval // of the buckets to resample to, or 0
 	target    export.Target
 }
@@ -185,7 +186,7 @@ func (a *app) printExport(m exportManifest, target export.Target, summary string
 	return nil
 }
 
-func (a *app) newExportManifest(s clickhouse.Selection, target export.Target) exportManifest {
+func (a *app) newExportManifest(s report.Selection, target export.Target) exportManifest {
 	m := exportManifest{
 		File: filepath.Base(target.Path), Format: target.Format, Compression: target.Compression, ExportedAt: a.now().UTC(), Version: manifest.CurrentBuild().Version, runs: make(map[uuid.UUID]string),
 	}
@@ -212,7 +213,7 @@ func (c exportedCandle) Record(record []string) []string {
 
 func (a *app) writeCandles(ctx context.Context, history *clickhouse.DB, known knownCandles, target export.Target, m *exportManifest) (err error) {
 	m.SHA256, err = writeRows(a, target, candleColumns, func(write func(exportedCandle) error) error {
-		return history.Served(ctx, known.selection, func(c *clickhouse.ServedCandle) error {
+		return report.New(history).Served(ctx, known.selection, func(c *report.ServedCandle) error {
 			m.Rows++
 			return write(exportedCandle{
 				string(c.Token.Chain), c.Token.Address, uint32(c.Interval), time.Unix(c.OpenTime, 0).UTC(),

@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/export"
 )
 
@@ -47,9 +48,9 @@ func (b exportedBucket) Record(record []string) []string {
 // writeBuckets is writeCandles for resampled candles.
 func (a *app) writeBuckets(ctx context.Context, history *clickhouse.DB, known knownCandles, length candle.Interval, target export.Target, m *exportManifest) error {
 	m.Query["resample"] = length
-	var counts clickhouse.Resampling
+	var counts report.Resampling
 	digest, err := writeRows(a, target, bucketColumns, func(write func(exportedBucket) error) (err error) {
-		counts, err = history.Resampled(ctx, known.selection, length, func(b *clickhouse.Bucket) error {
+		counts, err = report.New(history).Resampled(ctx, known.selection, length, func(b *report.Bucket) error {
 			for _, run := range b.RunIDs {
 				m.from(run)
 			}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/export"
 	"quantbot/internal/publicjson"
 )
@@ -19,7 +19,7 @@ func TestTheManifestOfAnExportListsItsTokens(t *testing.T) {
 	a := &app{now: time.Now}
 	token := candle.Token{Chain: candle.Base, Address: "0x4200000000000000000000000000000000000006"}
 	for text, tokens := range map[string][]candle.Token{`[]`: nil, `[{"chain":"base","address":"` + token.Address + `"}]`: {token}} {
-		encoded, err := publicjson.Marshal(a.newExportManifest(clickhouse.Selection{Interval: candle.Interval1m, Tokens: tokens}, export.Target{Path: "x.csv", Format: export.CSV}))
+		encoded, err := publicjson.Marshal(a.newExportManifest(report.Selection{Interval: candle.Interval1m, Tokens: tokens}, export.Target{Path: "x.csv", Format: export.CSV}))
 		require.NoError(t, err)
 		var m struct {
 			Query map[string]json.RawMessage `json:"query"`

@@ -12,6 +12,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/devstack"
 	"quantbot/internal/manifest"
@@ -162,7 +163,7 @@ func (a *app) refuseStranger(ctx context.Context, err error) error {
 
 // announceTwin names the latest run of the same input, which is worth knowing and no reason to refuse.
 func (a *app) announceTwin(ctx context.Context, history *clickhouse.DB, run backfill.Run) {
-	twins, err := history.Runs(ctx, clickhouse.RunFilter{InputHash: run.Manifest.InputHash, Limit: 1})
+	twins, err := report.New(history).Runs(ctx, report.RunFilter{InputHash: run.Manifest.InputHash, Limit: 1})
 	switch {
 	case err != nil:
 		a.logger().WarnContext(ctx, "not looked up whether the same input ran before", "run_id", run.ID(), "err", err)

@@ -7,6 +7,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/coverage"
 	"quantbot/internal/source/register"
@@ -14,7 +15,7 @@ import (
 
 // knownCandles is what is known of the candles that could be in a selection.
 type knownCandles struct {
-	selection clickhouse.Selection
+	selection report.Selection
 	verdicts  map[coverage.Verdict]int64
 	// otherIntervals are the intervals that have candles in the range; read only where the selected one has none.
 	otherIntervals []candle.Interval
@@ -23,14 +24,14 @@ type knownCandles struct {
 }
 
 // known judges the selection by the stores' clock, or as of its moment, as coverage does.
-func (a *app) known(ctx context.Context, cfg config.Config, history *clickhouse.DB, s clickhouse.Selection) (k knownCandles, err error) {
+func (a *app) known(ctx context.Context, cfg config.Config, history *clickhouse.DB, s report.Selection) (k knownCandles, err error) {
 	sources, err := askedSources(ctx, history, s.Interval)
 	if err != nil {
 		return k, err
 	}
 	k.selection = s
 	moment := coverage.Moment{Now: a.readTime(ctx, cfg, history), SettleDelay: register.SettleDelay(sources)}
-	if k.verdicts, err = history.Known(ctx, s, moment); err != nil {
+	if k.verdicts, err = report.New(history).Known(ctx, s, moment); err != nil {
 		return k, err
 	}
 	if !s.AsOf.IsZero() {
@@ -38,7 +39,7 @@ func (a *app) known(ctx context.Context, cfg config.Config, history *clickhouse.
 	}
 	k.ahead = s.Interval.Ceil(s.Range.From) >= s.Interval.ClosedBefore(moment.SettleDelay, moment.Now)
 	if k.verdicts[coverage.Have] == 0 && !k.ahead {
-		k.otherIntervals, err = history.StoredIntervals(ctx, s)
+		k.otherIntervals, err = report.New(history).StoredIntervals(ctx, s)
 	}
 	return k, err
 }
@@ -120,7 +121,7 @@ func verdictWords(verdict coverage.Verdict) string {
 }
 
 // gapsHint names the command that lists what the selection lacks. Nothing lists what it lacked at an earlier moment.
-func gapsHint(s clickhouse.Selection) string {
+func gapsHint(s report.Selection) string {
 	if !s.AsOf.IsZero() {
 		return ", as of then"
 	}
@@ -135,7 +136,7 @@ func gapsHint(s clickhouse.Selection) string {
 }
 
 // incompleteness is a sentence on what is missing, or nothing.
-func incompleteness(r clickhouse.Resampling) string {
+func incompleteness(r report.Resampling) string {
 	var parts []string
 	if r.Incomplete > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %d buckets are incomplete", r.Incomplete, r.Buckets))

@@ -10,6 +10,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
@@ -19,7 +20,7 @@ import (
 func (a *app) planner(history *clickhouse.DB, live backfill.PlanLedger) *backfill.Planner {
 	p := &backfill.Planner{Ledger: live, Logger: a.logger()}
 	if history != nil {
-		p.History = history
+		p.History = report.New(history)
 	}
 	return p
 }

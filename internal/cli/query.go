@@ -12,6 +12,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/export"
 )
@@ -46,7 +47,7 @@ type queryOptions struct {
 	limit int
 
 	// What the flags mean.
-	selection clickhouse.Selection
+	selection report.Selection
 	length    candle.Interval // of the buckets to resample to, or 0
 	target    export.Target
 }
@@ -119,7 +120,7 @@ type rowsQuery struct {
 
 func (a *app) query(ctx context.Context, q rowsQuery) error {
 	candles, err := writeOrKeep(a, q, printedColumns, func(write func(printedCandle) error) error {
-		return q.history.Served(ctx, q.known.selection, func(c *clickhouse.ServedCandle) error {
+		return report.New(q.history).Served(ctx, q.known.selection, func(c *report.ServedCandle) error {
 			return write(printedCandle{time.Unix(c.OpenTime, 0).UTC(), c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD})
 		})
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 )
 
 // printedBucket is a resampled candle as query writes it.
@@ -39,9 +39,9 @@ func (b printedBucket) cells() table.Row {
 }
 
 func (a *app) queryBuckets(ctx context.Context, q rowsQuery, length candle.Interval) error {
-	var counts clickhouse.Resampling
+	var counts report.Resampling
 	buckets, err := writeOrKeep(a, q, printedBucketColumns, func(write func(printedBucket) error) (err error) {
-		counts, err = q.history.Resampled(ctx, q.known.selection, length, func(b *clickhouse.Bucket) error {
+		counts, err = report.New(q.history).Resampled(ctx, q.known.selection, length, func(b *report.Bucket) error {
 			return write(printedBucket{
 				printedCandle{time.Unix(b.OpenTime, 0).UTC(), b.Open, b.High, b.Low, b.Close, b.Volume, b.VolumeUSD},
 				b.Candles, b.Silent, b.Expected, b.Complete(),

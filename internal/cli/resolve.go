@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 )
@@ -26,9 +27,9 @@ func (a *app) withRun(ctx context.Context, text string, f func(config.Config, *w
 
 // resolveRun completes the beginning of a run id.
 func resolveRun(ctx context.Context, history *clickhouse.DB, text string) (uuid.UUID, error) {
-	runID, err := history.ResolveRunID(ctx, text)
+	runID, err := report.New(history).ResolveRunID(ctx, text)
 	switch {
-	case errors.Is(err, clickhouse.ErrNoRunID):
+	case errors.Is(err, report.ErrNoRunID):
 		return uuid.Nil, usageError("%q is no run id: give one or its beginning, of at least 8 characters", text)
 	case errors.Is(err, backfill.ErrUnknownRun):
 		return uuid.Nil, fmt.Errorf("no run %s: see %s ohlcv runs-list", text, programName())

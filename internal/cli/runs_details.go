@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/wiring"
 )
@@ -59,12 +60,12 @@ func (a *app) runRunsDetails(ctx context.Context, o *runsDetailsOptions) error {
 // runDetails is what runs-details shows; its JSON begins with the run's columns.
 type runDetails struct {
 	listedRun
-	IdentityHolds bool                       `json:"identity_holds"`
-	Failures      []clickhouse.FailedGroup   `json:"failures"`
-	Rejected      []clickhouse.RejectedCount `json:"rejected_by_rule"`
+	IdentityHolds bool                   `json:"identity_holds"`
+	Failures      []report.FailedGroup   `json:"failures"`
+	Rejected      []report.RejectedCount `json:"rejected_by_rule"`
 	// Events are the run's attempts, and who rolled it back or restored it, when and why.
-	Events []clickhouse.RunEvent    `json:"events"`
-	Tasks  []clickhouse.TaskDetails `json:"tasks,omitzero"`
+	Events []report.RunEvent    `json:"events"`
+	Tasks  []report.TaskDetails `json:"tasks,omitzero"`
 	// Repairs is what reconcilers did for the run, as long as Redis has it.
 	Repairs map[backfill.RepairAction]int64 `json:"repairs,omitempty"`
 }
@@ -97,21 +98,21 @@ func readDetails(ctx context.Context, history *clickhouse.DB, o *runsDetailsOpti
 		return d, err
 	}
 	d.IdentityHolds = d.Stats().Balanced()
-	if d.Failures, err = history.FailedChunks(ctx, runID); err != nil {
+	if d.Failures, err = report.New(history).FailedChunks(ctx, runID); err != nil {
 		return d, err
 	}
-	if d.Rejected, err = history.RejectedByRule(ctx, runID); err != nil {
+	if d.Rejected, err = report.New(history).RejectedByRule(ctx, runID); err != nil {
 		return d, err
 	}
-	if d.Events, err = history.RunEvents(ctx, runID); err != nil {
+	if d.Events, err = report.New(history).RunEvents(ctx, runID); err != nil {
 		return d, err
 	}
 	if o.tasks || o.failed {
-		var filter clickhouse.TaskFilter
+		var filter report.TaskFilter
 		if !o.tasks {
 			filter.Statuses = []string{string(backfill.OutcomeFailed)}
 		}
-		d.Tasks, err = history.Tasks(ctx, runID, filter, shownTasks)
+		d.Tasks, err = report.New(history).Tasks(ctx, runID, filter, shownTasks)
 	}
 	return d, err
 }

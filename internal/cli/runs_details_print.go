@@ -12,7 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 )
 
 func (a *app) printDetails(d runDetails) {
@@ -61,7 +61,7 @@ func (a *app) printDetails(d runDetails) {
 }
 
 // printEvents prints what became of a run after its attempts had ended, or nothing.
-func (a *app) printEvents(events []clickhouse.RunEvent) {
+func (a *app) printEvents(events []report.RunEvent) {
 	titled := false
 	for _, e := range events {
 		if e.Attempt != 0 {
@@ -79,7 +79,7 @@ func (a *app) printEvents(events []clickhouse.RunEvent) {
 	}
 }
 
-func (a *app) printFailures(groups []clickhouse.FailedGroup) {
+func (a *app) printFailures(groups []report.FailedGroup) {
 	if len(groups) == 0 {
 		return
 	}
@@ -92,7 +92,7 @@ func (a *app) printFailures(groups []clickhouse.FailedGroup) {
 	}
 }
 
-func (a *app) printTasks(tasks []clickhouse.TaskDetails) {
+func (a *app) printTasks(tasks []report.TaskDetails) {
 	if len(tasks) == 0 {
 		return
 	}

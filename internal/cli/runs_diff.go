@@ -10,15 +10,16 @@ import (
 	"github.com/spf13/pflag"
 
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 )
 
 // runDiff is what runs-diff shows.
 type runDiff struct {
-	A       uuid.UUID               `json:"a"`
-	B       uuid.UUID               `json:"b"`
-	Tokens  []clickhouse.TokenDiff  `json:"tokens"`
-	Largest []clickhouse.CandleDiff `json:"largest_differences"`
+	A       uuid.UUID           `json:"a"`
+	B       uuid.UUID           `json:"b"`
+	Tokens  []report.TokenDiff  `json:"tokens"`
+	Largest []report.CandleDiff `json:"largest_differences"`
 }
 
 // runsDiffOptions are the flags of runs-diff.
@@ -77,7 +78,7 @@ func readDiff(ctx context.Context, history *clickhouse.DB, args []string, limit 
 	if intervals[0] != intervals[1] {
 		return d, usageError("the runs have no candle in common: %s has %s candles, %s has %s candles", args[0], intervals[0], args[1], intervals[1])
 	}
-	d.Tokens, d.Largest, err = history.DiffRuns(ctx, d.A, d.B, limit)
+	d.Tokens, d.Largest, err = report.New(history).DiffRuns(ctx, d.A, d.B, limit)
 	return d, err
 }
 

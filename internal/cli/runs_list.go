@@ -13,6 +13,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/source/register"
 )
@@ -26,7 +27,7 @@ type runsListOptions struct {
 	labels                                        []string
 	limit                                         int
 
-	filter clickhouse.RunFilter // what the flags mean
+	filter report.RunFilter // what the flags mean
 }
 
 func newRunsListCommand(a *app) *cobra.Command {
@@ -48,7 +49,7 @@ func (o *runsListOptions) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.user, "user", "", "runs that this `USER` or user@host started")
 	flags.StringArrayVar(&o.labels, "label", nil, "runs that have this `NAME=VALUE`; may be repeated")
 	flags.StringVar(&o.inputHash, "input-hash", "", "runs with this input")
-	flags.IntVar(&o.limit, "limit", clickhouse.DefaultRunLimit, "at most so many")
+	flags.IntVar(&o.limit, "limit", report.DefaultRunLimit, "at most so many")
 	o.registerFormat(flags, "")
 }
 
@@ -64,7 +65,7 @@ func (o *runsListOptions) check(a *app, cmd *cobra.Command, _ []string) (err err
 
 // parse understands the flags but --since, which wants the stores' clock.
 func (o *runsListOptions) parse() (err error) {
-	o.filter = clickhouse.RunFilter{Status: backfill.RunStatus(o.status), InputHash: o.inputHash, Source: o.source, User: o.user, Limit: o.limit}
+	o.filter = report.RunFilter{Status: backfill.RunStatus(o.status), InputHash: o.inputHash, Source: o.source, User: o.user, Limit: o.limit}
 	if o.status != "" && !slices.Contains(runStatuses, o.status) {
 		return fmt.Errorf("--status %q is none of %s", o.status, strings.Join(runStatuses, ", "))
 	}
@@ -82,7 +83,7 @@ func (o *runsListOptions) parse() (err error) {
 
 func (a *app) runRunsList(ctx context.Context, o *runsListOptions) error {
 	return a.withHistory(ctx, func(cfg config.Config, history *clickhouse.DB) error {
-		rows, err := history.Runs(ctx, o.filter)
+		rows, err := report.New(history).Runs(ctx, o.filter)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/worklist"
 )
@@ -32,7 +33,7 @@ func (o *selectionFlags) register(f *pflag.FlagSet) {
 }
 
 // read understands the flags but as-of, with relative times by the stores' clock.
-func (o *selectionFlags) read(ctx context.Context, a *app) (s clickhouse.Selection, length candle.Interval, err error) {
+func (o *selectionFlags) read(ctx context.Context, a *app) (s report.Selection, length candle.Interval, err error) {
 	if s, length, err = o.parse(a.now()); err != nil {
 		return s, length, err
 	}
@@ -41,7 +42,7 @@ func (o *selectionFlags) read(ctx context.Context, a *app) (s clickhouse.Selecti
 }
 
 // parse reads everything but as-of, which may name a run. length is that of the buckets to resample to, or 0.
-func (o *selectionFlags) parse(now time.Time) (s clickhouse.Selection, length candle.Interval, err error) {
+func (o *selectionFlags) parse(now time.Time) (s report.Selection, length candle.Interval, err error) {
 	if s.Range, err = parseRange(o.from, o.to, now); err != nil {
 		return s, 0, err
 	}
@@ -87,7 +88,7 @@ func (o *selectionFlags) moment(ctx context.Context, history *clickhouse.DB, now
 	if at, err := config.ParseTime(o.asOf, now); err == nil {
 		return at, nil
 	}
-	runID, err := history.ResolveRunID(ctx, o.asOf)
+	runID, err := report.New(history).ResolveRunID(ctx, o.asOf)
 	if err != nil {
 		return time.Time{}, &exitError{exitUsage, fmt.Errorf("--as-of %q is neither a time nor a run: %w", o.asOf, err)}
 	}
@@ -98,7 +99,7 @@ func (o *selectionFlags) moment(ctx context.Context, history *clickhouse.DB, now
 	if run.CompletedAt == nil {
 		return time.Time{}, &exitError{exitRefused, fmt.Errorf("--as-of: run %s has not ended yet", runID)}
 	}
-	return history.EndMoment(ctx, runID)
+	return report.New(history).EndMoment(ctx, runID)
 }
 
 // momentRefused turns a moment that cannot be read any more into exit code 3.

@@ -13,13 +13,14 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 )
 
 // validation is what validate-duplicates shows.
 type validation struct {
-	Faulty     []backfill.Fault            `json:"faulty_runs"`
-	Duplicates []clickhouse.DuplicateMonth `json:"duplicates"`
+	Faulty     []backfill.Fault        `json:"faulty_runs"`
+	Duplicates []report.DuplicateMonth `json:"duplicates"`
 }
 
 // mostValidated bounds how many runs are looked at.
@@ -85,8 +86,8 @@ func (a *app) runValidateDuplicates(ctx context.Context, o *validateDuplicatesOp
 }
 
 func validate(ctx context.Context, history *clickhouse.DB, limits backfill.FaultLimits, since, now time.Time) (validation, error) {
-	v := validation{Faulty: []backfill.Fault{}, Duplicates: []clickhouse.DuplicateMonth{}}
-	runs, err := history.RunSummaries(ctx, clickhouse.QualityFilter{Since: since}, mostValidated)
+	v := validation{Faulty: []backfill.Fault{}, Duplicates: []report.DuplicateMonth{}}
+	runs, err := report.New(history).RunSummaries(ctx, report.QualityFilter{Since: since}, mostValidated)
 	if err != nil {
 		return v, err
 	}
@@ -95,7 +96,7 @@ func validate(ctx context.Context, history *clickhouse.DB, limits backfill.Fault
 			v.Faulty = append(v.Faulty, fault)
 		}
 	}
-	duplicates, err := history.Duplicates(ctx)
+	duplicates, err := report.New(history).Duplicates(ctx)
 	if len(duplicates) > 0 {
 		v.Duplicates = duplicates
 	}

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"quantbot/internal/backfill"
 )
 
 // EndedAttempt is an attempt that somebody should hear of.
@@ -38,7 +36,7 @@ const mostUntold = 1_000
 func (db *DB) UndeliveredFailures(ctx context.Context, since time.Time, rate float64, kinds []string) ([]EndedAttempt, error) {
 	found, err := selectStructs[EndedAttempt](ctx, db, untoldEndsSQL,
 		named("since", since.UnixMilli()), named("rate", rate), named("kinds", kinds), named("limit", mostUntold))
-	return found, db.storeError("list the ends that nobody was told of", err)
+	return found, db.Failed("list the ends that nobody was told of", err)
 }
 
 // LastActivity is the last sign of life of an attempt.
@@ -59,7 +57,7 @@ func (db *DB) LastActivity(ctx context.Context, runID uuid.UUID, attempt int) (s
 		Planned  uint64    `ch:"planned"`
 	}](ctx, db, lastSignSQL, named("run_id", runID), named("attempt", attempt))
 	if err != nil || len(rows) == 0 || rows[0].Planned == 0 {
-		return LastActivity{}, false, db.storeError(fmt.Sprintf("read the last sign of run %s", runID), err)
+		return LastActivity{}, false, db.Failed(fmt.Sprintf("read the last sign of run %s", runID), err)
 	}
 	r := rows[0]
 	return LastActivity{At: r.LastSign.UTC(), Silence: r.Now.Sub(r.LastSign), Ended: int64(r.Ended), Planned: int64(r.Planned)}, true, nil
@@ -78,26 +76,10 @@ type Alert struct {
 // Delivered tells whether an event of this kind was delivered.
 func (db *DB) Delivered(ctx context.Context, kind string, eventID uuid.UUID) (bool, error) {
 	count, err := queryCount(ctx, db, toldSQL, named("kind", kind), named("event_id", eventID))
-	return count > 0, db.storeError("look up an alert", err)
+	return count > 0, db.Failed("look up an alert", err)
 }
 
 // RecordAlert writes that an alert was delivered. Writing it again changes nothing for readers.
 func (db *DB) RecordAlert(ctx context.Context, alert Alert) error {
-	return db.storeError("write a delivered alert", insertStructs(ctx, db, insertAlertSQL, []Alert{alert}))
-}
-
-// RunCounts counts the runs by status. faulty are those among them that ended since a moment, not as failed, but badly:
-// see UntoldEnds.
-func (db *DB) RunCounts(ctx context.Context, since time.Time, rate float64) (counts map[backfill.RunStatus]int64, faulty int64, err error) {
-	rows, err := selectStructs[struct {
-		Status string `ch:"status"`
-		Runs   uint64 `ch:"runs"`
-		Faulty uint64 `ch:"faulty"`
-	}](ctx, db, runCountsSQL, named("since", since.UnixMilli()), named("rate", rate))
-	counts = make(map[backfill.RunStatus]int64, len(rows))
-	for _, r := range rows {
-		counts[backfill.RunStatus(r.Status)] = int64(r.Runs)
-		faulty += int64(r.Faulty)
-	}
-	return counts, faulty, db.storeError("count the runs", err)
+	return db.Failed("write a delivered alert", insertStructs(ctx, db, insertAlertSQL, []Alert{alert}))
 }

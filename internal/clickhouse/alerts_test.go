@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse/report"
 )
 
 // endWith writes the end of an attempt.
@@ -84,7 +85,7 @@ func TestRunCounts(t *testing.T) {
 	retried := endWith(t, db, newRun(5), func(r *backfill.RunRecord) { r.Status, r.FailedChunks = backfill.StatusFailed, 1 })
 	retried.Attempt = 2
 	endWith(t, db, retried, func(r *backfill.RunRecord) { r.Status, r.FailedChunks = backfill.StatusFailed, 1 })
-	counts, faulty, err := db.RunCounts(t.Context(), time.Now().Add(-24*time.Hour), 0.1)
+	counts, faulty, err := report.New(db).RunCounts(t.Context(), time.Now().Add(-24*time.Hour), 0.1)
 	require.NoError(t, err)
 	require.Equal(t, map[backfill.RunStatus]int64{
 		backfill.StatusRunning: 1, backfill.StatusCompleted: 3, backfill.StatusFailed: 1, backfill.StatusRolledBack: 1,

@@ -16,6 +16,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/coverage"
 )
 
@@ -154,7 +155,7 @@ func mustFillVersions(b *testing.B, db *DB, versions, part, parts int) {
 func readTokenMonth(b *testing.B, db *DB, table string) (seconds float64) {
 	b.Helper()
 	began, rows := time.Now(), 0
-	err := db.rows(b.Context(), queryTimeout, `SELECT timestamp, open, high, low, close, volume FROM `+table+`
+	err := db.Each(b.Context(), queryTimeout, `SELECT timestamp, open, high, low, close, volume FROM `+table+`
 		WHERE chain = 'solana' AND token_address = 'token0' AND interval_seconds = 60`, nil, func(chdriver.Rows) error {
 		rows++
 		return nil
@@ -178,7 +179,7 @@ func BenchmarkCoverage(b *testing.B) {
 	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}}
 	for b.Loop() {
 		coverage := coverage.NewFilter(wanted, candle.Interval1m, time.Now())
-		require.NoError(b, db.FillCoverage(b.Context(), q, coverage))
+		require.NoError(b, report.New(db).FillCoverage(b.Context(), q, coverage))
 		missing := coverage.Missing()
 		require.Len(b, missing, tokens)
 		require.Equal(b, []candle.Range{{From: 12_000_000, To: 12_600_000}}, missing[0].Ranges)
@@ -199,7 +200,7 @@ func BenchmarkTokenHistories(b *testing.B) {
 		Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 12_600_000}, Tokens: tokens,
 	}
 	for b.Loop() {
-		require.NoError(b, db.TokenHistories(b.Context(), q, func(h coverage.TokenHistory) error {
+		require.NoError(b, report.New(db).TokenHistories(b.Context(), q, func(h coverage.TokenHistory) error {
 			require.Len(b, h.Judge(q.Range, coverage.Moment{Now: time.Now()}), 2)
 			return nil
 		}))
@@ -223,10 +224,10 @@ func BenchmarkResample(b *testing.B) {
 	db, _ := openMigrated(b)
 	candles := auditVersions(b)
 	fill(b, db, newRun(0), candles)
-	s := Selection{Interval: candle.Interval1m, Range: candle.Range{From: 1704067200, To: 1706745600}}
+	s := report.Selection{Interval: candle.Interval1m, Range: candle.Range{From: 1704067200, To: 1706745600}}
 	defer watchMemory(b, db)()
 	for b.Loop() {
-		result, err := db.Resampled(b.Context(), s, candle.Interval1h, func(*Bucket) error { return nil })
+		result, err := report.New(db).Resampled(b.Context(), s, candle.Interval1h, func(*report.Bucket) error { return nil })
 		require.NoError(b, err)
 		require.InDelta(b, candles/60, result.Buckets, float64(candles/1000))
 	}

@@ -322,12 +322,7 @@ func (m *auditModel) lookBack() {
 		return
 	}
 	n := rapid.IntRange(0, len(m.moments)-1).Draw(m.t, "moment")
-	var got []candle.Candle
-	everything := candle.Range{From: 0, To: 1 << 32}
-	err := m.db.CandlesAsOf(context.Background(), m.moments[n].at, m.token, candle.Interval1m, everything, func(batch []candle.Candle) error {
-		got = append(got, batch...)
-		return nil
-	})
+	got, err := readServed(m.db, m.token, m.moments[n].at)
 	if n < m.swept && errors.Is(err, ErrMomentGone) {
 		return
 	}
@@ -347,11 +342,7 @@ func (m *auditModel) best(keys []versionKey) (candles []candle.Candle) {
 }
 
 func (m *auditModel) check() {
-	var got []candle.Candle
-	err := m.db.Candles(context.Background(), m.token, candle.Interval1m, candle.Range{From: 0, To: 1 << 32}, func(batch []candle.Candle) error {
-		got = append(got, batch...)
-		return nil
-	})
+	got, err := readServed(m.db, m.token, time.Time{})
 	m.must(err)
 	if diff := gocmp.Diff(m.best(m.visible(0)), got); diff != "" {
 		m.t.Fatalf("served differs from the model (-want +got):\n%s", diff)

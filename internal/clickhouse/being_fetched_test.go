@@ -8,6 +8,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/manifest"
 )
 
@@ -31,10 +32,10 @@ func (db *DB) left(t testing.TB, q backfill.CoverageQuery) map[uuid.UUID]int64 {
 	t.Helper()
 	q.Validation, q.Interval, q.Range = candle.Lenient, candle.Interval1m, twoDays
 	wanted := []candle.TokenRanges{{Token: token, Ranges: []candle.Range{twoDays}}}
-	runs, err := db.LiveRuns(t.Context(), q)
+	runs, err := report.New(db).LiveRuns(t.Context(), q)
 	require.NoError(t, err)
 	being := backfill.NewBeingFetched(wanted, candle.Interval1m)
-	require.NoError(t, db.FillBeingFetched(t.Context(), q, runs, being))
+	require.NoError(t, report.New(db).FillBeingFetched(t.Context(), q, runs, being))
 	candles := map[uuid.UUID]int64{}
 	_, left := being.LeaveOut(wanted)
 	for _, l := range left {
@@ -85,7 +86,7 @@ func TestOnlyRunsWhoseAnswersWouldCoverCount(t *testing.T) {
 
 	list := func(q backfill.CoverageQuery) (ids []uuid.UUID) {
 		q.Validation, q.Interval = candle.Lenient, candle.Interval1m
-		runs, err := db.LiveRuns(t.Context(), q)
+		runs, err := report.New(db).LiveRuns(t.Context(), q)
 		require.NoError(t, err)
 		for _, run := range runs {
 			ids = append(ids, run.RunID)

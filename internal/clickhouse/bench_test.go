@@ -12,6 +12,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 )
 
 // benchmarkCandles walk like a price does; constant ones would compress away.
@@ -129,10 +130,10 @@ func BenchmarkBeingFetched(b *testing.B) {
 	require.NoError(b, db.Started(b.Context(), run))
 	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: wanted[0].Ranges[0]}
 	for b.Loop() {
-		runs, err := db.LiveRuns(b.Context(), q)
+		runs, err := report.New(db).LiveRuns(b.Context(), q)
 		require.NoError(b, err)
 		being := backfill.NewBeingFetched(wanted, candle.Interval1m)
-		require.NoError(b, db.FillBeingFetched(b.Context(), q, runs, being))
+		require.NoError(b, report.New(db).FillBeingFetched(b.Context(), q, runs, being))
 		rest, left := being.LeaveOut(wanted)
 		require.Empty(b, rest)
 		require.EqualValues(b, 100_000*1440, left[0].Candles)

@@ -37,7 +37,7 @@ func (db *DB) insertCandles(ctx context.Context, writes []backfill.ChunkWrite) e
 		block.free()
 		inserted(err)
 		if err != nil {
-			return db.storeError(fmt.Sprintf("insert %d candles of %s", rows, subject(part)), err)
+			return db.Failed(fmt.Sprintf("insert %d candles of %s", rows, subject(part)), err)
 		}
 	}
 	return nil
@@ -87,7 +87,7 @@ func (db *DB) eachUnrecorded(ctx context.Context, part string, writes []backfill
 }
 
 func (db *DB) insertOutcomes(ctx context.Context, writes []backfill.ChunkWrite) error {
-	outcomes := make([]taskRow, len(writes))
+	outcomes := make([]backfill.TaskRow, len(writes))
 	for i, w := range writes {
 		outcomes[i] = newOutcomeRow(w.Run, w.Outcome)
 	}

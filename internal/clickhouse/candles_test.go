@@ -12,6 +12,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 )
 
 func TestWriteChunkStoresEveryField(t *testing.T) {
@@ -82,8 +83,9 @@ func TestWriteChunkOver150Months(t *testing.T) {
 	mustWrite(t, db, w)
 
 	var got []candle.Candle
-	require.NoError(t, db.Candles(t.Context(), token, candle.Interval1d, span, func(batch []candle.Candle) error {
-		got = append(got, batch...)
+	days := report.Selection{Tokens: []candle.Token{token}, Interval: candle.Interval1d, Range: span}
+	require.NoError(t, report.New(db).Served(t.Context(), days, func(c *report.ServedCandle) error {
+		got = append(got, c.Candle)
 		return nil
 	}))
 	require.Empty(t, cmp.Diff(w.Candles, got))

@@ -176,7 +176,7 @@ func (db *DB) unlessItCannotSay(action string, err error) error {
 	if db.waitReason(err) == backfill.WaitOther {
 		return nil
 	}
-	return db.storeError(action, err)
+	return db.Failed(action, err)
 }
 
 // checkRights is lenient: a server that cannot say which rights we have may still grant them.

@@ -11,8 +11,10 @@ import (
 const columnsPlaceholder = "$columns"
 
 // withColumns names the columns of T in the statement, where it leaves them to T's ch tags.
-func withColumns[T any](query string) string {
-	return strings.ReplaceAll(query, columnsPlaceholder, strings.Join(columnsOf(reflect.TypeFor[T]()), ", "))
+func withColumns[T any](query string) string { return withColumnsOf(reflect.TypeFor[T](), query) }
+
+func withColumnsOf(row reflect.Type, query string) string {
+	return strings.ReplaceAll(query, columnsPlaceholder, strings.Join(columnsOf(row), ", "))
 }
 
 // columnsOf lists the ch tags of a row type in the order of its fields. As in Go, a field hides one of the same name that is

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse/report"
 )
 
 // columnsOfTable lists the columns of a table or view of the test's database.
@@ -36,7 +37,7 @@ func TestLifecycleRowsHaveTheLogsColumns(t *testing.T) {
 // What pages list of a run are columns of the run's row, called alike.
 func TestListedRunsHaveColumnsOfTheRunsRow(t *testing.T) {
 	t.Parallel()
-	for _, narrow := range []reflect.Type{reflect.TypeFor[RunListItem](), reflect.TypeFor[RunningRun]()} {
+	for _, narrow := range []reflect.Type{reflect.TypeFor[report.RunListItem](), reflect.TypeFor[report.RunningRun]()} {
 		require.Subset(t, columnsOf(reflect.TypeFor[backfill.RunRow]()), columnsOf(narrow), narrow.Name())
 		for i := range narrow.NumField() {
 			require.Equal(t, narrow.Field(i).Tag.Get("ch"), narrow.Field(i).Tag.Get("json"), "%s.%s", narrow.Name(), narrow.Field(i).Name)

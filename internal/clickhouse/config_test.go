@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/local/localtest"
 )
 
@@ -93,12 +94,12 @@ func TestOpenWithAWrongPassword(t *testing.T) {
 func TestNotMigrated(t *testing.T) {
 	t.Parallel()
 	db, _ := openConfig(t, newConfig(t))
-	_, err := db.Runs(t.Context(), RunFilter{})
+	_, err := report.New(db).Runs(t.Context(), report.RunFilter{})
 	require.ErrorIs(t, err, ErrNoDatabase)
 	require.ErrorContains(t, err, "quantbot migrate")
 
 	require.NoError(t, db.createDatabase(t.Context()))
-	_, err = db.Runs(t.Context(), RunFilter{})
+	_, err = report.New(db).Runs(t.Context(), report.RunFilter{})
 	require.ErrorIs(t, err, ErrNoDatabase)
 }
 
@@ -110,7 +111,7 @@ func TestCancelledIsNoStoreError(t *testing.T) {
 	cancel()
 	_, err := db.WriteChunk(ctx, newWrite(newRun(0), minutes(1, 1)))
 	require.Equal(t, backfill.ClassInterrupted, backfill.ClassOf(err), "%v", err)
-	require.Equal(t, backfill.ClassStore, backfill.ClassOf(db.storeError("x", errors.New("y"))))
+	require.Equal(t, backfill.ClassStore, backfill.ClassOf(db.Failed("x", errors.New("y"))))
 }
 
 // A user's profile may give names, joins and limits another meaning. What queries rely on is asked for all the same; that it is

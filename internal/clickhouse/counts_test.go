@@ -8,6 +8,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/manifest"
 )
 
@@ -46,7 +47,7 @@ func TestRowsOfOlderProgramsDoNotTellDeduplicatedCandlesApart(t *testing.T) {
 			}
 			mustExec(t, db, `INSERT INTO ohlcv_ingestion_tasks (run_id, attempt, chunk_id, chain, token_address, interval_seconds, range_from, range_to, status, candles_fetched, candles_deduplicated, ended_at)
 				VALUES ({id:UUID}, 1, 'c', 'solana', {id:String}, 60, 0, 60, 'success', {n:Int64}, {n:Int64}, now64(3))`, named("id", id.String()), named("n", n))
-			chunks, err := db.TokenChunks(t.Context(), TokenChunksQuery{
+			chunks, err := report.New(db).TokenChunks(t.Context(), report.TokenChunksQuery{
 				Token: candle.Token{Chain: candle.Solana, Address: id.String()}, Interval: candle.Interval1m, Range: candle.Range{To: 60},
 			}, 1)
 			require.NoError(t, err)

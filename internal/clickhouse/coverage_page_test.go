@@ -8,16 +8,18 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
+	"quantbot/internal/coverage"
 )
 
 func TestCoverageScopesAndPages(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
-	scopes, err := db.CoverageScopes(t.Context())
+	scopes, err := report.New(db).CoverageScopes(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, scopes)
 	everything := candle.Range{From: 0, To: 1 << 32}
-	page, total, err := db.AskedTokensPage(t.Context(), candle.Interval1m, everything, "", 2, 0)
+	page, total, err := report.New(db).AskedTokensPage(t.Context(), candle.Interval1m, everything, "", 2, 0)
 	require.NoError(t, err)
 	require.Empty(t, page)
 	require.Zero(t, total)
@@ -38,9 +40,9 @@ func TestCoverageScopesAndPages(t *testing.T) {
 	require.NoError(t, db.Planned(t.Context(), run, chunks))
 	require.NoError(t, db.RecordOutcomes(t.Context(), run, []backfill.Outcome{succeeded(chunks[0], backfill.Stats{}), failed(chunks[1], "no")}))
 
-	scopes, err = db.CoverageScopes(t.Context())
+	scopes, err = report.New(db).CoverageScopes(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []CoverageScope{{Interval: candle.Interval1m, Sources: []string{"binance", "birdeye"}, Range: candle.Range{From: day0, To: day0 + 2*86400}}}, scopes)
+	require.Equal(t, []report.CoverageScope{{Interval: candle.Interval1m, Sources: []string{"binance", "birdeye"}, Range: candle.Range{From: day0, To: day0 + 2*86400}}}, scopes)
 	for _, c := range []struct {
 		text          string
 		offset, total int
@@ -53,12 +55,12 @@ func TestCoverageScopesAndPages(t *testing.T) {
 		{"mint3", 0, 1, tokens[3:4]},
 		{"'; DROP TABLE x --", 0, 0, nil},
 	} {
-		page, total, err := db.AskedTokensPage(t.Context(), candle.Interval1m, everything, c.text, 2, c.offset)
+		page, total, err := report.New(db).AskedTokensPage(t.Context(), candle.Interval1m, everything, c.text, 2, c.offset)
 		require.NoError(t, err)
 		require.Equal(t, c.want, page, "%+v", c)
 		require.Equal(t, c.total, total, "%+v", c)
 	}
-	page, _, err = db.AskedTokensPage(t.Context(), candle.Interval1m, candle.Range{From: day0 + 2*86400, To: day0 + 3*86400}, "", 2, 0)
+	page, _, err = report.New(db).AskedTokensPage(t.Context(), candle.Interval1m, candle.Range{From: day0 + 2*86400, To: day0 + 3*86400}, "", 2, 0)
 	require.NoError(t, err)
 	require.Empty(t, page, "nothing was asked for in this range")
 }
@@ -85,7 +87,12 @@ func TestHaveOfSeveralTokens(t *testing.T) {
 	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{a, b}}
 	read := func() {
 		clear(stretches)
-		require.NoError(t, db.have(t.Context(), q, func(token candle.Token, found []candle.Range) { stretches[token] = found }))
+		require.NoError(t, report.New(db).TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
+			if len(h.Have) > 0 {
+				stretches[h.Token] = h.Have
+			}
+			return nil
+		}))
 	}
 	read()
 	minute := func(from, to int64) candle.Range { return candle.Range{From: day0 + 60*from, To: day0 + 60*to} }

@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/coverage"
 )
 
@@ -34,7 +35,7 @@ func (db *DB) missing(t *testing.T, sources ...string) ([]candle.Range, map[uuid
 	wanted := []candle.TokenRanges{{Token: token, Ranges: []candle.Range{firstHour}}}
 	coverage := coverage.NewFilter(wanted, candle.Interval1m, time.Now())
 	q := backfill.CoverageQuery{Sources: sources, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}}
-	require.NoError(t, db.FillCoverage(t.Context(), q, coverage))
+	require.NoError(t, report.New(db).FillCoverage(t.Context(), q, coverage))
 	missing := coverage.Missing()
 	if len(missing) == 0 {
 		return nil, coverage.Dependencies()
@@ -115,18 +116,18 @@ func TestTokenHistories(t *testing.T) {
 	db, _ := openMigrated(t)
 	hole := append(minutes(5, 1), minutes(12, 1)[8:]...)
 	run := asking(t, db, 0, 20, hole, nil)
-	none, err := db.AskedTokens(t.Context(), candle.Interval1m, uuid.New())
+	none, err := report.New(db).AskedTokens(t.Context(), candle.Interval1m, uuid.New())
 	require.NoError(t, err)
 	require.Empty(t, none)
-	tokens, err := db.AskedTokens(t.Context(), candle.Interval1m, run.ID())
+	tokens, err := report.New(db).AskedTokens(t.Context(), candle.Interval1m, run.ID())
 	require.NoError(t, err)
 	require.Equal(t, []candle.Token{token}, tokens)
-	tokens, err = db.AskedTokens(t.Context(), candle.Interval1m, uuid.Nil)
+	tokens, err = report.New(db).AskedTokens(t.Context(), candle.Interval1m, uuid.Nil)
 	require.NoError(t, err)
 	require.Equal(t, []candle.Token{token}, tokens)
 	q := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: tokens}
 	var judged []coverage.VerdictSpan
-	require.NoError(t, db.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
+	require.NoError(t, report.New(db).TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
 		judged = append(judged, h.Judge(firstHour, coverage.Moment{Now: time.Now()})...)
 		return nil
 	}))
@@ -150,10 +151,10 @@ func TestAnExpiredQuarantineUncovers(t *testing.T) {
 			w.Outcome.EndedAt = time.Now().UTC().AddDate(0, 0, -91)
 		}
 	}
-	s := Selection{Tokens: []candle.Token{token}, Interval: candle.Interval1m, Range: firstHour}
+	s := report.Selection{Tokens: []candle.Token{token}, Interval: candle.Interval1m, Range: firstHour}
 	var complete bool
 	resample := func() bool {
-		_, err := db.Resampled(t.Context(), s, candle.Interval1h, func(b *Bucket) error { complete = b.Complete(); return nil })
+		_, err := report.New(db).Resampled(t.Context(), s, candle.Interval1h, func(b *report.Bucket) error { complete = b.Complete(); return nil })
 		require.NoError(t, err)
 		return complete
 	}
@@ -191,7 +192,7 @@ func TestFilesDoNotCoverARequestWithoutThem(t *testing.T) {
 		q := backfill.CoverageQuery{
 			Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: firstHour, Tokens: []candle.Token{token}, NoPublishedFiles: true,
 		}
-		require.NoError(t, db.FillCoverage(t.Context(), q, coverage))
+		require.NoError(t, report.New(db).FillCoverage(t.Context(), q, coverage))
 		return coverage.Missing()[0].Ranges
 	}
 	run := asking(t, db, 0, 40, minutes(40, 1), answered(40, file))
@@ -201,7 +202,7 @@ func TestFilesDoNotCoverARequestWithoutThem(t *testing.T) {
 	require.Equal(t, []candle.Range{firstHour}, without())
 	asking(t, db, 2, 20, minutes(20, 1), answered(20))
 	require.Equal(t, []candle.Range{{From: day0 + 1200, To: day0 + 3600}}, without(), "the API alone")
-	tasks, err := db.Tasks(t.Context(), run.ID(), TaskFilter{}, 10)
+	tasks, err := report.New(db).Tasks(t.Context(), run.ID(), report.TaskFilter{}, 10)
 	require.NoError(t, err)
 	require.Equal(t, []backfill.File{file}, tasks[0].Outcome.Files)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
@@ -71,7 +72,7 @@ func (db *DB) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if err := db.conn.Ping(ctx); err != nil && !isServerCode(err, codeUnknownDatabase) {
-		return db.storeError("connect", err)
+		return db.Failed("connect", err)
 	}
 	return nil
 }
@@ -81,7 +82,7 @@ func (db *DB) Now(ctx context.Context) (now time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	err = db.conn.QueryRow(ctx, serverTimeSQL).Scan(&now)
-	return now.UTC(), db.storeError("read the clock of ClickHouse", err)
+	return now.UTC(), db.Failed("read the clock of ClickHouse", err)
 }
 
 // OnInsert has observe called before each insert of candles, and what it returns after. Set it before the first insert.
@@ -100,10 +101,10 @@ func (db *DB) exec(ctx context.Context, timeout time.Duration, query string, par
 	return db.conn.Exec(ctx, query, params...)
 }
 
-// rows runs a query and calls each for every row; scan fills the destination that the caller chose. An error of each ends the query on the
-// server, too.
-func (db *DB) rows(ctx context.Context, timeout time.Duration, query string, params []any, each func(chdriver.Rows) error) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// Each runs a query and calls each for every row, which chooses what it scans the row into. An error of each ends the query
+// on the server, too.
+func (db *DB) Each(ctx context.Context, within time.Duration, query string, params []any, each func(chdriver.Rows) error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	rows, err := db.conn.Query(ctx, query, params...)
 	if err != nil {
@@ -119,7 +120,16 @@ func (db *DB) rows(ctx context.Context, timeout time.Duration, query string, par
 	return rows.Err()
 }
 
-// selectStructs reads the few rows of a lookup by the ch tags of T, which are $columns in the statement.
+// Select reads the rows of a query into the slice that into points to, by the ch tags of its elements, which $columns in the
+// query stands for.
+func (db *DB) Select(ctx context.Context, within time.Duration, into any, query string, params ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	row := reflect.TypeOf(into).Elem().Elem()
+	return db.conn.Select(ctx, into, withColumnsOf(row, query), params...)
+}
+
+// selectStructs reads the few rows of a lookup.
 func selectStructs[T any](ctx context.Context, db *DB, query string, params ...any) ([]T, error) {
 	return selectWithin[T](ctx, db, queryTimeout, query, params...)
 }
@@ -130,10 +140,8 @@ func selectLong[T any](ctx context.Context, db *DB, query string, params ...any)
 }
 
 func selectWithin[T any](ctx context.Context, db *DB, limit time.Duration, query string, params ...any) ([]T, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	found := []T{} // no rows are an empty list in JSON, too
-	if err := db.conn.Select(ctx, &found, withColumns[T](query), params...); err != nil {
+	if err := db.Select(ctx, limit, &found, query, params...); err != nil {
 		return nil, err
 	}
 	return found, nil

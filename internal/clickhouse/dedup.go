@@ -110,7 +110,7 @@ func (db *DB) visibleOthers(ctx context.Context, run backfill.Run, chunk backfil
 		named("chain", string(chunk.Token.Chain)), named("token_address", chunk.Token.Address), named("interval", uint32(chunk.Interval)),
 		named("from", storableTime(chunk.Range.From).Unix()), named("to", storableTime(chunk.Range.To).Unix()),
 	}
-	err := db.rows(ctx, queryTimeout, visibleOthersSQL, params, func(rows chdriver.Rows) error {
+	err := db.Each(ctx, queryTimeout, visibleOthersSQL, params, func(rows chdriver.Rows) error {
 		var v version
 		var opened uint32
 		var settled uint8
@@ -120,7 +120,7 @@ func (db *DB) visibleOthers(ctx context.Context, run backfill.Run, chunk backfil
 		others[c.OpenTime] = append(others[c.OpenTime], v)
 		return err
 	})
-	return others, db.storeError("read what other runs have", err)
+	return others, db.Failed("read what other runs have", err)
 }
 
 // keepSkipsUndoable writes down for whose sake candles are skipped, so that rolling those runs back is refused, and takes
@@ -128,7 +128,7 @@ func (db *DB) visibleOthers(ctx context.Context, run backfill.Run, chunk backfil
 func (db *DB) keepSkipsUndoable(ctx context.Context, run backfill.Run, chunk backfill.Chunk, candles []candle.Candle, skipped map[int]uuid.UUID) error {
 	rows := skipRows(run, chunk, candles, skipped)
 	if err := insertStructs(ctx, db, insertMaintenanceSQL, rows); err != nil {
-		return db.storeError("write down what is skipped", err)
+		return db.Failed("write down what is skipped", err)
 	}
 	beneficiaries := make([]uuid.UUID, len(rows))
 	for i, row := range rows {
@@ -139,7 +139,7 @@ func (db *DB) keepSkipsUndoable(ctx context.Context, run backfill.Run, chunk bac
 	}
 	hidden, err := selectStructs[hiddenRow](ctx, db, hiddenRunsSQL, named("runs", beneficiaries))
 	if err != nil || len(hidden) == 0 {
-		return db.storeError("look again for rolled-back runs", err)
+		return db.Failed("look again for rolled-back runs", err)
 	}
 	for i := range rows {
 		if slices.Contains(hidden, hiddenRow{rows[i].Beneficiary}) {
@@ -151,7 +151,7 @@ func (db *DB) keepSkipsUndoable(ctx context.Context, run backfill.Run, chunk bac
 			delete(skipped, i)
 		}
 	}
-	return db.storeError("take back what is not skipped", insertStructs(ctx, db, insertMaintenanceSQL, rows))
+	return db.Failed("take back what is not skipped", insertStructs(ctx, db, insertMaintenanceSQL, rows))
 }
 
 // skipRows adds the skips up per beneficiary and month. The operation's id is that of the chunk, so that a repeated chunk
@@ -183,5 +183,5 @@ func (db *DB) Shadowed(ctx context.Context, run backfill.Run) (int64, error) {
 	m := &run.Manifest
 	count, err := queryCount(ctx, db, shadowedSQL, named("run_id", run.ID()), named("interval", uint32(m.Interval)),
 		named("from", storableTime(m.Range.From).Unix()), named("to", storableTime(m.Range.To).Unix()))
-	return count, db.storeError("count what other runs serve as well", err)
+	return count, db.Failed("count what other runs serve as well", err)
 }

@@ -29,7 +29,7 @@ func (db *DB) DeploymentBinding(ctx context.Context) (binding backfill.HistoryBi
 	}
 	rows, err := selectStructs[row](ctx, db, deploymentRedisSQL, named("deployment", id))
 	if err != nil {
-		return binding, db.storeError("read which Redis belongs to the deployment", err)
+		return binding, db.Failed("read which Redis belongs to the deployment", err)
 	}
 	binding.DeploymentID, binding.Generation = id, generation
 	for _, r := range rows {
@@ -47,7 +47,7 @@ func (db *DB) deployment(ctx context.Context) (id uuid.UUID, generation int, err
 	defer cancel()
 	var stored uint32
 	err = db.conn.QueryRow(ctx, deploymentSQL).Scan(&id, &stored)
-	return id, int(stored), db.storeError("read the deployment's id", err)
+	return id, int(stored), db.Failed("read the deployment's id", err)
 }
 
 // AdoptRedis makes a Redis the one that belongs to the deployment. Written twice, it counts once.
@@ -62,7 +62,7 @@ func (db *DB) AdoptRedis(ctx context.Context, deployment uuid.UUID, redis backfi
 	err := insertStructs(ctx, db, insertDeploymentRedisSQL, []row{{
 		DeploymentID: deployment, Adoption: uint32(redis.Adoption), RedisID: redis.ID, Server: redis.Server, Address: redis.Address,
 	}})
-	return db.storeError("adopt a Redis", err)
+	return db.Failed("adopt a Redis", err)
 }
 
 // RecordRedisPresence writes that processes work with this Redis, or that the last one took its leave, and returns the server's time of
@@ -85,7 +85,7 @@ func (db *DB) RecordRedisPresence(ctx context.Context, deployment uuid.UUID, red
 	if err == nil {
 		err = insertStructs(ctx, db, insertDeploymentSignSQL, []row{sign})
 	}
-	return sign.SeenAt.UTC(), db.storeError("sign that Redis is in use", err)
+	return sign.SeenAt.UTC(), db.Failed("sign that Redis is in use", err)
 }
 
 // NewDeployment gives the database an id of its own, in place of the one that it carries: it is a copy. by is user@host.
@@ -101,7 +101,7 @@ func (db *DB) NewDeployment(ctx context.Context, by string) (id uuid.UUID, err e
 	}
 	id = uuid.New()
 	err = insertStructs(ctx, db, insertDeploymentSQL, []row{{Generation: uint32(generation) + 1, DeploymentID: id, By: by}})
-	return id, db.storeError("give the database an id of its own", err)
+	return id, db.Failed("give the database an id of its own", err)
 }
 
 // checkDeployment warns when another server answers for the same id: one of the two is a copy.

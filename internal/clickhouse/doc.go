@@ -1,5 +1,6 @@
 // Package clickhouse keeps candles and the history of runs in ClickHouse. It implements the heart's CandleStore,
-// LaunchHistory, FillHistory, FinishHistory and ReconcileHistory, and the readers that the command line shows runs with.
+// LaunchHistory, FillHistory, FinishHistory and ReconcileHistory, and what operate asks of a history. What lists, pages and
+// exports show is read by the package report over a DB.
 //
 // Two ideas carry everything. Candles are stored as versions: what each run stored for a key stays beside what others
 // stored, and the view ohlcv_candles serves the best (Rank says which). And nothing is updated: tasks, the lifecycle and

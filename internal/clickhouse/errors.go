@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
 )
@@ -20,21 +19,6 @@ var ErrNoDatabase = errors.New("apply the migrations first: quantbot migrate")
 
 // ErrMomentGone tells that an as-of read would have gaps.
 var ErrMomentGone = errors.New("versions that were served at that moment have been removed by a sweep or purge: only later moments can be read")
-
-// AmbiguousRunError says that a prefix fits several runs.
-type AmbiguousRunError struct {
-	Prefix  string
-	Matches []uuid.UUID // some of them, oldest first
-}
-
-// Error lists the runs.
-func (e *AmbiguousRunError) Error() string {
-	ids := make([]string, len(e.Matches))
-	for i, id := range e.Matches {
-		ids[i] = id.String()
-	}
-	return fmt.Sprintf("run %q is ambiguous, it could be %s", e.Prefix, strings.Join(ids, " or "))
-}
 
 // Error codes of the server that have a cause which a person can put right.
 const (
@@ -98,10 +82,10 @@ func isTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// storeError says which action failed and why, as trouble with our own store: the caller tries again until it works.
+// Failed says which action failed and why, as trouble with our own store: the caller tries again until it works.
 // That holds for errors of type or schema as well: they come from a database that is not migrated (yet), and giving a
 // chunk up would not make its candles arrive. A cancelled caller is no trouble of the store and stays unclassified.
-func (db *DB) storeError(action string, err error) error {
+func (db *DB) Failed(action string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -112,7 +112,7 @@ func TestWhatTheServerRepeatsOfASecretIsTakenOut(t *testing.T) {
 	db, _ := openConfig(t, cfg)
 	_, err := db.Migrate(t.Context())
 	require.NoError(t, err)
-	err = db.storeError("ask", db.exec(t.Context(), queryTimeout, "SELECT "+secret))
+	err = db.Failed("ask", db.exec(t.Context(), queryTimeout, "SELECT "+secret))
 	require.ErrorContains(t, err, "***")
 	require.NotContains(t, err.Error(), secret)
 	require.True(t, isServerCode(err, 47), "what it wraps is found as before")

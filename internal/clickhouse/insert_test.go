@@ -70,5 +70,5 @@ func TestInsertGivesUpInTime(t *testing.T) {
 	mustExec(t, db, "CREATE TABLE slow (x UInt8, CONSTRAINT wait CHECK sleepEachRow(2) = 0) ENGINE = MergeTree ORDER BY x")
 	err := db.insertColumns(ctx, "INSERT INTO slow (x)", []columnValues{slice[uint8]{1}})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Equal(t, backfill.ClassStore, backfill.ClassOf(db.storeError("insert", err)))
+	require.Equal(t, backfill.ClassStore, backfill.ClassOf(db.Failed("insert", err)))
 }

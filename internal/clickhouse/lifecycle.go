@@ -28,7 +28,7 @@ func (db *DB) Started(ctx context.Context, run backfill.Run) error {
 		return err
 	}
 	err = insertStructs(ctx, db, insertLifecycleSQL, []lifecycleRow{row})
-	return db.storeError(fmt.Sprintf("write the start of run %s", run.ID()), err)
+	return db.Failed(fmt.Sprintf("write the start of run %s", run.ID()), err)
 }
 
 // Finished writes the attempt's end. Only the first end of an attempt counts.
@@ -43,7 +43,7 @@ func (db *DB) Finished(ctx context.Context, record backfill.RunRecord) error {
 		return err
 	}
 	err = insertStructs(ctx, db, insertLifecycleSQL, []lifecycleRow{row})
-	return db.storeError(fmt.Sprintf("write the end of run %s", record.ID()), err)
+	return db.Failed(fmt.Sprintf("write the end of run %s", record.ID()), err)
 }
 
 func newLifecycleRow(record backfill.RunRecord, phase string) (lifecycleRow, error) {

@@ -15,6 +15,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
 )
@@ -197,17 +198,22 @@ func mustWrite(t testing.TB, db *DB, w backfill.ChunkWrite) {
 	require.True(t, recorded)
 }
 
-// served reads the view as the command line does.
+// served reads what readers are served now.
 func served(t testing.TB, db *DB) []candle.Candle {
 	t.Helper()
-	var all []candle.Candle
-	everything := candle.Range{From: 0, To: 1 << 32}
-	err := db.Candles(context.Background(), token, candle.Interval1m, everything, func(batch []candle.Candle) error {
-		all = append(all, batch...)
-		return nil
-	})
+	all, err := readServed(db, token, time.Time{})
 	require.NoError(t, err)
 	return all
+}
+
+// readServed reads what readers were served of the token at a moment; the zero time is now.
+func readServed(db *DB, token candle.Token, asOf time.Time) (all []candle.Candle, err error) {
+	s := report.Selection{Tokens: []candle.Token{token}, Interval: candle.Interval1m, Range: candle.Range{From: 0, To: 1 << 32}, AsOf: asOf}
+	err = report.New(db).Served(context.Background(), s, func(c *report.ServedCandle) error {
+		all = append(all, c.Candle)
+		return nil
+	})
+	return all, err
 }
 
 // setVisible appends a visibility event.

@@ -30,7 +30,7 @@ func (db *DB) Migrate(ctx context.Context) (applied []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	applied, err = db.migrate(ctx)
-	return applied, db.storeError("migrate", err)
+	return applied, db.Failed("migrate", err)
 }
 
 func (db *DB) migrate(ctx context.Context) (applied []string, err error) {
@@ -110,7 +110,7 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
 	defer cancel()
 	provider, err := db.migrations()
 	if err != nil {
-		return nil, db.storeError("read the state of migrations", err)
+		return nil, db.Failed("read the state of migrations", err)
 	}
 	defer provider.Close()
 	migrations := make([]Migration, 0, len(provider.ListSources()))
@@ -118,11 +118,11 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
 		migrations = append(migrations, Migration{Name: path.Base(source.Path)})
 	}
 	if exists, err := db.versionTableExists(ctx); err != nil || !exists {
-		return migrations, db.storeError("read the state of migrations", err)
+		return migrations, db.Failed("read the state of migrations", err)
 	}
 	states, err := provider.Status(ctx)
 	if err != nil {
-		return nil, db.storeError("read the state of migrations", err)
+		return nil, db.Failed("read the state of migrations", err)
 	}
 	for i, state := range states {
 		migrations[i].Applied = state.State == goose.StateApplied

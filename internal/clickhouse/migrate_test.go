@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse/report"
 )
 
 func migrationNames(t *testing.T) []string {
@@ -111,7 +112,7 @@ func TestColumnsOfANewerProgramAreIgnored(t *testing.T) {
 	mustExec(t, db, "CREATE VIEW ohlcv_ingestion_runs AS SELECT 1 AS earlier, *, 2 AS later FROM runs_of_today")
 	mustWrite(t, db, newWrite(run, minutes(2, 1)))
 
-	runs, err := db.Runs(t.Context(), RunFilter{})
+	runs, err := report.New(db).Runs(t.Context(), report.RunFilter{})
 	require.NoError(t, err)
 	require.Len(t, runs, 1)
 	unfinished, err := db.Unfinished(t.Context())
@@ -121,7 +122,7 @@ func TestColumnsOfANewerProgramAreIgnored(t *testing.T) {
 	record, err := db.Run(t.Context(), run.ID())
 	require.NoError(t, err)
 	require.Equal(t, run.ID(), record.ID())
-	tasks, err := db.Tasks(t.Context(), run.ID(), TaskFilter{}, 10)
+	tasks, err := report.New(db).Tasks(t.Context(), run.ID(), report.TaskFilter{}, 10)
 	require.NoError(t, err)
 	require.Len(t, tasks, 1)
 	_, found, err := db.Success(t.Context(), backfill.Task{RunID: run.ID(), Attempt: 1, ChunkID: tasks[0].Chunk.ID})
@@ -142,7 +143,7 @@ func TestACopyIsWhatMigrationsMake(t *testing.T) {
 	require.NoError(t, err)
 	copied, _ := openMigrated(t)
 	describe := func(db *DB, query string) (lines []string) {
-		err := db.rows(t.Context(), queryTimeout, query, nil, func(rows chdriver.Rows) error {
+		err := db.Each(t.Context(), queryTimeout, query, nil, func(rows chdriver.Rows) error {
 			var line string
 			err := rows.Scan(&line)
 			lines = append(lines, line)

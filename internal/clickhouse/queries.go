@@ -59,50 +59,17 @@ var (
 	hiddenRunsSQL string
 	//go:embed queries/shadowed.sql
 	shadowedSQL string
-	//go:embed queries/candles_as_of.sql
-	candlesAsOfSQL string
-	//go:embed queries/export.sql
-	exportSQL string
-	//go:embed queries/export_as_of.sql
-	exportAsOfSQL string
-	//go:embed queries/resample.sql
-	resampleSQL string
-	//go:embed queries/resample_as_of.sql
-	resampleAsOfSQL string
-	//go:embed queries/rollbacks.sql
-	rollbacksSQL string
-	//go:embed queries/end_moment.sql
-	endMomentSQL string
-	//go:embed queries/diff_tokens.sql
-	diffTokensSQL string
-	//go:embed queries/diff_candles.sql
-	diffCandlesSQL string
-	//go:embed queries/duplicates.sql
-	duplicatesSQL string
 	//go:embed queries/success.sql
 	successSQL string
 	//go:embed queries/planned_count.sql
 	plannedCountSQL string
 	//go:embed queries/attempt_chunks.sql
 	attemptChunksSQL string
-	//go:embed queries/tasks.sql
-	tasksSQL string
-	//go:embed queries/failed_chunks.sql
-	failedChunksSQL string
-	//go:embed queries/rejected_by_rule.sql
-	rejectedByRuleSQL string
 
 	//go:embed queries/unfinished.sql
 	unfinishedSQL string
 	//go:embed queries/run.sql
 	runSQL string
-	//go:embed queries/runs.sql
-	runsSQL string
-	//go:embed queries/resolve_run.sql
-	resolveRunSQL string
-
-	//go:embed queries/candles.sql
-	candlesSQL string
 
 	//go:embed queries/database_exists.sql
 	databaseExistsSQL string
@@ -128,20 +95,6 @@ var (
 	checkInsertDeploymentSignsSQL string
 	//go:embed queries/check_rights.sql
 	checkRightsSQL string
-	//go:embed queries/stored_intervals.sql
-	storedIntervalsSQL string
-	//go:embed queries/hidden_by.sql
-	hiddenBySQL string
-	//go:embed queries/asked.sql
-	askedSQL string
-	//go:embed queries/rejected_ranges.sql
-	rejectedRangesSQL string
-	//go:embed queries/asked_tokens_like.sql
-	askedTokensLikeSQL string
-	//go:embed queries/asked_tokens.sql
-	askedTokensSQL string
-	//go:embed queries/have.sql
-	haveSQL string
 	//go:embed queries/deployment.sql
 	deploymentSQL string
 	//go:embed queries/deployment_redis.sql
@@ -158,39 +111,15 @@ var (
 	servicesSQL string
 	//go:embed queries/insert_service.sql
 	insertServiceSQL string
-	//go:embed queries/earlier_services.sql
-	earlierServicesSQL string
 	//go:embed queries/server_moment.sql
 	serverMomentSQL string
 	//go:embed queries/insert_reliances.sql
 	insertReliancesSQL string
 	//go:embed queries/relying_runs.sql
 	relyingRunsSQL string
-	//go:embed queries/live_runs.sql
-	liveRunsSQL string
-	//go:embed queries/being_fetched.sql
-	beingFetchedSQL string
 
-	//go:embed queries/runs_page.sql
-	runsPageSQL string
-	//go:embed queries/run_sources.sql
-	runSourcesSQL string
-	//go:embed queries/chunks_page.sql
-	chunksPageSQL string
-	//go:embed queries/chunk_summary.sql
-	chunkSummarySQL string
-	//go:embed queries/run_events.sql
-	runEventsSQL string
-	//go:embed queries/running_runs.sql
-	runningRunsSQL string
-	//go:embed queries/recent_work.sql
-	recentWorkSQL string
-	//go:embed queries/last_outcome.sql
-	lastOutcomeSQL string
 	//go:embed queries/insert_operator_action.sql
 	insertOperatorActionSQL string
-	//go:embed queries/operator_actions.sql
-	operatorActionsSQL string
 	//go:embed queries/untold_ends.sql
 	untoldEndsSQL string
 	//go:embed queries/last_sign.sql
@@ -199,6 +128,4 @@ var (
 	toldSQL string
 	//go:embed queries/insert_alert.sql
 	insertAlertSQL string
-	//go:embed queries/run_counts.sql
-	runCountsSQL string
 )

@@ -15,6 +15,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 )
 
 // Resampling against a model that looks at each minute by itself: runs of two sources answer, fail, reject and are rolled
@@ -165,9 +166,9 @@ func (m *resampleModel) minute(open int64) (served *candle.Candle, by *resampled
 	return served, by, silent && served == nil && !rejected
 }
 
-func (m *resampleModel) want(r candle.Range, length candle.Interval) (buckets []Bucket, result Resampling) {
+func (m *resampleModel) want(r candle.Range, length candle.Interval) (buckets []report.Bucket, result report.Resampling) {
 	for open := length.Ceil(r.From); open < r.To; open += length.Seconds() {
-		b := Bucket{Token: m.token, Expected: length.Seconds() / 60}
+		b := report.Bucket{Token: m.token, Expected: length.Seconds() / 60}
 		for at := open; at < open+length.Seconds(); at += 60 {
 			c, run, silent := m.minute(at)
 			if silent {
@@ -206,9 +207,9 @@ func (m *resampleModel) want(r candle.Range, length candle.Interval) (buckets []
 
 func (m *resampleModel) check(r candle.Range, length candle.Interval, asOf time.Time) {
 	want, wantResult := m.want(r, length)
-	var got []Bucket
-	s := Selection{Tokens: []candle.Token{m.token}, Interval: candle.Interval1m, Range: r, AsOf: asOf}
-	result, err := m.db.Resampled(context.Background(), s, length, func(b *Bucket) error {
+	var got []report.Bucket
+	s := report.Selection{Tokens: []candle.Token{m.token}, Interval: candle.Interval1m, Range: r, AsOf: asOf}
+	result, err := report.New(m.db).Resampled(context.Background(), s, length, func(b *report.Bucket) error {
 		slices.SortFunc(b.RunIDs, compareUUIDs)
 		got = append(got, *b)
 		return nil
@@ -229,15 +230,15 @@ func TestARollbackWhileResamplingIsNoticed(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
 	run := asking(t, db, 0, 60, minutes(30, 1), nil)
-	s := Selection{Interval: candle.Interval1m, Range: firstHour}
-	_, err := db.Resampled(t.Context(), s, candle.Interval15m, func(b *Bucket) error {
+	s := report.Selection{Interval: candle.Interval1m, Range: firstHour}
+	_, err := report.New(db).Resampled(t.Context(), s, candle.Interval15m, func(b *report.Bucket) error {
 		if b.OpenTime > day0 {
 			return nil
 		}
 		return db.RollBack(t.Context(), run.ID(), someone, false)
 	})
-	require.ErrorIs(t, err, ErrChanged)
-	result, err := db.Resampled(t.Context(), s, candle.Interval15m, func(*Bucket) error { return nil })
+	require.ErrorIs(t, err, report.ErrChanged)
+	result, err := report.New(db).Resampled(t.Context(), s, candle.Interval15m, func(*report.Bucket) error { return nil })
 	require.NoError(t, err)
 	require.Zero(t, result)
 }
@@ -248,9 +249,9 @@ func TestResampledGivesAllTokensInOrder(t *testing.T) {
 	db, _ := openMigrated(t)
 	mustExec(t, db, `INSERT INTO ohlcv_candle_versions (chain, token_address, interval_seconds, timestamp, open, high, low, close, volume)
 		SELECT 'solana', 'token' || toString(number % 300), 60, toDateTime(1704067200 + 60 * intDiv(number, 300), 'UTC'), 1, 2, 1, 2, 0.1 FROM numbers(300000)`)
-	var last Bucket
-	s := Selection{Interval: candle.Interval1m, Range: candle.Range{From: 1704067200, To: 1704153600}}
-	result, err := db.Resampled(t.Context(), s, candle.Interval5m, func(b *Bucket) error {
+	var last report.Bucket
+	s := report.Selection{Interval: candle.Interval1m, Range: candle.Range{From: 1704067200, To: 1704153600}}
+	result, err := report.New(db).Resampled(t.Context(), s, candle.Interval5m, func(b *report.Bucket) error {
 		before := last.Token.Address < b.Token.Address || last.Token == b.Token && last.OpenTime < b.OpenTime
 		require.True(t, before, "%v after %v", b, last)
 		require.InDelta(t, 0.5, b.Volume, 1e-15)
@@ -259,5 +260,5 @@ func TestResampledGivesAllTokensInOrder(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Equal(t, Resampling{Buckets: 300 * 200, Unknown: 300 * 88}, result)
+	require.Equal(t, report.Resampling{Buckets: 300 * 200, Unknown: 300 * 88}, result)
 }

@@ -24,7 +24,7 @@ func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p backfill.
 	}
 	interval := named("interval", uint32(record.Manifest.Interval))
 	if p.Versions, err = queryCount(ctx, db, versionsOfRunSQL, named("run_id", runID), interval); err != nil {
-		return p, db.storeError("count the versions of run "+runID.String(), err)
+		return p, db.Failed("count the versions of run "+runID.String(), err)
 	}
 	type change struct {
 		RunID   uuid.UUID `ch:"run_id"`
@@ -33,7 +33,7 @@ func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p backfill.
 	changes, err := selectLong[change](ctx, db, rollbackPreviewSQL, named("run_id", runID), interval,
 		named("from", run.RangeFrom.Unix()), named("to", run.RangeTo.Unix()))
 	if err != nil {
-		return p, db.storeError("preview the rollback of run "+runID.String(), err)
+		return p, db.Failed("preview the rollback of run "+runID.String(), err)
 	}
 	for _, c := range changes {
 		p.Disappearing -= c.Candles // what the run loses and no other run gains
@@ -50,7 +50,7 @@ func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p backfill.
 
 func (db *DB) removedFor(ctx context.Context, runID uuid.UUID) ([]backfill.RemovedMonth, error) {
 	removed, err := selectStructs[backfill.RemovedMonth](ctx, db, removedForSQL, named("run_id", runID))
-	return removed, db.storeError("look up what was removed for run "+runID.String(), err)
+	return removed, db.Failed("look up what was removed for run "+runID.String(), err)
 }
 
 // RollBack hides the run from readers, at once and atomically. It returns a *backfill.RefusedError
@@ -156,7 +156,7 @@ func (v visibility) hides(runID uuid.UUID) error {
 func (db *DB) lastVisibility(ctx context.Context, runID uuid.UUID) (visibility, error) {
 	rows, err := selectStructs[visibility](ctx, db, lastVisibilitySQL, named("run_id", runID))
 	if err != nil || len(rows) != 1 {
-		return visibility{}, db.storeError("look up the visibility of run "+runID.String(), err)
+		return visibility{}, db.Failed("look up the visibility of run "+runID.String(), err)
 	}
 	return rows[0], nil
 }
@@ -172,7 +172,7 @@ type visibilityRow struct {
 func (db *DB) insertVisibility(ctx context.Context, runID uuid.UUID, sequence uint64, event string, request backfill.UndoRequest) error {
 	row := visibilityRow{RunID: runID, Sequence: sequence, Event: event, RequestedBy: request.By, Reason: request.Reason}
 	err := insertStructs(ctx, db, insertVisibilitySQL, []visibilityRow{row})
-	return db.storeError(fmt.Sprintf("write that run %s is %s", runID, event), err)
+	return db.Failed(fmt.Sprintf("write that run %s is %s", runID, event), err)
 }
 
 // queryCount reads one number.

@@ -12,6 +12,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 )
 
 // ranAndEnded writes a run's candles, its planned row and its end.
@@ -181,13 +182,7 @@ func TestAMomentWithoutItsVersionsIsRefused(t *testing.T) {
 	run := ranAndEnded(t, db, 0, minutes(5, 1))
 	var moment time.Time
 	require.NoError(t, db.conn.QueryRow(t.Context(), "SELECT now64(6, 'UTC')").Scan(&moment))
-	asOf := func() (got []candle.Candle, err error) {
-		err = db.CandlesAsOf(t.Context(), moment, token, candle.Interval1m, candle.Range{From: 0, To: 1 << 32}, func(batch []candle.Candle) error {
-			got = append(got, batch...)
-			return nil
-		})
-		return got, err
-	}
+	asOf := func() ([]candle.Candle, error) { return readServed(db, token, moment) }
 	got, err := asOf()
 	require.NoError(t, err)
 	require.Equal(t, minutes(5, 1), got)
@@ -199,8 +194,7 @@ func TestAMomentWithoutItsVersionsIsRefused(t *testing.T) {
 	require.Zero(t, scalar[uint64](t, db, "SELECT count() FROM ohlcv_candle_versions"))
 	_, err = asOf()
 	require.ErrorIs(t, err, ErrMomentGone)
-	token := candle.Token{Chain: candle.Base, Address: "0x0"}
-	err = db.CandlesAsOf(t.Context(), moment, token, candle.Interval1m, candle.Range{From: 0, To: 60}, func([]candle.Candle) error { return nil })
+	_, err = readServed(db, candle.Token{Chain: candle.Base, Address: "0x0"}, moment)
 	require.ErrorIs(t, err, ErrMomentGone, "whatever is read: what is missing is not known per token")
 }
 
@@ -210,21 +204,15 @@ func TestAMomentOfARunWhoseClockIsBehind(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
 	old := ranAndEnded(t, db, 0, minutes(5, 1))
-	before, err := db.EndMoment(t.Context(), old.ID())
+	before, err := report.New(db).EndMoment(t.Context(), old.ID())
 	require.NoError(t, err)
 	run := newRun(1)
 	write := newWrite(run, minutes(5, 2))
 	mustWrite(t, db, write)
 	require.NoError(t, db.Started(t.Context(), run))
 	require.NoError(t, db.Finished(t.Context(), backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: before.Add(-time.Minute)}))
-	read := func(moment time.Time) (got []candle.Candle, err error) {
-		err = db.CandlesAsOf(t.Context(), moment, token, candle.Interval1m, candle.Range{From: 0, To: 1 << 32}, func(batch []candle.Candle) error {
-			got = append(got, batch...)
-			return nil
-		})
-		return got, err
-	}
-	end, err := db.EndMoment(t.Context(), run.ID())
+	read := func(moment time.Time) ([]candle.Candle, error) { return readServed(db, token, moment) }
+	end, err := report.New(db).EndMoment(t.Context(), run.ID())
 	require.NoError(t, err)
 	got, err := read(end)
 	require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/manifest"
 )
 
@@ -257,7 +258,7 @@ func TestRunRowHasTheViewsColumns(t *testing.T) {
 	}
 
 	require.NoError(t, db.Finished(t.Context(), fullRecord()))
-	rows, err := db.Runs(t.Context(), RunFilter{})
+	rows, err := report.New(db).Runs(t.Context(), report.RunFilter{})
 	require.NoError(t, err)
 	encoded, err := json.Marshal(rows[0])
 	require.NoError(t, err)
@@ -281,20 +282,20 @@ func TestRunsFilter(t *testing.T) {
 	setVisible(t, db, records[2].ID(), 1, "rolled_back")
 	for _, test := range []struct {
 		name   string
-		filter RunFilter
+		filter report.RunFilter
 		want   []int
 	}{
-		{"all, newest first", RunFilter{}, []int{2, 1, 0}},
-		{"limit", RunFilter{Limit: 2}, []int{2, 1}},
-		{"completed, not rolled back", RunFilter{Status: backfill.StatusCompleted}, []int{0}},
-		{"rolled back", RunFilter{Status: backfill.StatusRolledBack}, []int{2}},
-		{"running: ends hide the starts", RunFilter{Status: backfill.StatusRunning}, nil},
-		{"since", RunFilter{Since: records[1].Manifest.StartedAt}, []int{2, 1}},
-		{"just after", RunFilter{Since: records[1].Manifest.StartedAt.Add(time.Millisecond)}, []int{2}},
-		{"input hash", RunFilter{InputHash: "b"}, []int{1}},
-		{"no such hash", RunFilter{InputHash: "b' OR '1'='1"}, nil},
+		{"all, newest first", report.RunFilter{}, []int{2, 1, 0}},
+		{"limit", report.RunFilter{Limit: 2}, []int{2, 1}},
+		{"completed, not rolled back", report.RunFilter{Status: backfill.StatusCompleted}, []int{0}},
+		{"rolled back", report.RunFilter{Status: backfill.StatusRolledBack}, []int{2}},
+		{"running: ends hide the starts", report.RunFilter{Status: backfill.StatusRunning}, nil},
+		{"since", report.RunFilter{Since: records[1].Manifest.StartedAt}, []int{2, 1}},
+		{"just after", report.RunFilter{Since: records[1].Manifest.StartedAt.Add(time.Millisecond)}, []int{2}},
+		{"input hash", report.RunFilter{InputHash: "b"}, []int{1}},
+		{"no such hash", report.RunFilter{InputHash: "b' OR '1'='1"}, nil},
 	} {
-		rows, err := db.Runs(t.Context(), test.filter)
+		rows, err := report.New(db).Runs(t.Context(), test.filter)
 		require.NoError(t, err, test.name)
 		var got []int
 		for _, row := range rows {
@@ -321,21 +322,21 @@ func TestResolveRunID(t *testing.T) {
 		require.NoError(t, db.Started(t.Context(), run))
 		require.NoError(t, db.Finished(t.Context(), backfill.RunRecord{Run: run, Status: backfill.StatusCompleted}))
 	}
-	got, err := db.ResolveRunID(t.Context(), " 01999999-AAAA ")
+	got, err := report.New(db).ResolveRunID(t.Context(), " 01999999-AAAA ")
 	require.NoError(t, err)
 	require.Equal(t, ids[0], got)
 
-	_, err = db.ResolveRunID(t.Context(), "01999999")
-	var ambiguous *AmbiguousRunError
+	_, err = report.New(db).ResolveRunID(t.Context(), "01999999")
+	var ambiguous *report.AmbiguousRunError
 	require.ErrorAs(t, err, &ambiguous)
 	require.Equal(t, ids, ambiguous.Matches)
 
 	for _, unknown := range []string{"01999990", "0199999", "", "01999999%", "zzzzzzzzzz"} {
-		_, err = db.ResolveRunID(t.Context(), unknown)
+		_, err = report.New(db).ResolveRunID(t.Context(), unknown)
 		require.ErrorIs(t, err, backfill.ErrUnknownRun, unknown)
 	}
 	whole := uuid.New()
-	got, err = db.ResolveRunID(t.Context(), whole.String())
+	got, err = report.New(db).ResolveRunID(t.Context(), whole.String())
 	require.NoError(t, err, "the ledger alone may know it")
 	require.Equal(t, whole, got)
 }

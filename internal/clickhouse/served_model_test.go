@@ -111,11 +111,7 @@ func (m *servedModel) exec(statement string) {
 }
 
 func (m *servedModel) check() {
-	var got []candle.Candle
-	err := m.db.Candles(context.Background(), m.token, candle.Interval1m, candle.Range{From: 0, To: 1 << 32}, func(batch []candle.Candle) error {
-		got = append(got, batch...)
-		return nil
-	})
+	got, err := readServed(m.db, m.token, time.Time{})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func (db *DB) Services(ctx context.Context) (map[string][]string, error) {
 	for _, r := range rows {
 		services[r.Source] = r.Services
 	}
-	return services, db.storeError("read at which services sources are asked", err)
+	return services, db.Failed("read at which services sources are asked", err)
 }
 
 // AddService writes down the first service of a source, or with moved another address of the same. Of two first ones the
@@ -29,18 +29,5 @@ func (db *DB) AddService(ctx context.Context, source, service, by string, moved 
 		By      string `ch:"recorded_by"`
 	}
 	err := insertStructs(ctx, db, insertServiceSQL, []row{{Source: source, Service: service, Moved: moved, By: by}})
-	return db.storeError(fmt.Sprintf("write down at which service %s is asked", source), err)
-}
-
-// EarlierService is where runs asked a source before the database kept it: the service by name, or a base URL; both empty
-// mean the vendor's own address.
-type EarlierService struct {
-	Service string `ch:"service"`
-	BaseURL string `ch:"base_url"`
-}
-
-// EarlierServices are those of the runs that have candles of the source; variable is the environment's name of its base URL.
-func (db *DB) EarlierServices(ctx context.Context, source, variable string) ([]EarlierService, error) {
-	earlier, err := selectStructs[EarlierService](ctx, db, earlierServicesSQL, named("source", source), named("variable", variable))
-	return earlier, db.storeError(fmt.Sprintf("read where %s was asked", source), err)
+	return db.Failed(fmt.Sprintf("write down at which service %s is asked", source), err)
 }

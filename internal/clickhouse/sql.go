@@ -60,7 +60,7 @@ func (db *DB) statementError(err error, write bool) error {
 	exception, ok := errors.AsType[*driver.Exception](err)
 	switch {
 	case !ok:
-		return db.storeError("run the statement", err)
+		return db.Failed("run the statement", err)
 	case exception.Code == codeReadonly && !write:
 		return ErrWouldWrite
 	}

@@ -98,7 +98,7 @@ func TestAResultThatIsLeftEndsItsQuery(t *testing.T) {
 	err := db.SQL(ctx, endless, false, ResultReader{Columns: func([]ResultColumn) error { return nil }, Row: func([]any) error { return enough }})
 	require.Equal(t, enough, err)
 	require.NoError(t, ctx.Err())
-	err = db.rows(ctx, streamTimeout, endless, nil, func(chdriver.Rows) error { return enough })
+	err = db.Each(ctx, streamTimeout, endless, nil, func(chdriver.Rows) error { return enough })
 	require.Equal(t, enough, err)
 	require.NoError(t, ctx.Err())
 	require.NoError(t, db.Ping(t.Context()))

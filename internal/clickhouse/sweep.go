@@ -86,7 +86,7 @@ func (db *DB) sweepPlan(ctx context.Context, intervals []candle.Interval) ([]swe
 	}
 	rows, err := selectLong[tokenRow](ctx, db, sweepSlicesSQL, named("intervals", seconds))
 	if err != nil {
-		return nil, db.storeError("plan the sweep", err)
+		return nil, db.Failed("plan the sweep", err)
 	}
 	var slices []sweepSlice
 	for _, row := range rows {
@@ -124,18 +124,18 @@ func (db *DB) sweepSlice(ctx context.Context, s backfill.SweepRequest, slice swe
 		named("from_chain", string(slice.from.Chain)), named("from_token", slice.from.Address),
 		named("to_chain", string(slice.to.Chain)), named("to_token", slice.to.Address))
 	if err != nil {
-		return 0, db.storeError("find redundant versions", err)
+		return 0, db.Failed("find redundant versions", err)
 	}
 	record, removed, err := db.foundRedundant(ctx, id, slice, s.By)
 	if err != nil || removed == 0 || s.DryRun {
 		return removed, err
 	}
 	if err := insertStructs(ctx, db, insertMaintenanceSQL, record); err != nil {
-		return 0, db.storeError("write down what is about to be removed", err)
+		return 0, db.Failed("write down what is about to be removed", err)
 	}
 	hidden, err := queryCount(ctx, db, hiddenBeneficiariesSQL, named("operation_id", id))
 	if err != nil {
-		return 0, db.storeError("look again for rolled-back runs", err)
+		return 0, db.Failed("look again for rolled-back runs", err)
 	}
 	if hidden > 0 {
 		for i := range record {
@@ -144,7 +144,7 @@ func (db *DB) sweepSlice(ctx context.Context, s backfill.SweepRequest, slice swe
 		return 0, errors.Join(errHidden, insertStructs(ctx, db, insertMaintenanceSQL, record))
 	}
 	err = db.exec(ctx, streamTimeout, deleteRedundantSQL, named("month", slice.month), named("operation_id", id))
-	return removed, db.storeError("remove redundant versions", err)
+	return removed, db.Failed("remove redundant versions", err)
 }
 
 // maintenanceRow is a row of ohlcv_maintenance.
@@ -169,7 +169,7 @@ func (db *DB) foundRedundant(ctx context.Context, id uuid.UUID, slice sweepSlice
 	}
 	found, err := selectLong[foundRow](ctx, db, countRedundantSQL, named("operation_id", id))
 	if err != nil {
-		return nil, 0, db.storeError("count redundant versions", err)
+		return nil, 0, db.Failed("count redundant versions", err)
 	}
 	for _, f := range found {
 		record = append(record, maintenanceRow{
@@ -193,7 +193,7 @@ func (db *DB) purge(ctx context.Context, s backfill.SweepRequest, result *sweepR
 	var runs []purgeable
 	runs, err := selectStructs[purgeable](ctx, db, purgeableRunsSQL, named("window", uint32(s.Window.Seconds())))
 	if err != nil {
-		return db.storeError("list the runs to purge", err)
+		return db.Failed("list the runs to purge", err)
 	}
 	for _, run := range runs {
 		err := s.Locked(ctx, func(ctx context.Context) error {
@@ -224,7 +224,7 @@ func (db *DB) purgeRun(ctx context.Context, s backfill.SweepRequest, runID uuid.
 	}
 	months, err := selectLong[monthRow](ctx, db, versionsByMonthSQL, named("run_id", runID))
 	if err != nil {
-		return db.storeError("count the versions to purge", err)
+		return db.Failed("count the versions to purge", err)
 	}
 	for _, m := range months {
 		result.of(m.Month, m.Interval).Purged += int64(m.Versions)
@@ -237,12 +237,12 @@ func (db *DB) purgeRun(ctx context.Context, s backfill.SweepRequest, runID uuid.
 			Operation: operationPurge, Versions: m.Versions, PerformedBy: s.By, HarmlessFrom: hiddenAt,
 		}
 		if err := insertStructs(ctx, db, insertMaintenanceSQL, []maintenanceRow{record}); err != nil {
-			return db.storeError("write down what is about to be purged", err)
+			return db.Failed("write down what is about to be purged", err)
 		}
 		result.of(m.Month, m.Interval).Versions += int64(m.Versions) // the sweep will not see them
 		err := db.exec(ctx, streamTimeout, deleteRunMonthSQL, named("month", m.Month), named("run_id", runID))
 		if err != nil {
-			return db.storeError("purge versions", err)
+			return db.Failed("purge versions", err)
 		}
 	}
 	return nil

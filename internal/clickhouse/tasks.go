@@ -9,47 +9,12 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/candle"
 )
 
 const statusPlanned = "planned"
 
-// taskRow is a row of ohlcv_ingestion_tasks, for writing and for reading.
-type taskRow struct {
-	RunID           uuid.UUID  `ch:"run_id"`
-	Attempt         uint32     `ch:"attempt"`
-	ChunkID         string     `ch:"chunk_id"`
-	Chain           string     `ch:"chain"`
-	TokenAddress    string     `ch:"token_address"`
-	IntervalSeconds uint32     `ch:"interval_seconds"`
-	RangeFrom       time.Time  `ch:"range_from"`
-	RangeTo         time.Time  `ch:"range_to"`
-	Status          string     `ch:"status"`
-	Fetched         int64      `ch:"candles_fetched"`
-	Inserted        int64      `ch:"candles_inserted"`
-	Rejected        int64      `ch:"candles_rejected"`
-	Deduplicated    int64      `ch:"candles_deduplicated"`
-	Shadowed        *int64     `ch:"candles_shadowed"` // nil = not recorded, as with Skipped
-	Skipped         *int64     `ch:"candles_skipped"`
-	ZeroVolume      int64      `ch:"zero_volume_count"`
-	Dropped         int64      `ch:"candles_dropped"`
-	APICalls        int64      `ch:"api_calls"`
-	Credits         int64      `ch:"credits"`
-	ErrorMessage    string     `ch:"error_message"`
-	ErrorClass      string     `ch:"error_class"`
-	Source          string     `ch:"source"`
-	Executions      uint32     `ch:"executions"`
-	Worker          string     `ch:"worker"`
-	ScriptVersion   string     `ch:"script_version"`
-	StartedAt       *time.Time `ch:"started_at"`
-	EndedAt         *time.Time `ch:"ended_at"`
-	AnsweredTo      *time.Time `ch:"answered_to"`
-	Files           []string   `ch:"files"`
-	RecordedAt      time.Time  `ch:"recorded_at"` // set by the server
-}
-
-func newPlannedRow(run backfill.Run, chunk backfill.Chunk) taskRow {
-	return taskRow{
+func newPlannedRow(run backfill.Run, chunk backfill.Chunk) backfill.TaskRow {
+	return backfill.TaskRow{
 		RunID:           run.ID(),
 		Attempt:         uint32(run.Attempt),
 		ChunkID:         string(chunk.ID),
@@ -63,7 +28,7 @@ func newPlannedRow(run backfill.Run, chunk backfill.Chunk) taskRow {
 }
 
 // newOutcomeRow: an outcome knows its chunk but for the interval, which is the run's.
-func newOutcomeRow(run backfill.Run, o backfill.Outcome) taskRow {
+func newOutcomeRow(run backfill.Run, o backfill.Outcome) backfill.TaskRow {
 	row := newPlannedRow(run, backfill.Chunk{ID: o.ChunkID, Token: o.Token, Interval: run.Manifest.Interval, Range: o.Range})
 	row.Status = string(o.Status)
 	row.Fetched = o.Stats.Fetched
@@ -94,84 +59,12 @@ func newOutcomeRow(run backfill.Run, o backfill.Outcome) taskRow {
 	return row
 }
 
-func (r *taskRow) chunk() backfill.Chunk {
-	return backfill.Chunk{
-		ID:       backfill.ChunkID(r.ChunkID),
-		Token:    r.token(),
-		Interval: candle.Interval(r.IntervalSeconds),
-		Range:    r.span(),
-	}
-}
-
-func (r *taskRow) token() candle.Token {
-	return candle.Token{Chain: candle.Chain(r.Chain), Address: r.TokenAddress}
-}
-
-func (r *taskRow) span() candle.Range {
-	return candle.Range{From: r.RangeFrom.Unix(), To: r.RangeTo.Unix()}
-}
-
-// outcome is nil while the chunk is only planned.
-func (r *taskRow) outcome() *backfill.Outcome {
-	if r.Status == statusPlanned {
-		return nil
-	}
-	outcome := &backfill.Outcome{
-		ChunkID: backfill.ChunkID(r.ChunkID),
-		Token:   r.token(),
-		Range:   r.span(),
-		Status:  backfill.OutcomeStatus(r.Status),
-		Stats: backfill.Stats{
-			Fetched:      r.Fetched,
-			Inserted:     r.Inserted,
-			Rejected:     r.Rejected,
-			Deduplicated: r.Deduplicated,
-			Shadowed:     orNone(r.Shadowed),
-			Skipped:      orNone(r.Skipped),
-			ZeroVolume:   r.ZeroVolume,
-			Dropped:      r.Dropped,
-			APICalls:     r.APICalls,
-			Credits:      r.Credits,
-		},
-		Error:      r.ErrorMessage,
-		ErrorClass: backfill.Class(r.ErrorClass),
-		Source:     r.Source,
-		Executions: int(r.Executions),
-		Worker:     r.Worker,
-		Version:    r.ScriptVersion,
-		StartedAt:  orZero(r.StartedAt),
-		EndedAt:    orZero(r.EndedAt),
-	}
-	for _, file := range r.Files {
-		outcome.Files = append(outcome.Files, backfill.ParseFile(file))
-	}
-	if r.AnsweredTo != nil {
-		outcome.AnsweredTo = r.AnsweredTo.Unix()
-	}
-	return outcome
-}
-
-// orNone leaves what is not recorded out of the deduplicated candles that are told apart, see backfill.Stats.SplitKnown.
-func orNone(n *int64) int64 {
-	if n == nil {
-		return 0
-	}
-	return *n
-}
-
 // nullable turns the zero time into NULL.
 func nullable(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
 	return &t
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.UTC()
 }
 
 // plannedPerInsert bounds the memory of a large plan: a row takes about 0.4 kB while it is sent.
@@ -181,7 +74,7 @@ const plannedPerInsert = 50_000
 func (db *DB) Planned(ctx context.Context, run backfill.Run, chunks []backfill.Chunk) error {
 	for part := range slices.Chunk(chunks, plannedPerInsert) {
 		if err := db.insertColumns(ctx, insertPlannedSQL, plannedColumns(run, part)); err != nil {
-			return db.storeError(fmt.Sprintf("write the plan of run %s", run.ID()), err)
+			return db.Failed(fmt.Sprintf("write the plan of run %s", run.ID()), err)
 		}
 	}
 	return nil
@@ -210,12 +103,12 @@ func plannedColumns(run backfill.Run, chunks []backfill.Chunk) []columnValues {
 // the same rank.
 func (db *DB) RecordOutcomes(ctx context.Context, run backfill.Run, outcomes []backfill.Outcome) error {
 	for part := range slices.Chunk(outcomes, plannedPerInsert) {
-		rows := make([]taskRow, len(part))
+		rows := make([]backfill.TaskRow, len(part))
 		for i, outcome := range part {
 			rows[i] = newOutcomeRow(run, outcome)
 		}
 		if err := insertStructs(ctx, db, insertOutcomesSQL, rows); err != nil {
-			return db.storeError(fmt.Sprintf("write outcomes of run %s", run.ID()), err)
+			return db.Failed(fmt.Sprintf("write outcomes of run %s", run.ID()), err)
 		}
 	}
 	return nil

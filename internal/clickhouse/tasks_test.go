@@ -14,6 +14,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 )
 
 func chunksOf(run backfill.Run, n int) []backfill.Chunk {
@@ -175,7 +176,7 @@ func TestTasksShowTheLatestAttempt(t *testing.T) {
 	require.NoError(t, db.Planned(t.Context(), second, chunks[1:3]))
 	require.NoError(t, db.RecordOutcomes(t.Context(), second, []backfill.Outcome{succeeded(chunks[1], backfill.Stats{})}))
 
-	tasks, err := db.Tasks(t.Context(), run.ID(), TaskFilter{}, 100)
+	tasks, err := report.New(db).Tasks(t.Context(), run.ID(), report.TaskFilter{}, 100)
 	require.NoError(t, err)
 	var got []string
 	for _, task := range tasks {
@@ -183,11 +184,11 @@ func TestTasksShowTheLatestAttempt(t *testing.T) {
 	}
 	require.Equal(t, []string{"success1", "success2", "planned2", "planned1"}, got, "by time, each by its latest attempt")
 
-	filtered, err := db.Tasks(t.Context(), run.ID(), TaskFilter{Statuses: []string{"success"}}, 1)
+	filtered, err := report.New(db).Tasks(t.Context(), run.ID(), report.TaskFilter{Statuses: []string{"success"}}, 1)
 	require.NoError(t, err)
 	require.Len(t, filtered, 1)
 	require.Equal(t, chunks[0], filtered[0].Chunk)
-	groups, err := db.FailedChunks(t.Context(), run.ID())
+	groups, err := report.New(db).FailedChunks(t.Context(), run.ID())
 	require.NoError(t, err)
 	require.Empty(t, groups, "what was retried is not failed any more")
 }
@@ -206,17 +207,17 @@ func TestFailedChunksAreGroupedByError(t *testing.T) {
 	outcomes = append(outcomes, other, succeeded(chunks[8], backfill.Stats{}))
 	require.NoError(t, db.RecordOutcomes(t.Context(), run, outcomes))
 
-	groups, err := db.FailedChunks(t.Context(), run.ID())
+	groups, err := report.New(db).FailedChunks(t.Context(), run.ID())
 	require.NoError(t, err)
 	require.Len(t, groups, 2)
 	require.Len(t, groups[0].Samples, 5)
-	require.True(t, slices.IsSortedFunc(groups[0].Samples, func(a, b FailedSample) int { return int(a.Range.From - b.Range.From) }))
-	require.Equal(t, FailedSample{ChunkID: chunks[0].ID, Token: token, Range: chunks[0].Range}, groups[0].Samples[0])
-	want := []FailedGroup{
+	require.True(t, slices.IsSortedFunc(groups[0].Samples, func(a, b report.FailedSample) int { return int(a.Range.From - b.Range.From) }))
+	require.Equal(t, report.FailedSample{ChunkID: chunks[0].ID, Token: token, Range: chunks[0].Range}, groups[0].Samples[0])
+	want := []report.FailedGroup{
 		{Error: "server error 500", ErrorClass: backfill.ClassUnavailable, Chunks: 7, Tokens: 1},
 		{Error: "it's \\ odd", ErrorClass: backfill.ClassPermanent, Chunks: 1, Tokens: 1},
 	}
-	require.Empty(t, cmp.Diff(want, groups, cmpopts.IgnoreFields(FailedGroup{}, "Samples")))
+	require.Empty(t, cmp.Diff(want, groups, cmpopts.IgnoreFields(report.FailedGroup{}, "Samples")))
 }
 
 func TestRejectedByRule(t *testing.T) {
@@ -232,9 +233,9 @@ func TestRejectedByRule(t *testing.T) {
 	}
 	mustWrite(t, db, w)
 	mustWrite(t, db, w)
-	got, err := db.RejectedByRule(t.Context(), w.Run.ID())
+	got, err := report.New(db).RejectedByRule(t.Context(), w.Run.ID())
 	require.NoError(t, err)
-	require.Equal(t, []RejectedCount{
-		{string(candle.RuleZeroVolume), 2}, {string(candle.RuleNotFinite), 1}, {string(candle.RuleOffGrid), 1},
+	require.Equal(t, []report.RejectedCount{
+		{Rule: string(candle.RuleZeroVolume), Candles: 2}, {Rule: string(candle.RuleNotFinite), Candles: 1}, {Rule: string(candle.RuleOffGrid), Candles: 1},
 	}, got)
 }

@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/coverage"
 )
 
@@ -18,7 +19,7 @@ func judgeAsked(t *testing.T, db *DB, q backfill.CoverageQuery) (judged []covera
 	if !q.Any {
 		q.Sources, q.Validation = []string{"birdeye"}, candle.Lenient
 	}
-	require.NoError(t, db.TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
+	require.NoError(t, report.New(db).TokenHistories(t.Context(), q, func(h coverage.TokenHistory) error {
 		judged = append(judged, h.JudgeRequested(uuid.Nil, coverage.Moment{Now: time.Now()})...)
 		return nil
 	}))
@@ -47,7 +48,7 @@ func TestWhatIsNotServedHasItsVerdict(t *testing.T) {
 		}
 	}
 	first := asking(t, db, 0, 20, minutes(15, 1), nil)
-	before, err := db.EndMoment(t.Context(), first.ID())
+	before, err := report.New(db).EndMoment(t.Context(), first.ID())
 	require.NoError(t, err)
 	asking(t, db, 1, 60, minutes(5, 2), between(0, 5, nil))
 	asking(t, db, 2, 60, nil, between(60, 70, func(w *backfill.ChunkWrite) {
@@ -98,22 +99,22 @@ func TestResamplingJudgesAsCoverageDoes(t *testing.T) {
 	}
 	bad := asking(t, db, 0, 60, nil, rejects)
 	asking(t, db, 1, 60, minutes(30, 1), nil)
-	s := Selection{Tokens: []candle.Token{token}, Interval: candle.Interval1m, Range: firstHour}
+	s := report.Selection{Tokens: []candle.Token{token}, Interval: candle.Interval1m, Range: firstHour}
 	agree := func(verdict coverage.Verdict, unknown int64) {
 		t.Helper()
-		known, err := db.Known(t.Context(), s, coverage.Moment{Now: time.Now()})
+		known, err := report.New(db).Known(t.Context(), s, coverage.Moment{Now: time.Now()})
 		require.NoError(t, err)
 		require.Equal(t, unknown, known[verdict])
 		require.EqualValues(t, 60, known[coverage.Have]+known[coverage.ConfirmedEmpty]+unknown)
 		var missing int64
-		_, err = db.Resampled(t.Context(), s, candle.Interval1h, func(b *Bucket) error { missing = b.Expected - b.Candles - b.Silent; return nil })
+		_, err = report.New(db).Resampled(t.Context(), s, candle.Interval1h, func(b *report.Bucket) error { missing = b.Expected - b.Candles - b.Silent; return nil })
 		require.NoError(t, err)
 		require.Equal(t, unknown, missing)
 	}
 	agree(coverage.RejectedCandle, 1)
 	require.NoError(t, db.RollBack(t.Context(), bad.ID(), someone, false))
 	agree(coverage.RejectedCandle, 0)
-	intervals, err := db.StoredIntervals(t.Context(), s)
+	intervals, err := report.New(db).StoredIntervals(t.Context(), s)
 	require.NoError(t, err)
 	require.Equal(t, []candle.Interval{candle.Interval1m}, intervals)
 }

@@ -144,7 +144,7 @@ func weightOf(write backfill.ChunkWrite) int64 {
 }
 
 func (w *Writer) waitError(ctx context.Context, chunk backfill.ChunkID) error {
-	return w.db.storeError(fmt.Sprintf("wait for the insert of chunk %s", chunk), ctx.Err())
+	return w.db.Failed(fmt.Sprintf("wait for the insert of chunk %s", chunk), ctx.Err())
 }
 
 // join puts the chunk into the insert that is forming, and sends that if nothing holds it up.
@@ -156,7 +156,7 @@ func (w *Writer) join(ctx context.Context, m *member) error {
 	defer w.mu.Unlock()
 	if w.closed {
 		w.room.Release(m.weight)
-		return w.db.storeError(fmt.Sprintf("insert chunk %s", m.write.Chunk.ID), errWriterClosed)
+		return w.db.Failed(fmt.Sprintf("insert chunk %s", m.write.Chunk.ID), errWriterClosed)
 	}
 	w.forming = append(w.forming, m)
 	w.waiting += m.weight

@@ -18,7 +18,6 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/dashboard"
 	"quantbot/internal/manifest"
 	"quantbot/internal/wiring/dashboardwiring"
@@ -295,7 +294,7 @@ func (w *world) scripted(t testing.TB) string {
 	require.NoError(t, w.History.Finished(ctx, backfill.RunRecord{
 		Run: run, Status: backfill.StatusFailed, CompletedAt: time.UnixMilli(1_700_000_002_000), FailedChunks: 1, ErrorMessage: bad,
 	}))
-	require.NoError(t, w.History.WriteAction(ctx, clickhouse.OperatorAction{
+	require.NoError(t, w.History.WriteAction(ctx, backfill.OperatorAction{
 		ID: uuid.New(), Action: bad, RunID: run.ID(), By: bad, Address: bad, Reason: bad, Result: bad, Detail: bad,
 	}))
 	require.NoError(t, w.History.RollBack(ctx, run.ID(), backfill.UndoRequest{By: bad, Reason: bad}, false))

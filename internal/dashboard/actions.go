@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/operate"
 )
 
@@ -25,8 +25,8 @@ type Actions interface {
 }
 
 type actionHistory interface {
-	WriteAction(ctx context.Context, action clickhouse.OperatorAction) error
-	OperatorActions(ctx context.Context, runID uuid.UUID, limit int) ([]clickhouse.OperatorAction, error)
+	WriteAction(ctx context.Context, action backfill.OperatorAction) error
+	OperatorActions(ctx context.Context, runID uuid.UUID, limit int) ([]backfill.OperatorAction, error)
 }
 
 // The actions on a run, as they appear in addresses and in the record.
@@ -61,7 +61,7 @@ type actionData struct {
 	// Progress is set for a cancel, as far as Redis knows.
 	Progress *Progress `json:"progress,omitempty"`
 	// Failures is set for a retry.
-	Failures []clickhouse.FailedGroup `json:"failures,omitempty"`
+	Failures []report.FailedGroup `json:"failures,omitempty"`
 	// Refusal says why it cannot be done now; empty = it can.
 	Refusal string `json:"refusal,omitempty"`
 	// NeedsForce says what would be lost by doing it all the same.
@@ -177,7 +177,7 @@ func (d *Dashboard) act(action string) http.Handler {
 		}
 		ctx, cancel := d.actionContext(w, r)
 		defer cancel()
-		err = d.recorded(ctx, r, clickhouse.OperatorAction{Action: action, RunID: runID, Reason: form.reason, Detail: form.detail()}, func(ctx context.Context, by string) (string, error) {
+		err = d.recorded(ctx, r, backfill.OperatorAction{Action: action, RunID: runID, Reason: form.reason, Detail: form.detail()}, func(ctx context.Context, by string) (string, error) {
 			return d.perform(ctx, action, runID, backfill.UndoRequest{By: by, Reason: form.reason}, form.force)
 		})
 		switch why := refused(err); {
@@ -186,7 +186,7 @@ func (d *Dashboard) act(action string) http.Handler {
 		case err != nil:
 			d.fail(w, r, err)
 		case wantsJSON(r):
-			d.writeJSON(w, r, http.StatusOK, map[string]string{"action": action, "run_id": runID.String(), "result": clickhouse.ActionDone})
+			d.writeJSON(w, r, http.StatusOK, map[string]string{"action": action, "run_id": runID.String(), "result": backfill.ActionDone})
 		default:
 			http.Redirect(w, r, "/runs/"+runID.String()+"?did="+action, http.StatusSeeOther)
 		}

@@ -12,13 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
 )
 
 // recordedActions are the actions as the record has them, the newest first: action, result.
 func (w *world) recordedActions(t testing.TB) (list []string) {
 	t.Helper()
-	actions, err := w.History.OperatorActions(t.Context(), uuid.Nil, 100)
+	actions, err := w.Reports().OperatorActions(t.Context(), uuid.Nil, 100)
 	require.NoError(t, err)
 	for _, a := range actions {
 		list = append(list, a.Action+" "+a.Result+" "+strings.Split(a.By, "@")[0])
@@ -173,17 +172,17 @@ func TestQueues(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, w.post(t, "/queues/api/queues/ingest:pause", nil, asJSON).StatusCode)
 	require.Equal(t, http.StatusNoContent, w.post(t, "/queues/api/queues/ingest:pause", nil, bearer).StatusCode)
 	require.Contains(t, w.get(t, "/fleet").body, "paused")
-	actions, err := w.History.OperatorActions(t.Context(), uuid.Nil, 10)
+	actions, err := w.Reports().OperatorActions(t.Context(), uuid.Nil, 10)
 	require.NoError(t, err)
 	require.Len(t, actions, 1)
-	require.Equal(t, clickhouse.ActionDone, actions[0].Result)
+	require.Equal(t, backfill.ActionDone, actions[0].Result)
 	require.Equal(t, "POST /queues/ingest:pause", actions[0].Detail)
 
 	a = w.send(t, http.MethodDelete, "/queues/api/queues/nothing/archived_tasks:delete_all", nil, bearer)
 	require.Equal(t, http.StatusNotFound, a.StatusCode, a.body)
-	actions, err = w.History.OperatorActions(t.Context(), uuid.Nil, 1)
+	actions, err = w.Reports().OperatorActions(t.Context(), uuid.Nil, 1)
 	require.NoError(t, err)
-	require.Equal(t, clickhouse.ActionFailed, actions[0].Result)
+	require.Equal(t, backfill.ActionFailed, actions[0].Result)
 	require.Equal(t, "DELETE /queues/nothing/archived_tasks:delete_all: Not Found", actions[0].Detail)
 	require.Equal(t, "2\n", w.env.ClickHouse(t, "SELECT count() FROM "+w.env.Database+".ohlcv_operator_actions WHERE phase = 'asked' AND detail LIKE '% /queues/%'"),
 		"who dies in between has written down what was asked for")

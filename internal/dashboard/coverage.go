@@ -11,13 +11,13 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 )
 
 type coverageHistory interface {
-	CoverageScopes(ctx context.Context) ([]clickhouse.CoverageScope, error)
+	CoverageScopes(ctx context.Context) ([]report.CoverageScope, error)
 	AskedTokensPage(ctx context.Context, interval candle.Interval, r candle.Range, text string, limit, offset int) ([]candle.Token, int, error)
 	TokenHistories(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.TokenHistory) error) error
 }
@@ -42,12 +42,12 @@ type coverageData struct {
 	Range      candle.Range      `json:"range"`
 	Text       string            `json:"token"`
 	// Page counts from 1.
-	Page        int                        `json:"page"`
-	PageSize    int                        `json:"page_size"`
-	TotalTokens int                        `json:"total_tokens"`
-	Tokens      []coveredToken             `json:"tokens"`
-	Bounded     string                     `json:"bounded,omitempty"` // what was left out of the question, in a sentence
-	Scopes      []clickhouse.CoverageScope `json:"scopes"`
+	Page        int                    `json:"page"`
+	PageSize    int                    `json:"page_size"`
+	TotalTokens int                    `json:"total_tokens"`
+	Tokens      []coveredToken         `json:"tokens"`
+	Bounded     string                 `json:"bounded,omitempty"` // what was left out of the question, in a sentence
+	Scopes      []report.CoverageScope `json:"scopes"`
 
 	Months   []dayGroup    `json:"-"`
 	Days     []dayHead     `json:"-"`
@@ -139,17 +139,17 @@ func (c *coverageData) Intervals() (intervals []candle.Interval) {
 	return intervals
 }
 
-func (c *coverageData) scope() clickhouse.CoverageScope {
+func (c *coverageData) scope() report.CoverageScope {
 	for _, s := range c.Scopes {
 		if s.Interval == c.Interval {
 			return s
 		}
 	}
-	return clickhouse.CoverageScope{Interval: c.Interval}
+	return report.CoverageScope{Interval: c.Interval}
 }
 
 // sourcesAt are those that were asked at the interval, and the chosen one.
-func sourcesAt(scopes []clickhouse.CoverageScope, interval candle.Interval, chosen string) (sources []string) {
+func sourcesAt(scopes []report.CoverageScope, interval candle.Interval, chosen string) (sources []string) {
 	for _, s := range scopes {
 		if s.Interval == interval {
 			sources = slices.Clone(s.Sources)

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 )
 
 // httpError is an error that visitors may read.
@@ -30,7 +30,7 @@ func badRequest(format string, args ...any) error {
 // forVisitors is the status and the sentence that visitors get; known is false when the log must have the details.
 func forVisitors(err error) (status int, message string, known bool) {
 	var shown *httpError
-	var ambiguous *clickhouse.AmbiguousRunError
+	var ambiguous *report.AmbiguousRunError
 	switch {
 	case errors.As(err, &shown):
 		return shown.status, shown.message, true

@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 )
 
 type fleetHistory interface {
-	RunningRuns(ctx context.Context) ([]clickhouse.RunningRun, error)
+	RunningRuns(ctx context.Context) ([]report.RunningRun, error)
 	LastOutcome(ctx context.Context, runID uuid.UUID) (time.Time, error)
-	RecentWork(ctx context.Context, within time.Duration) ([]clickhouse.RecentWork, error)
+	RecentWork(ctx context.Context, within time.Duration) ([]report.RecentWork, error)
 }
 
 type fleetLive interface {
@@ -108,7 +108,7 @@ type fleetData struct {
 	Runs    []activeRun `json:"active_runs"`
 	Stuck   int         `json:"stuck_runs"`
 
-	Actions []clickhouse.OperatorAction `json:"actions"`
+	Actions []backfill.OperatorAction `json:"actions"`
 	// Missing names what could not be read; the rest stands.
 	Missing []string `json:"missing,omitempty"`
 }
@@ -161,7 +161,7 @@ func (d *Dashboard) loadFleet(r *http.Request) (content, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), fleetAnswerWithin)
 	defer cancel()
 	data, asked := fleetData{}, d.cfg.Now()
-	var work []clickhouse.RecentWork
+	var work []report.RecentWork
 	var problems [7]error
 	group := errgroup.Group{}
 	group.Go(func() error { data.Workers, problems[0] = d.cfg.Live.Workers(ctx); return nil })
@@ -215,7 +215,7 @@ func (f *fleetData) addOutage(store string, asked time.Time, problems []error) {
 }
 
 // addWork tells workers and sources what they have done lately.
-func (f *fleetData) addWork(work []clickhouse.RecentWork) {
+func (f *fleetData) addWork(work []report.RecentWork) {
 	for _, done := range work {
 		for i := range f.Workers {
 			if f.Workers[i].Name == done.Worker {

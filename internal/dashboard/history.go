@@ -6,10 +6,9 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
 )
 
-// History is what pages read from ClickHouse: the sum of the interfaces that they declare.
+// History is what pages read from ClickHouse, and the record of what people did: the sum of the interfaces that they declare.
 type History interface {
 	runsHistory
 	runHistory
@@ -30,5 +29,3 @@ type Live interface {
 	Repairs(ctx context.Context, runID uuid.UUID) (map[backfill.RepairAction]int64, error)
 	Ping(ctx context.Context) error
 }
-
-var _ History = (*clickhouse.DB)(nil)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 )
 
 // A commit is called changed only where that is known.
@@ -34,7 +34,7 @@ func TestUncommittedChangesAreNamedWhereThereAreSome(t *testing.T) {
 
 // runsAnswer is the answer of /api/runs.
 type runsAnswer struct {
-	Runs  []clickhouse.RunListItem
+	Runs  []report.RunListItem
 	Older string
 }
 
@@ -60,7 +60,7 @@ func TestRunsPageByPage(t *testing.T) {
 			require.NotContains(t, seen, run.RunID.String())
 			seen = append(seen, run.RunID.String())
 		}
-		require.True(t, slices.IsSortedFunc(page.Runs, func(a, b clickhouse.RunListItem) int { return b.StartedAt.Compare(a.StartedAt) }))
+		require.True(t, slices.IsSortedFunc(page.Runs, func(a, b report.RunListItem) int { return b.StartedAt.Compare(a.StartedAt) }))
 		query = page.Older
 	}
 	require.Len(t, seen, 65)
@@ -113,7 +113,7 @@ func TestChunksPageByPage(t *testing.T) {
 		for page := 1; ; page++ {
 			answer := readJSON[struct {
 				Chunks struct {
-					Tasks []clickhouse.TaskDetails
+					Tasks []report.TaskDetails
 					More  bool
 				}
 			}](t, w, fmt.Sprintf("/api/runs/%s?limit=30&page=%d&order=%s", run, page, order))

@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 )
 
 type qualityHistory interface {
-	QualityByDay(ctx context.Context, f clickhouse.QualityFilter) ([]clickhouse.QualityDay, error)
-	RunSummaries(ctx context.Context, f clickhouse.QualityFilter, limit int) ([]backfill.RunSummary, error)
+	QualityByDay(ctx context.Context, f report.QualityFilter) ([]report.QualityDay, error)
+	RunSummaries(ctx context.Context, f report.QualityFilter, limit int) ([]backfill.RunSummary, error)
 }
 
 const (
@@ -53,7 +53,7 @@ type qualityLimits struct {
 type qualityPeriod struct {
 	Start time.Time `json:"start"`
 	Name  string    `json:"name"` // the day, or the run
-	clickhouse.QualityDay
+	report.QualityDay
 
 	Href string `json:"-"`
 }
@@ -81,7 +81,7 @@ func (d *Dashboard) loadQuality(r *http.Request) (content, error) {
 	if err := q.err(); err != nil {
 		return content{}, err
 	}
-	filter := clickhouse.QualityFilter{Since: data.Since, Until: data.Until, Source: data.Source}
+	filter := report.QualityFilter{Since: data.Since, Until: data.Until, Source: data.Source}
 	runs, err := d.cfg.History.RunSummaries(r.Context(), filter, mostExamined)
 	if err != nil {
 		return content{}, err
@@ -147,7 +147,7 @@ func (d *qualityData) examine(runs []backfill.RunSummary, limits backfill.FaultL
 }
 
 // fill makes the periods, and their sum.
-func (d *qualityData) fill(days []clickhouse.QualityDay, runs []backfill.RunSummary) {
+func (d *qualityData) fill(days []report.QualityDay, runs []backfill.RunSummary) {
 	for _, day := range days {
 		d.Total.add(day)
 		if d.By == "day" {
@@ -163,7 +163,7 @@ func (d *qualityData) fill(days []clickhouse.QualityDay, runs []backfill.RunSumm
 	}
 }
 
-func (p *qualityPeriod) add(day clickhouse.QualityDay) {
+func (p *qualityPeriod) add(day report.QualityDay) {
 	p.Runs, p.RolledBack, p.Failed = p.Runs+day.Runs, p.RolledBack+day.RolledBack, p.Failed+day.Failed
 	p.Chunks, p.FailedChunks = p.Chunks+day.Chunks, p.FailedChunks+day.FailedChunks
 	p.Fetched, p.Rejected = p.Fetched+day.Fetched, p.Rejected+day.Rejected
@@ -178,7 +178,7 @@ func runPeriods(runs []backfill.RunSummary) (periods []qualityPeriod) {
 			continue
 		}
 		p := qualityPeriod{Start: run.StartedAt, Name: run.RunID.String()[:8], Href: "/runs/" + run.RunID.String()}
-		p.QualityDay = clickhouse.QualityDay{
+		p.QualityDay = report.QualityDay{
 			Day: run.StartedAt, Runs: 1, Chunks: run.PlannedChunks, FailedChunks: run.FailedChunks,
 			Fetched: run.Stats.Fetched, Rejected: run.Stats.Rejected, Deduplicated: run.Stats.Deduplicated, ZeroVolume: run.Stats.ZeroVolume,
 		}

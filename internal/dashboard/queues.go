@@ -11,7 +11,7 @@ import (
 	"regexp"
 	"strings"
 
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/backfill"
 )
 
 // queuesPath is where the queue monitor answers.
@@ -140,7 +140,7 @@ func isUnknown(says []byte) bool {
 // changeQueues lets the monitor change tasks and writes down who did.
 func (d *Dashboard) changeQueues(w http.ResponseWriter, r *http.Request, monitor http.Handler) {
 	what := r.Method + " " + strings.TrimPrefix(r.URL.Path, queuesPath+"/api")
-	_ = d.recorded(r.Context(), r, clickhouse.OperatorAction{Action: "queues", Detail: what}, func(context.Context, string) (string, error) {
+	_ = d.recorded(r.Context(), r, backfill.OperatorAction{Action: "queues", Detail: what}, func(context.Context, string) (string, error) {
 		answered := &statusKeeper{ResponseWriter: w, status: http.StatusOK}
 		monitor.ServeHTTP(answered, r)
 		if answered.status >= http.StatusBadRequest {

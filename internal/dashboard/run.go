@@ -14,18 +14,18 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/operate"
 )
 
 type runHistory interface {
 	ResolveRunID(ctx context.Context, prefix string) (uuid.UUID, error)
 	RunDetails(ctx context.Context, runID uuid.UUID) (backfill.RunRow, error)
-	RunEvents(ctx context.Context, runID uuid.UUID) ([]clickhouse.RunEvent, error)
-	FailedChunks(ctx context.Context, runID uuid.UUID) ([]clickhouse.FailedGroup, error)
-	RejectedByRule(ctx context.Context, runID uuid.UUID) ([]clickhouse.RejectedCount, error)
-	ChunkSummaries(ctx context.Context, runID uuid.UUID) ([]clickhouse.ChunkSummary, error)
-	ChunksPage(ctx context.Context, runID uuid.UUID, page clickhouse.ChunkPage) ([]clickhouse.TaskDetails, error)
+	RunEvents(ctx context.Context, runID uuid.UUID) ([]report.RunEvent, error)
+	FailedChunks(ctx context.Context, runID uuid.UUID) ([]report.FailedGroup, error)
+	RejectedByRule(ctx context.Context, runID uuid.UUID) ([]report.RejectedCount, error)
+	ChunkSummaries(ctx context.Context, runID uuid.UUID) ([]report.ChunkSummary, error)
+	ChunksPage(ctx context.Context, runID uuid.UUID, page report.ChunkPage) ([]report.TaskDetails, error)
 }
 
 const (
@@ -37,7 +37,7 @@ const (
 
 var (
 	chunkStatuses = []string{"planned", "success", "failed", "cancelled"}
-	chunkOrders   = []string{clickhouse.OrderByToken, clickhouse.OrderBySlowest, clickhouse.OrderByTries, clickhouse.OrderByMostFound}
+	chunkOrders   = []string{report.OrderByToken, report.OrderBySlowest, report.OrderByTries, report.OrderByMostFound}
 )
 
 // runData is everything about a run.
@@ -49,12 +49,12 @@ type runData struct {
 	// Outages says that Redis does not answer: what it knows is missing here.
 	Outages []string `json:"outages,omitempty"`
 
-	Events    []clickhouse.RunEvent           `json:"events"`
-	Summaries []clickhouse.ChunkSummary       `json:"chunks_by_status"`
-	Failures  []clickhouse.FailedGroup        `json:"failures"`
-	Rejected  []clickhouse.RejectedCount      `json:"rejected_by_rule"`
+	Events    []report.RunEvent               `json:"events"`
+	Summaries []report.ChunkSummary           `json:"chunks_by_status"`
+	Failures  []report.FailedGroup            `json:"failures"`
+	Rejected  []report.RejectedCount          `json:"rejected_by_rule"`
 	Repairs   map[backfill.RepairAction]int64 `json:"repairs,omitempty"`
-	Actions   []clickhouse.OperatorAction     `json:"actions"`
+	Actions   []backfill.OperatorAction       `json:"actions"`
 	Chunks    chunksData                      `json:"chunks"`
 	Args      []pair                          `json:"-"`
 	Env       []pair                          `json:"-"`
@@ -67,9 +67,9 @@ type pair struct{ Name, Value string }
 
 // chunksData is a page of the run's chunks.
 type chunksData struct {
-	Tasks []clickhouse.TaskDetails `json:"tasks"`
-	Page  int                      `json:"page"` // from 1
-	More  bool                     `json:"more"`
+	Tasks []report.TaskDetails `json:"tasks"`
+	Page  int                  `json:"page"` // from 1
+	More  bool                 `json:"more"`
 
 	Status, Token, Order string   `json:"-"`
 	Statuses, Orders     []string `json:"-"`
@@ -113,7 +113,7 @@ func (d *Dashboard) resolveRun(r *http.Request) (uuid.UUID, error) {
 
 func (d *Dashboard) loadRun(r *http.Request) (content, error) {
 	q := readQuery(r, d.cfg.Now)
-	chunks := clickhouse.ChunkPage{
+	chunks := report.ChunkPage{
 		Status: q.oneOf("chunk_status", chunkStatuses...), Token: q.text("chunk_token"), Order: q.oneOf("order", chunkOrders...),
 		Limit: q.number("limit", chunksPerPage, mostChunksInPage),
 	}
@@ -141,7 +141,7 @@ func (d *Dashboard) loadRun(r *http.Request) (content, error) {
 }
 
 // readRun asks side by side what does not depend on one another.
-func (d *Dashboard) readRun(ctx context.Context, data *runData, chunks clickhouse.ChunkPage, number int) error {
+func (d *Dashboard) readRun(ctx context.Context, data *runData, chunks report.ChunkPage, number int) error {
 	runID, history := data.Run.RunID, d.cfg.History
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { data.Events, err = history.RunEvents(ctx, runID); return err })
@@ -158,7 +158,7 @@ func (d *Dashboard) readRun(ctx context.Context, data *runData, chunks clickhous
 		tasks, err := history.ChunksPage(ctx, runID, chunks)
 		data.Chunks = chunksData{
 			Tasks: tasks[:min(len(tasks), limit)], Page: number, More: len(tasks) > limit,
-			Status: chunks.Status, Token: chunks.Token, Order: cmp.Or(chunks.Order, clickhouse.OrderByToken),
+			Status: chunks.Status, Token: chunks.Token, Order: cmp.Or(chunks.Order, report.OrderByToken),
 			Statuses: chunkStatuses, Orders: chunkOrders,
 		}
 		return err

@@ -14,11 +14,11 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 )
 
 type runsHistory interface {
-	RunsPage(ctx context.Context, search clickhouse.RunSearch) ([]clickhouse.RunListItem, error)
+	RunsPage(ctx context.Context, search report.RunSearch) ([]report.RunListItem, error)
 	RunSources(ctx context.Context) ([]string, error)
 }
 
@@ -53,7 +53,7 @@ type runsData struct {
 
 // runItem is a run, with its live progress while it runs.
 type runItem struct {
-	clickhouse.RunListItem
+	report.RunListItem
 	Progress *Progress `json:"progress,omitempty"`
 }
 
@@ -94,7 +94,7 @@ func (d *Dashboard) loadRuns(r *http.Request) (content, error) {
 		Status: q.oneOf("status", runStatuses...), Source: q.text("source"), Token: q.text("token"),
 		Since: q.text("since"), Until: q.text("until"), Search: q.text("q"),
 	}
-	search := clickhouse.RunSearch{
+	search := report.RunSearch{
 		Status: filter.Status, Source: filter.Source, Token: filter.Token, Since: q.time("since"), Until: q.time("until"),
 		Text: filter.Search, After: q.position("after"), Limit: q.number("limit", runsPerPage, mostRunsInPage),
 	}
@@ -122,7 +122,7 @@ func (d *Dashboard) loadRuns(r *http.Request) (content, error) {
 }
 
 // withProgress adds what Redis knows of running runs. Without Redis the list stands without it.
-func (d *Dashboard) withProgress(ctx context.Context, rows []clickhouse.RunListItem) (items []runItem, outages []string) {
+func (d *Dashboard) withProgress(ctx context.Context, rows []report.RunListItem) (items []runItem, outages []string) {
 	ctx, cancel := context.WithTimeout(ctx, liveWithin)
 	defer cancel()
 	items = make([]runItem, len(rows))
@@ -149,26 +149,26 @@ func (d *Dashboard) withProgress(ctx context.Context, rows []clickhouse.RunListI
 }
 
 // position reads where a page begins: "1700000000000_<run id>".
-func (q *query) position(name string) clickhouse.RunPosition {
+func (q *query) position(name string) report.RunPosition {
 	text := q.text(name)
 	if text == "" {
-		return clickhouse.RunPosition{}
+		return report.RunPosition{}
 	}
 	at, id, _ := strings.Cut(text, "_")
 	millis, err := strconv.ParseInt(at, 10, 64)
 	runID, idErr := uuid.Parse(id)
 	if err != nil || idErr != nil || millis < 0 || millis > latestMillis {
 		q.problem("%s is not the position of a run", name)
-		return clickhouse.RunPosition{}
+		return report.RunPosition{}
 	}
-	return clickhouse.RunPosition{StartedAt: time.UnixMilli(millis).UTC(), RunID: runID}
+	return report.RunPosition{StartedAt: time.UnixMilli(millis).UTC(), RunID: runID}
 }
 
 // latestMillis is in the year 2105, the last that the columns hold whole.
 const latestMillis = 4_260_211_200_000
 
 // olderPage is the same address, going on behind the last run.
-func olderPage(u *url.URL, last clickhouse.RunListItem) string {
+func olderPage(u *url.URL, last report.RunListItem) string {
 	values := u.Query()
 	values.Set("after", fmt.Sprintf("%d_%s", last.StartedAt.UnixMilli(), last.RunID))
 	return "?" + values.Encode()

@@ -9,7 +9,6 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
 	"quantbot/internal/config"
 )
 
@@ -154,7 +153,7 @@ func (d *Dashboard) startSweep(w http.ResponseWriter, r *http.Request) {
 	r = r.Clone(context.WithoutCancel(r.Context()))
 	d.working.Go(func() { d.runSweep(r, sweep) })
 	if wantsJSON(r) {
-		d.writeJSON(w, r, http.StatusAccepted, map[string]string{"action": "sweep", "result": clickhouse.ActionStarted})
+		d.writeJSON(w, r, http.StatusAccepted, map[string]string{"action": "sweep", "result": backfill.ActionStarted})
 		return
 	}
 	http.Redirect(w, r, "/sweep", http.StatusSeeOther)
@@ -178,7 +177,7 @@ func (d *Dashboard) runSweep(r *http.Request, sweep backfill.SweepRequest) {
 		d.sweep.change(func(s *sweepState) { s.Done, s.Slices, s.Removed = p.Done, p.Slices, p.Removed })
 	}
 	var swept []backfill.SweptMonth
-	err := d.recorded(ctx, r, clickhouse.OperatorAction{Action: "sweep", Detail: scope(sweep)}, func(ctx context.Context, _ string) (detail string, err error) {
+	err := d.recorded(ctx, r, backfill.OperatorAction{Action: "sweep", Detail: scope(sweep)}, func(ctx context.Context, _ string) (detail string, err error) {
 		swept, err = d.cfg.Actions.Sweep(ctx, sweep)
 		var redundant, purged int64
 		for _, m := range swept {

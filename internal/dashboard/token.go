@@ -9,17 +9,17 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/coverage"
 	"quantbot/internal/manifest"
 )
 
 type tokenHistory interface {
-	TokenScopes(ctx context.Context, token candle.Token) ([]clickhouse.TokenScope, error)
-	Chart(ctx context.Context, q clickhouse.ChartQuery) ([]clickhouse.ChartCandle, error)
-	Versions(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]clickhouse.Version, error)
-	Rejections(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]clickhouse.QuarantinedCandle, error)
-	TokenChunks(ctx context.Context, q clickhouse.TokenChunksQuery, limit int) ([]clickhouse.TokenChunk, error)
+	TokenScopes(ctx context.Context, token candle.Token) ([]report.TokenScope, error)
+	Chart(ctx context.Context, q report.ChartQuery) ([]report.ChartCandle, error)
+	Versions(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]report.Version, error)
+	Rejections(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]report.QuarantinedCandle, error)
+	TokenChunks(ctx context.Context, q report.TokenChunksQuery, limit int) ([]report.TokenChunk, error)
 }
 
 const (
@@ -41,11 +41,11 @@ type tokenData struct {
 	Outliers   manifest.Outliers        `json:"outliers"`
 	Range      candle.Range             `json:"range"`
 	Bucket     bucket                   `json:"bucket_seconds"`
-	Scopes     []clickhouse.TokenScope  `json:"scopes"`
+	Scopes     []report.TokenScope      `json:"scopes"`
 	Bounded    string                   `json:"bounded,omitempty"` // what was left out of the question, in a sentence
 	Candles    []chartCandle            `json:"candles"`
 	Coverage   []coverage.VerdictCounts `json:"coverage"`
-	Chunks     []clickhouse.TokenChunk  `json:"chunks"`
+	Chunks     []report.TokenChunk      `json:"chunks"`
 	// Candle is the one whose versions are asked for.
 	Candle *candleVersions `json:"candle,omitempty"`
 
@@ -103,7 +103,7 @@ func (d *Dashboard) loadToken(r *http.Request) (content, error) {
 	if len(scopes) == 0 {
 		return content{}, notFound("No run has asked for %s yet.", token)
 	}
-	data := tokenData{Token: token, Scopes: scopes, Legend: verdictLooks, Candles: []chartCandle{}, Coverage: []coverage.VerdictCounts{}, Chunks: []clickhouse.TokenChunk{}}
+	data := tokenData{Token: token, Scopes: scopes, Legend: verdictLooks, Candles: []chartCandle{}, Coverage: []coverage.VerdictCounts{}, Chunks: []report.TokenChunk{}}
 	q := readQuery(r, d.cfg.Now)
 	data.read(q, d.cfg.Now())
 	if err := q.err(); err != nil {
@@ -170,19 +170,19 @@ func (t *tokenData) Intervals() (intervals []candle.Interval) {
 	return intervals
 }
 
-func (t *tokenData) scope() clickhouse.TokenScope {
+func (t *tokenData) scope() report.TokenScope {
 	for _, s := range t.Scopes {
 		if s.Interval == t.Interval {
 			return s
 		}
 	}
-	return clickhouse.TokenScope{Interval: t.Interval}
+	return report.TokenScope{Interval: t.Interval}
 }
 
 // fillToken reads what the page shows of the range.
 func (d *Dashboard) fillToken(ctx context.Context, t *tokenData) error {
 	history := d.cfg.History
-	chunks, err := history.TokenChunks(ctx, clickhouse.TokenChunksQuery{Token: t.Token, Interval: t.Interval, Range: t.Range}, shownChunks)
+	chunks, err := history.TokenChunks(ctx, report.TokenChunksQuery{Token: t.Token, Interval: t.Interval, Range: t.Range}, shownChunks)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (d *Dashboard) fillToken(ctx context.Context, t *tokenData) error {
 	if t.Range.Empty() {
 		return nil
 	}
-	candles, err := history.Chart(ctx, clickhouse.ChartQuery{Token: t.Token, Interval: t.Interval, Range: t.Range, Bucket: int64(t.Bucket)})
+	candles, err := history.Chart(ctx, report.ChartQuery{Token: t.Token, Interval: t.Interval, Range: t.Range, Bucket: int64(t.Bucket)})
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 )
 
 // candleVersions is everything that runs brought for one candle.
@@ -97,7 +97,7 @@ func (d *Dashboard) versionsOf(ctx context.Context, token candle.Token, interval
 
 // whyServed says why readers get this version, or another one: quality first, then the newer run, among the runs that are
 // not rolled back. versions are the best first.
-func whyServed(versions []clickhouse.Version, i int) string {
+func whyServed(versions []report.Version, i int) string {
 	v := versions[i]
 	if v.Hidden {
 		return "not served: its run is rolled back"
@@ -122,7 +122,7 @@ func whyServed(versions []clickhouse.Version, i int) string {
 	return "not served: " + worse(v, versions[served])
 }
 
-func better(v, second clickhouse.Version) string {
+func better(v, second report.Version) string {
 	switch {
 	case v.Quality > second.Quality:
 		return fmt.Sprintf("the highest quality, %d against %d", v.Quality, second.Quality)
@@ -132,7 +132,7 @@ func better(v, second clickhouse.Version) string {
 	return "of the highest quality; of runs that started together the lower run id counts"
 }
 
-func worse(v, served clickhouse.Version) string {
+func worse(v, served report.Version) string {
 	switch {
 	case v.Quality < served.Quality:
 		return fmt.Sprintf("quality %d is below %d", v.Quality, served.Quality)

@@ -15,7 +15,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
-	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/tasks"
 )
 
@@ -212,7 +212,7 @@ func TestAZombieThatStoresTooLateChangesNothing(t *testing.T) {
 	record, err := w.History.Run(t.Context(), run.ID())
 	require.NoError(t, err)
 	requireExact(t, record, 1)
-	rows, err := w.History.Tasks(t.Context(), run.ID(), clickhouse.TaskFilter{}, 10)
+	rows, err := w.Reports().Tasks(t.Context(), run.ID(), report.TaskFilter{}, 10)
 	require.NoError(t, err)
 	require.Len(t, rows, 1)
 }

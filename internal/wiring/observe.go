@@ -27,7 +27,7 @@ func NewMetrics(stores *Stores, cfg config.Config, build manifest.Build, leases 
 	m.Watch(metrics.State{
 		Leases: leases, Now: now,
 		Runs: func(ctx context.Context) (metrics.RunCounts, error) {
-			counts, faulty, err := stores.History.RunCounts(ctx, now().Add(-24*time.Hour), cfg.Alerts.ErrorRate)
+			counts, faulty, err := stores.Reports().RunCounts(ctx, now().Add(-24*time.Hour), cfg.Alerts.ErrorRate)
 			return metrics.RunCounts{ByStatus: counts, Faulty: faulty}, err
 		},
 		Accounts: func(ctx context.Context) ([]metrics.AccountCount, error) {

@@ -17,6 +17,7 @@ import (
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/clickhouse/clickhousetest"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
@@ -388,7 +389,7 @@ func TestAnEmptiedRedisIsRebuiltFromTheHistory(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, queues, tasks.QueueIngest, "monitors see the queue again")
 	requireExact(t, w.work(t, run), 6)
-	rows, err := w.History.Tasks(t.Context(), run.ID(), clickhouse.TaskFilter{}, 10)
+	rows, err := w.Reports().Tasks(t.Context(), run.ID(), report.TaskFilter{}, 10)
 	require.NoError(t, err)
 	for _, row := range rows {
 		if row.Chunk.ID == chunks[0].ID {

@@ -8,6 +8,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 )
@@ -33,7 +34,7 @@ func servicesOf(cfg config.Config) func(m *manifest.Manifest) map[string]string 
 		services := make(map[string]string)
 		for _, source := range append([]string{m.Source}, m.Fallbacks...) {
 			for _, place := range cfg.Services(source) {
-				if name := earlierName(place, clickhouse.EarlierService{BaseURL: m.EnvInfo[place.Variable]}); name != config.LoopbackService {
+				if name := earlierName(place, report.EarlierService{BaseURL: m.EnvInfo[place.Variable]}); name != config.LoopbackService {
 					services[place.Source] = name
 				}
 			}
@@ -43,7 +44,7 @@ func servicesOf(cfg config.Config) func(m *manifest.Manifest) map[string]string 
 }
 
 // earlierName is the service that a run asked at the place.
-func earlierName(place config.Service, earlier clickhouse.EarlierService) string {
+func earlierName(place config.Service, earlier report.EarlierService) string {
 	switch {
 	case earlier.Service != "":
 		return earlier.Service
@@ -126,7 +127,7 @@ func keepKindsApart(cfg config.Config, known map[string][]string, database strin
 
 // earlierServices are where runs asked before the database kept it. What ran on this machine may have been simulated or not.
 func earlierServices(ctx context.Context, history *clickhouse.DB, place config.Service) (names []string, err error) {
-	earlier, err := history.EarlierServices(ctx, place.Source, place.Variable)
+	earlier, err := report.New(history).EarlierServices(ctx, place.Source, place.Variable)
 	for _, e := range earlier {
 		name := earlierName(place, e)
 		names = append(names, name)

@@ -80,7 +80,7 @@ func (w *harness) missing(t *testing.T, tokens []candle.Token, span func(int) ca
 	slices.SortFunc(wanted, func(a, b candle.TokenRanges) int { return a.Token.Compare(b.Token) })
 	coverage := coverage.NewFilter(wanted, candle.Interval1m, time.Now())
 	query := backfill.CoverageQuery{Sources: []string{"birdeye"}, Validation: candle.Lenient, Interval: candle.Interval1m, Range: span(0), Tokens: tokens}
-	require.NoError(t, w.History.FillCoverage(t.Context(), query, coverage))
+	require.NoError(t, w.Reports().FillCoverage(t.Context(), query, coverage))
 	plan, err := backfill.NewPlan(t.Context(), backfill.Request{Source: "birdeye", Interval: candle.Interval1m, Wanted: coverage.Missing()},
 		backfill.PlanOptions{Now: time.Now(), Cut: backfill.Pages(pageLimit)})
 	require.NoError(t, err)

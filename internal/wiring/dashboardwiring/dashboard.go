@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/coverage"
 	"quantbot/internal/dashboard"
@@ -39,7 +41,7 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 	queues := monitor.New(wiring.RedisOf(cfg), "/queues")
 	clock := stores.Clock(o.Now)
 	d, err = dashboard.New(dashboard.Config{
-		History: stores.History, Live: live{stores, o.Now}, Metrics: o.Metrics, Queues: queues.Handler,
+		History: history{stores.Reports(), stores.History}, Live: live{stores, o.Now}, Metrics: o.Metrics, Queues: queues.Handler,
 		Actions:        stores.Operator("dashboard", o.Logger, o.Now),
 		RollbackWindow: cfg.RollbackWindow, Token: cfg.DashboardToken.Reveal(), Public: o.Public, Private: o.Private, Logger: o.Logger, Now: o.Now,
 		Moment: func(ctx context.Context, sources []string) coverage.Moment {
@@ -53,6 +55,12 @@ func New(cfg config.Config, stores *wiring.Stores, o Options) (d *dashboard.Dash
 	}
 	stop := stores.Fleet.Watch(context.Background(), o.Now)
 	return d, func() error { stop(); return queues.Close() }, nil
+}
+
+// history is what the dashboard reads from ClickHouse, and where it records what people did.
+type history struct {
+	report.Reader
+	*clickhouse.DB
 }
 
 // live is what the dashboard reads from Redis.

@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func (f QualityFilter) params() []any {
 }
 
 // RunSummaries are what runs are judged by, up to limit of them, the newest first.
-func (db *DB) RunSummaries(ctx context.Context, f QualityFilter, limit int) ([]backfill.RunSummary, error) {
+func (db Reader) RunSummaries(ctx context.Context, f QualityFilter, limit int) ([]backfill.RunSummary, error) {
 	var found []backfill.RunSummary
 	err := db.rows(ctx, queryTimeout, runSummariesSQL, append(f.params(), named("limit", limit)), func(rows chdriver.Rows) error {
 		var r backfill.RunSummary
@@ -42,7 +42,7 @@ func (db *DB) RunSummaries(ctx context.Context, f QualityFilter, limit int) ([]b
 		found = append(found, r)
 		return err
 	})
-	return found, db.storeError("read what runs brought", err)
+	return found, db.failed("read what runs brought", err)
 }
 
 // QualityDay adds up the runs that started on a day (UTC) and are not rolled back.
@@ -61,7 +61,7 @@ type QualityDay struct {
 }
 
 // QualityByDay adds runs up per day of their start, oldest first; days without a run are left out.
-func (db *DB) QualityByDay(ctx context.Context, f QualityFilter) ([]QualityDay, error) {
+func (db Reader) QualityByDay(ctx context.Context, f QualityFilter) ([]QualityDay, error) {
 	days, err := selectStructs[QualityDay](ctx, db, qualityByDaySQL, f.params()...)
-	return days, db.storeError("add up what runs brought per day", err)
+	return days, db.failed("add up what runs brought per day", err)
 }

@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -42,7 +42,7 @@ type Resampling struct {
 // Resampled calls yield for each bucket that has a candle and opens inside the selection's range, by token and time. The
 // length of the buckets is a multiple of the selection's interval; their grid begins in 1970, UTC. Coverage is held in
 // memory, as merged ranges; buckets are not. An error of yield ends the reading and is returned as it is.
-func (db *DB) Resampled(ctx context.Context, s Selection, length candle.Interval, yield func(*Bucket) error) (Resampling, error) {
+func (db Reader) Resampled(ctx context.Context, s Selection, length candle.Interval, yield func(*Bucket) error) (Resampling, error) {
 	s.Range = candle.Range{From: length.Ceil(s.Range.From), To: length.Ceil(s.Range.To)}
 	r := resampler{selection: s, length: length, yield: yield, seen: make(map[candle.Token]emitted)}
 	before, err := db.rollbacks(ctx)
@@ -64,13 +64,13 @@ func (db *DB) Resampled(ctx context.Context, s Selection, length candle.Interval
 	return r.result, err
 }
 
-func (db *DB) rollbacks(ctx context.Context) (n uint64, err error) {
+func (db Reader) rollbacks(ctx context.Context) (n uint64, err error) {
 	err = db.rows(ctx, queryTimeout, rollbacksSQL, nil, func(rows chdriver.Rows) error { return rows.Scan(&n) })
-	return n, db.storeError("count rollbacks", err)
+	return n, db.failed("count rollbacks", err)
 }
 
 // answers are those of all sources and validations, at the moment of the selection.
-func (db *DB) answers(ctx context.Context, s Selection) (*coverage.Fetches, error) {
+func (db Reader) answers(ctx context.Context, s Selection) (*coverage.Fetches, error) {
 	answers := coverage.NewFetches()
 	q := backfill.CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: s.Tokens, AsOf: s.AsOf, CoveringOnly: true}
 	err := db.rejectedRanges(ctx, q, func(r coverage.RejectedRange) { answers.Reject(r.Token, r.Range) })
@@ -85,7 +85,7 @@ func (db *DB) answers(ctx context.Context, s Selection) (*coverage.Fetches, erro
 	return answers, err
 }
 
-func (db *DB) buckets(ctx context.Context, r *resampler) error {
+func (db Reader) buckets(ctx context.Context, r *resampler) error {
 	query := resampleSQL
 	if !r.selection.AsOf.IsZero() {
 		query = resampleAsOfSQL
@@ -110,7 +110,7 @@ func (db *DB) buckets(ctx context.Context, r *resampler) error {
 	if yieldErr != nil {
 		return yieldErr
 	}
-	return db.storeError("resample served candles", err)
+	return db.failed("resample served candles", err)
 }
 
 // resampler judges the buckets as they come.

@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func candleParams(token candle.Token, interval candle.Interval, openTime int64) 
 }
 
 // Versions returns the versions of the candle, the best first, at most 100.
-func (db *DB) Versions(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]Version, error) {
+func (db Reader) Versions(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]Version, error) {
 	var versions []Version
 	served := false
 	err := db.rows(ctx, queryTimeout, versionsSQL, candleParams(token, interval, openTime), func(rows chdriver.Rows) error {
@@ -73,11 +73,11 @@ func (db *DB) Versions(ctx context.Context, token candle.Token, interval candle.
 		versions = append(versions, v)
 		return err
 	})
-	return versions, db.storeError(fmt.Sprintf("read the versions of a candle of %s", token), err)
+	return versions, db.failed(fmt.Sprintf("read the versions of a candle of %s", token), err)
 }
 
 // Rejections returns what runs rejected of the candle, the latest first, at most 100; after 90 days nothing is known of it.
-func (db *DB) Rejections(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]QuarantinedCandle, error) {
+func (db Reader) Rejections(ctx context.Context, token candle.Token, interval candle.Interval, openTime int64) ([]QuarantinedCandle, error) {
 	var rejections []QuarantinedCandle
 	err := db.rows(ctx, queryTimeout, rejectionsSQL, candleParams(token, interval, openTime), func(rows chdriver.Rows) error {
 		r := QuarantinedCandle{Candle: candle.Candle{OpenTime: openTime}}
@@ -88,5 +88,5 @@ func (db *DB) Rejections(ctx context.Context, token candle.Token, interval candl
 		rejections = append(rejections, r)
 		return err
 	})
-	return rejections, db.storeError(fmt.Sprintf("read what was rejected of a candle of %s", token), err)
+	return rejections, db.failed(fmt.Sprintf("read what was rejected of a candle of %s", token), err)
 }

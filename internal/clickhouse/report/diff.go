@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -37,10 +37,10 @@ type CandleDiff struct {
 
 // DiffRuns compares what two runs stored: up to limit tokens, those with most differences first, and the limit largest
 // differences.
-func (db *DB) DiffRuns(ctx context.Context, a, b uuid.UUID, limit int) (tokens []TokenDiff, candles []CandleDiff, err error) {
+func (db Reader) DiffRuns(ctx context.Context, a, b uuid.UUID, limit int) (tokens []TokenDiff, candles []CandleDiff, err error) {
 	params := []any{named("a", a), named("b", b), named("limit", limit)}
 	if tokens, err = selectLong[TokenDiff](ctx, db, diffTokensSQL, params...); err != nil {
-		return nil, nil, db.storeError(fmt.Sprintf("compare runs %s and %s", a, b), err)
+		return nil, nil, db.failed(fmt.Sprintf("compare runs %s and %s", a, b), err)
 	}
 	candles, err = selectLong[CandleDiff](ctx, db, diffCandlesSQL, params...)
 	for i, t := range tokens {
@@ -49,7 +49,7 @@ func (db *DB) DiffRuns(ctx context.Context, a, b uuid.UUID, limit int) (tokens [
 	for i, c := range candles {
 		candles[i].Token = candle.Token{Chain: candle.Chain(c.Chain), Address: c.Address}
 	}
-	return tokens, candles, db.storeError(fmt.Sprintf("compare runs %s and %s", a, b), err)
+	return tokens, candles, db.failed(fmt.Sprintf("compare runs %s and %s", a, b), err)
 }
 
 // DuplicateMonth is how many versions lie beside the served ones of a month (YYYYMM) and interval.
@@ -61,7 +61,7 @@ type DuplicateMonth struct {
 }
 
 // Duplicates counts the visible versions that are not served. They wait for a sweep, or for their betters to be settled.
-func (db *DB) Duplicates(ctx context.Context) ([]DuplicateMonth, error) {
+func (db Reader) Duplicates(ctx context.Context) ([]DuplicateMonth, error) {
 	type row struct {
 		Interval uint32 `ch:"interval_seconds"`
 		Month    uint32 `ch:"month"`
@@ -70,7 +70,7 @@ func (db *DB) Duplicates(ctx context.Context) ([]DuplicateMonth, error) {
 	}
 	rows, err := selectLong[row](ctx, db, duplicatesSQL)
 	if err != nil {
-		return nil, db.storeError("count duplicates", err)
+		return nil, db.failed("count duplicates", err)
 	}
 	months := make([]DuplicateMonth, len(rows))
 	for i, r := range rows {

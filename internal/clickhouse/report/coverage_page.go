@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -19,7 +19,7 @@ type CoverageScope struct {
 }
 
 // CoverageScopes lists the intervals that were asked for, the shortest first.
-func (db *DB) CoverageScopes(ctx context.Context) ([]CoverageScope, error) {
+func (db Reader) CoverageScopes(ctx context.Context) ([]CoverageScope, error) {
 	var scopes []CoverageScope
 	err := db.rows(ctx, queryTimeout, coverageScopesSQL, nil, func(rows chdriver.Rows) error {
 		var scope CoverageScope
@@ -31,13 +31,13 @@ func (db *DB) CoverageScopes(ctx context.Context) ([]CoverageScope, error) {
 		scopes = append(scopes, scope)
 		return nil
 	})
-	return scopes, db.storeError("read what was asked for", err)
+	return scopes, db.failed("read what was asked for", err)
 }
 
 // AskedTokensPage returns up to limit of the tokens that were asked for at the interval within the range, in order, after
 // the first offset ones; and how many there are. A text narrows them to addresses that
 // contain it, in any case.
-func (db *DB) AskedTokensPage(ctx context.Context, interval candle.Interval, r candle.Range, text string, limit, offset int) (page []candle.Token, total int, err error) {
+func (db Reader) AskedTokensPage(ctx context.Context, interval candle.Interval, r candle.Range, text string, limit, offset int) (page []candle.Token, total int, err error) {
 	var tokens []candle.Token
 	params := []any{
 		named("interval", uint32(interval)), named("from", storableTime(r.From).Unix()), named("to", storableTime(r.To).Unix()),
@@ -54,5 +54,5 @@ func (db *DB) AskedTokensPage(ctx context.Context, interval candle.Interval, r c
 		tokens = append(tokens, candle.Token{Chain: candle.Chain(chain), Address: address})
 		return err
 	})
-	return tokens, total, db.storeError("list the tokens that were asked for", err)
+	return tokens, total, db.failed("list the tokens that were asked for", err)
 }

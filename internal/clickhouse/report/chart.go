@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -22,7 +22,7 @@ type TokenScope struct {
 
 // TokenScopes lists the intervals at which the token was asked for, the shortest first. It is empty for a token that nobody
 // asked for.
-func (db *DB) TokenScopes(ctx context.Context, token candle.Token) ([]TokenScope, error) {
+func (db Reader) TokenScopes(ctx context.Context, token candle.Token) ([]TokenScope, error) {
 	known := make(map[candle.Interval]*TokenScope)
 	scope := func(interval candle.Interval) *TokenScope {
 		if known[interval] == nil {
@@ -46,7 +46,7 @@ func (db *DB) TokenScopes(ctx context.Context, token candle.Token) ([]TokenScope
 	return scopes, err
 }
 
-func (db *DB) tokenSpans(ctx context.Context, query string, token candle.Token, yield func(interval candle.Interval, first, last uint32)) error {
+func (db Reader) tokenSpans(ctx context.Context, query string, token candle.Token, yield func(interval candle.Interval, first, last uint32)) error {
 	var interval, first, last uint32
 	params := []any{named("chain", string(token.Chain)), named("token", token.Address)}
 	err := db.rows(ctx, queryTimeout, query, params, func(rows chdriver.Rows) error {
@@ -56,7 +56,7 @@ func (db *DB) tokenSpans(ctx context.Context, query string, token candle.Token, 
 		yield(candle.Interval(interval), first, last)
 		return nil
 	})
-	return db.storeError(fmt.Sprintf("read what is there of %s", token), err)
+	return db.failed(fmt.Sprintf("read what is there of %s", token), err)
 }
 
 // ChartQuery asks for the candles of a token in buckets.
@@ -85,7 +85,7 @@ type ChartCandle struct {
 }
 
 // Chart returns the served candles of the token in buckets of the UTC grid, oldest first. Buckets without a candle are left out.
-func (db *DB) Chart(ctx context.Context, q ChartQuery) ([]ChartCandle, error) {
+func (db Reader) Chart(ctx context.Context, q ChartQuery) ([]ChartCandle, error) {
 	var candles []ChartCandle
 	err := db.rows(ctx, queryTimeout, chartSQL, q.params(), func(rows chdriver.Rows) error {
 		var c ChartCandle
@@ -96,7 +96,7 @@ func (db *DB) Chart(ctx context.Context, q ChartQuery) ([]ChartCandle, error) {
 		return err
 	})
 	if err != nil {
-		return nil, db.storeError(fmt.Sprintf("read the chart of %s", q.Token), err)
+		return nil, db.failed(fmt.Sprintf("read the chart of %s", q.Token), err)
 	}
 	revised := make(map[int64]int64)
 	err = db.rows(ctx, queryTimeout, chartVersionsSQL, q.params(), func(rows chdriver.Rows) error {
@@ -109,5 +109,5 @@ func (db *DB) Chart(ctx context.Context, q ChartQuery) ([]ChartCandle, error) {
 	for i := range candles {
 		candles[i].Revised = revised[candles[i].OpenTime]
 	}
-	return candles, db.storeError(fmt.Sprintf("count the versions of %s", q.Token), err)
+	return candles, db.failed(fmt.Sprintf("count the versions of %s", q.Token), err)
 }

@@ -1,9 +1,8 @@
-package clickhouse
+package report
 
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -44,7 +43,7 @@ func coverageParams(q backfill.CoverageQuery) []any {
 var endOfTime = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // FillCoverage adds the answers in the history to the coverage. Tokens other than those of the query may come, too.
-func (db *DB) FillCoverage(ctx context.Context, q backfill.CoverageQuery, coverage *coverage.Filter) error {
+func (db Reader) FillCoverage(ctx context.Context, q backfill.CoverageQuery, coverage *coverage.Filter) error {
 	if err := db.rejectedRanges(ctx, q, coverage.AddRejected); err != nil {
 		return err
 	}
@@ -74,7 +73,7 @@ const (
 )
 
 // asked reads outcomes in order of token and time. Answers that are hidden are given as hidden by their own runs.
-func (db *DB) asked(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.FetchRecord)) error {
+func (db Reader) asked(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.FetchRecord)) error {
 	// The same few chains, tokens and runs come again and again: decoding into one struct saves their copies.
 	var row struct {
 		chain, token  string
@@ -105,10 +104,10 @@ func (db *DB) asked(ctx context.Context, q backfill.CoverageQuery, yield func(co
 		yield(asked)
 		return nil
 	})
-	return db.storeError("read what was asked", err)
+	return db.failed("read what was asked", err)
 }
 
-func (db *DB) rejectedRanges(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.RejectedRange)) error {
+func (db Reader) rejectedRanges(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.RejectedRange)) error {
 	var chain, token string
 	var runID uuid.UUID
 	var first, last uint32
@@ -121,7 +120,7 @@ func (db *DB) rejectedRanges(ctx context.Context, q backfill.CoverageQuery, yiel
 		})
 		return nil
 	})
-	return db.storeError("read where candles were rejected", err)
+	return db.failed("read where candles were rejected", err)
 }
 
 // stretch reaches from the first to the end of the last candle.
@@ -130,7 +129,7 @@ func stretch(first, last uint32, interval candle.Interval) candle.Range {
 }
 
 // AskedTokens are all that were ever asked for at the interval, by this run alone or, without one, by any, in order.
-func (db *DB) AskedTokens(ctx context.Context, interval candle.Interval, run uuid.UUID) ([]candle.Token, error) {
+func (db Reader) AskedTokens(ctx context.Context, interval candle.Interval, run uuid.UUID) ([]candle.Token, error) {
 	type row struct {
 		Chain string `ch:"chain"`
 		Token string `ch:"token_address"`
@@ -140,11 +139,11 @@ func (db *DB) AskedTokens(ctx context.Context, interval candle.Interval, run uui
 	for i, r := range rows {
 		tokens[i] = candle.Token{Chain: candle.Chain(r.Chain), Address: r.Token}
 	}
-	return tokens, db.storeError("list the tokens that were asked for", err)
+	return tokens, db.failed("list the tokens that were asked for", err)
 }
 
 // AskedTokensLike lists at most limit of the AskedTokens whose name, with or without its chain, begins with the text.
-func (db *DB) AskedTokensLike(ctx context.Context, interval candle.Interval, begin string, limit int) ([]candle.Token, error) {
+func (db Reader) AskedTokensLike(ctx context.Context, interval candle.Interval, begin string, limit int) ([]candle.Token, error) {
 	type row struct {
 		Chain string `ch:"chain"`
 		Token string `ch:"token_address"`
@@ -154,12 +153,12 @@ func (db *DB) AskedTokensLike(ctx context.Context, interval candle.Interval, beg
 	for i, r := range rows {
 		tokens[i] = candle.Token{Chain: candle.Chain(r.Chain), Address: r.Token}
 	}
-	return tokens, db.storeError("list the tokens that were asked for", err)
+	return tokens, db.failed("list the tokens that were asked for", err)
 }
 
 // TokenHistories yields what is known of each token of the query that was asked for, in order; it holds one batch of
 // tokens in memory. An error of yield ends the reading and is returned as it is.
-func (db *DB) TokenHistories(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.TokenHistory) error) error {
+func (db Reader) TokenHistories(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.TokenHistory) error) error {
 	for begin := 0; begin < len(q.Tokens); begin += tokensAtOnce {
 		part := q
 		part.Tokens = q.Tokens[begin:min(begin+tokensAtOnce, len(q.Tokens))]
@@ -170,7 +169,7 @@ func (db *DB) TokenHistories(ctx context.Context, q backfill.CoverageQuery, yiel
 	return nil
 }
 
-func (db *DB) tokenHistories(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.TokenHistory) error) error {
+func (db Reader) tokenHistories(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.TokenHistory) error) error {
 	known := make(map[candle.Token]*coverage.TokenHistory, len(q.Tokens))
 	for _, token := range q.Tokens {
 		known[token] = &coverage.TokenHistory{Token: token, Interval: q.Interval}
@@ -213,7 +212,7 @@ func (db *DB) tokenHistories(ctx context.Context, q backfill.CoverageQuery, yiel
 }
 
 // nameHidden replaces the runs that are hidden by those whose rollback hides them.
-func (db *DB) nameHidden(ctx context.Context, q backfill.CoverageQuery, known map[candle.Token]*coverage.TokenHistory) error {
+func (db Reader) nameHidden(ctx context.Context, q backfill.CoverageQuery, known map[candle.Token]*coverage.TokenHistory) error {
 	hiddenBy := make(map[uuid.UUID]uuid.UUID)
 	err := db.rows(ctx, queryTimeout, hiddenBySQL, coverageParams(q), func(rows chdriver.Rows) error {
 		var run, by uuid.UUID
@@ -228,11 +227,11 @@ func (db *DB) nameHidden(ctx context.Context, q backfill.CoverageQuery, known ma
 			}
 		}
 	}
-	return db.storeError("read which runs are hidden", err)
+	return db.failed("read which runs are hidden", err)
 }
 
 // have yields the stretches of the query's tokens in which no candle is missing. Other tokens may come, too.
-func (db *DB) have(ctx context.Context, q backfill.CoverageQuery, yield func(candle.Token, []candle.Range)) error {
+func (db Reader) have(ctx context.Context, q backfill.CoverageQuery, yield func(candle.Token, []candle.Range)) error {
 	var chains []string
 	for _, token := range q.Tokens {
 		if !slices.Contains(chains, string(token.Chain)) {
@@ -252,33 +251,5 @@ func (db *DB) have(ctx context.Context, q backfill.CoverageQuery, yield func(can
 		yield(candle.Token{Chain: candle.Chain(chain), Address: address}, stretches)
 		return nil
 	})
-	return db.storeError("read which candles are there", err)
-}
-
-// RecordDependencies writes down on whose answers the run relies.
-func (db *DB) RecordDependencies(ctx context.Context, runID uuid.UUID, on map[uuid.UUID]int64) error {
-	type row struct {
-		ReliedOn uuid.UUID `ch:"relied_on_run_id"`
-		RunID    uuid.UUID `ch:"run_id"`
-		Candles  uint64    `ch:"candles"`
-	}
-	rows := make([]row, 0, len(on))
-	for reliedOn, candles := range on {
-		rows = append(rows, row{ReliedOn: reliedOn, RunID: runID, Candles: uint64(candles)})
-	}
-	return db.storeError(fmt.Sprintf("write on whom run %s relies", runID), insertStructs(ctx, db, insertReliancesSQL, rows))
-}
-
-// relyingOn are the runs that left ranges out because this run had answered for them, most candles first.
-func (db *DB) relyingOn(ctx context.Context, runID uuid.UUID) ([]backfill.Dependency, error) {
-	type row struct {
-		RunID   uuid.UUID `ch:"run_id"`
-		Candles uint64    `ch:"candles"`
-	}
-	rows, err := selectStructs[row](ctx, db, relyingRunsSQL, named("run_id", runID))
-	relying := make([]backfill.Dependency, len(rows))
-	for i, r := range rows {
-		relying[i] = backfill.Dependency{RunID: r.RunID, Candles: int64(r.Candles)}
-	}
-	return relying, db.storeError(fmt.Sprintf("look up who relies on run %s", runID), err)
+	return db.failed("read which candles are there", err)
 }

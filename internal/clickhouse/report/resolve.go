@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -19,7 +19,7 @@ var ErrNoRunID = fmt.Errorf("give a run id or at least its first %d characters: 
 // ResolveRunID completes the beginning of a run id, of at least eight characters. A whole id is returned without asking,
 // because a run may be known to the ledger alone. The errors are ErrNoRunID (a backfill.ErrUnknownRun, too),
 // backfill.ErrUnknownRun, *AmbiguousRunError and those of the store.
-func (db *DB) ResolveRunID(ctx context.Context, prefix string) (uuid.UUID, error) {
+func (db Reader) ResolveRunID(ctx context.Context, prefix string) (uuid.UUID, error) {
 	prefix = strings.ToLower(strings.TrimSpace(prefix))
 	if id, err := uuid.Parse(prefix); err == nil {
 		return id, nil
@@ -32,7 +32,7 @@ func (db *DB) ResolveRunID(ctx context.Context, prefix string) (uuid.UUID, error
 	}
 	matches, err := selectStructs[match](ctx, db, resolveRunSQL, named("prefix", prefix))
 	if err != nil {
-		return uuid.Nil, db.storeError(fmt.Sprintf("look up run %q", prefix), err)
+		return uuid.Nil, db.failed(fmt.Sprintf("look up run %q", prefix), err)
 	}
 	switch len(matches) {
 	case 0:

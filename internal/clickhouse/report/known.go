@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"cmp"
@@ -14,7 +14,7 @@ import (
 
 // Known counts the candles that could be in the selection by what is known of them, whoever was asked: of the tokens that it names
 // or, without any, of those that were asked for in its range or have candles there. It is judged as of the selection's moment.
-func (db *DB) Known(ctx context.Context, s Selection, m coverage.Moment) (map[coverage.Verdict]int64, error) {
+func (db Reader) Known(ctx context.Context, s Selection, m coverage.Moment) (map[coverage.Verdict]int64, error) {
 	tokens := s.Tokens
 	if len(tokens) == 0 {
 		asked, err := db.AskedTokens(ctx, s.Interval, uuid.Nil)
@@ -41,7 +41,7 @@ func (db *DB) Known(ctx context.Context, s Selection, m coverage.Moment) (map[co
 }
 
 // StoredIntervals are those at which the selection's tokens have candles in its range, the shortest first.
-func (db *DB) StoredIntervals(ctx context.Context, s Selection) (intervals []candle.Interval, err error) {
+func (db Reader) StoredIntervals(ctx context.Context, s Selection) (intervals []candle.Interval, err error) {
 	then := !s.AsOf.IsZero()
 	s.AsOf = cmp.Or(s.AsOf, endOfTime)
 	err = db.rows(ctx, streamTimeout, storedIntervalsSQL, append(s.params(), named("then", then)), func(rows chdriver.Rows) error {
@@ -50,5 +50,5 @@ func (db *DB) StoredIntervals(ctx context.Context, s Selection) (intervals []can
 		intervals = append(intervals, candle.Interval(seconds))
 		return err
 	})
-	return intervals, db.storeError("read at which intervals there are candles", err)
+	return intervals, db.failed("read at which intervals there are candles", err)
 }

@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -39,7 +39,7 @@ type TokenChunk struct {
 }
 
 // TokenChunks returns up to limit chunks of the token, of all runs, those that ended last first.
-func (db *DB) TokenChunks(ctx context.Context, q TokenChunksQuery, limit int) ([]TokenChunk, error) {
+func (db Reader) TokenChunks(ctx context.Context, q TokenChunksQuery, limit int) ([]TokenChunk, error) {
 	var chunks []TokenChunk
 	params := []any{
 		named("chain", string(q.Token.Chain)), named("token", q.Token.Address), named("interval", uint32(q.Interval)),
@@ -55,5 +55,5 @@ func (db *DB) TokenChunks(ctx context.Context, q TokenChunksQuery, limit int) ([
 		chunks = append(chunks, c)
 		return err
 	})
-	return chunks, db.storeError(fmt.Sprintf("read what was asked of %s", q.Token), err)
+	return chunks, db.failed(fmt.Sprintf("read what was asked of %s", q.Token), err)
 }

@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -47,7 +47,7 @@ type ServedCandle struct {
 
 // Served calls yield for each candle of the selection, by token and time. It holds one row. An error of yield ends the
 // reading and is returned as it is.
-func (db *DB) Served(ctx context.Context, s Selection, yield func(*ServedCandle) error) error {
+func (db Reader) Served(ctx context.Context, s Selection, yield func(*ServedCandle) error) error {
 	query, params := exportSQL, s.params()
 	if !s.AsOf.IsZero() {
 		query = exportAsOfSQL
@@ -70,7 +70,7 @@ func (db *DB) Served(ctx context.Context, s Selection, yield func(*ServedCandle)
 	if yieldErr != nil {
 		return yieldErr
 	}
-	return db.storeError("read served candles", err)
+	return db.failed("read served candles", err)
 }
 
 // formatMoment writes a moment as the view's parameter wants it.

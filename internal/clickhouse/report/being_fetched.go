@@ -1,4 +1,4 @@
-package clickhouse
+package report
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 // LiveRuns lists the runs that are going on and whose answers would cover what the query is about, the oldest first.
-func (db *DB) LiveRuns(ctx context.Context, q backfill.CoverageQuery) ([]backfill.LiveRun, error) {
+func (db Reader) LiveRuns(ctx context.Context, q backfill.CoverageQuery) ([]backfill.LiveRun, error) {
 	type row struct {
 		RunID   uuid.UUID `ch:"run_id"`
 		Attempt uint32    `ch:"attempt"`
@@ -22,11 +22,11 @@ func (db *DB) LiveRuns(ctx context.Context, q backfill.CoverageQuery) ([]backfil
 	for i, r := range rows {
 		runs[i] = backfill.LiveRun{RunID: r.RunID, Attempt: int(r.Attempt)}
 	}
-	return runs, db.storeError("list the runs that are going on", err)
+	return runs, db.failed("list the runs that are going on", err)
 }
 
 // FillBeingFetched adds the chunks of these runs that have no outcome. Tokens other than those of the query may come, too.
-func (db *DB) FillBeingFetched(ctx context.Context, q backfill.CoverageQuery, runs []backfill.LiveRun, being *backfill.BeingFetched) error {
+func (db Reader) FillBeingFetched(ctx context.Context, q backfill.CoverageQuery, runs []backfill.LiveRun, being *backfill.BeingFetched) error {
 	if len(runs) == 0 {
 		return nil
 	}
@@ -45,5 +45,5 @@ func (db *DB) FillBeingFetched(ctx context.Context, q backfill.CoverageQuery, ru
 		being.Add(run, candle.Token{Chain: candle.Chain(chain), Address: address}, candle.Range{From: from.Unix(), To: to.Unix()})
 		return nil
 	})
-	return db.storeError("read what is being fetched", err)
+	return db.failed("read what is being fetched", err)
 }
