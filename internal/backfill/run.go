@@ -21,6 +21,21 @@ const (
 	StatusRolledBack RunStatus = "rolled_back"
 )
 
+// RunStatuses are all of them, in the order in which they are offered to choose from.
+func RunStatuses() []RunStatus {
+	return []RunStatus{StatusRunning, StatusCompleted, StatusFailed, StatusCancelled, StatusRolledBack}
+}
+
+// RunStatusNames are RunStatuses as text.
+func RunStatusNames() []string {
+	statuses := RunStatuses()
+	names := make([]string, len(statuses))
+	for i, status := range statuses {
+		names[i] = string(status)
+	}
+	return names
+}
+
 // Run is one attempt of a run. The manifest stays the same over its attempts.
 type Run struct {
 	Manifest manifest.Manifest `json:"manifest"`

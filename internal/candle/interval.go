@@ -38,14 +38,30 @@ var intervalNames = []struct {
 
 // ParseInterval reads "1s", "15s", "1m", "5m", "15m", "1h", "4h" or "1d". Case matters: "1M" is a month elsewhere.
 func ParseInterval(s string) (Interval, error) {
-	names := make([]string, 0, len(intervalNames))
 	for _, n := range intervalNames {
 		if n.name == s {
 			return n.interval, nil
 		}
-		names = append(names, n.name)
 	}
-	return 0, fmt.Errorf("unknown interval %q (known: %s)", s, strings.Join(names, ", "))
+	return 0, fmt.Errorf("unknown interval %q (known: %s)", s, strings.Join(IntervalNames(), ", "))
+}
+
+// Intervals are all of them, the shortest first.
+func Intervals() []Interval {
+	intervals := make([]Interval, len(intervalNames))
+	for i, n := range intervalNames {
+		intervals[i] = n.interval
+	}
+	return intervals
+}
+
+// IntervalNames are the names of Intervals.
+func IntervalNames() []string {
+	names := make([]string, len(intervalNames))
+	for i, n := range intervalNames {
+		names[i] = n.name
+	}
+	return names
 }
 
 // String returns the interval's name as ParseInterval reads it.

@@ -27,11 +27,11 @@ import (
 func flagValues() map[string][]string {
 	return map[string][]string{
 		"format":     {"table", "json"},
-		"interval":   {"1s", "15s", "1m", "5m", "15m", "1h", "4h", "1d"},
+		"interval":   candle.IntervalNames(),
 		"resample":   {"5m", "15m", "1h", "4h", "1d"},
 		"source":     register.Names(),
 		"fallback":   register.Names(),
-		"status":     runStatuses,
+		"status":     backfill.RunStatusNames(),
 		"window":     {"calls", "range"},
 		"dedup-mode": {string(manifest.DedupNone), string(manifest.DedupInline), string(manifest.DedupPostBatch)},
 		"validation": {string(candle.Lenient), string(candle.Strict)},

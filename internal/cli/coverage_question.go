@@ -35,7 +35,7 @@ func (o *coverageOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive; goes with --from")
 	f.StringArrayVar(&o.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated (default: all that were asked for)")
 	f.StringVar(&o.chain, "chain", "", chainHelp)
-	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
+	f.StringVar(&o.interval, "interval", "1m", intervalHelp())
 	f.StringArrayVar(&o.sources, "source", nil, "whose answers count; may be repeated (default: all that were asked): "+strings.Join(register.Names(), ", "))
 	f.StringVar(&o.validation, "validation", string(candle.Lenient), "lenient or strict: answers are kept apart by it")
 	f.StringVar(&o.outliers, "outliers", string(manifest.OutliersKeep), "keep or filter: answers are kept apart by it, too")

@@ -38,6 +38,13 @@ func parseRange(from, to string, now time.Time) (candle.Range, error) {
 	return candle.Range{From: begin.Unix(), To: end.Unix()}, nil
 }
 
+// intervalHelp is what --interval says in every command that has it.
+func intervalHelp() string {
+	names := candle.IntervalNames()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
 // chainHelp is what --chain says in every command that has it.
 const chainHelp = "chain of tokens that name none (default solana; with --source of an exchange, its market)"
 

@@ -98,7 +98,7 @@ func (o *ingestOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.list.tokens, "token", nil, "`ADDRESS` or chain:address; may be repeated")
 	f.StringVar(&o.chain, "chain", "", chainHelp)
 	f.StringVar(&o.list.evmChain, "evm-chain", "", "what the chain name evm in canon.alerts_std stands for")
-	f.StringSliceVar(&o.intervals, "interval", []string{"1m"}, "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d; several (1m,1h) make a run each")
+	f.StringSliceVar(&o.intervals, "interval", []string{"1m"}, intervalHelp()+"; several (1m,1h) make a run each")
 	f.StringVar(&o.source, "source", register.DefaultName, "market-data service: "+strings.Join(register.Names(), ", "))
 	f.StringArrayVar(&o.fallbacks, "fallback", nil, "`SOURCE` to ask where the source has nothing; may be repeated")
 	f.StringVar(&o.window, "window", "", "calls (around each call) or range (default: calls with --duckdb)")

@@ -18,8 +18,6 @@ import (
 	"quantbot/internal/source/register"
 )
 
-var runStatuses = []string{"running", "completed", "failed", "cancelled", "rolled_back"}
-
 // runsListOptions are the flags of runs-list.
 type runsListOptions struct {
 	formatFlag
@@ -42,7 +40,7 @@ func newRunsListCommand(a *app) *cobra.Command {
 }
 
 func (o *runsListOptions) register(flags *pflag.FlagSet) {
-	flags.StringVar(&o.status, "status", "", strings.Join(runStatuses, ", "))
+	flags.StringVar(&o.status, "status", "", strings.Join(backfill.RunStatusNames(), ", "))
 	flags.StringVar(&o.since, "since", "", "runs that started at or after this `time`, such as -7d")
 	flags.StringVar(&o.token, "token", "", "runs that planned this `ADDRESS` or chain:address")
 	flags.StringVar(&o.source, "source", "", "runs that this source was asked for, first or as a fallback: "+strings.Join(register.Names(), ", "))
@@ -66,8 +64,8 @@ func (o *runsListOptions) check(a *app, cmd *cobra.Command, _ []string) (err err
 // parse understands the flags but --since, which wants the stores' clock.
 func (o *runsListOptions) parse() (err error) {
 	o.filter = report.RunFilter{Status: backfill.RunStatus(o.status), InputHash: o.inputHash, Source: o.source, User: o.user, Limit: o.limit}
-	if o.status != "" && !slices.Contains(runStatuses, o.status) {
-		return fmt.Errorf("--status %q is none of %s", o.status, strings.Join(runStatuses, ", "))
+	if o.status != "" && !slices.Contains(backfill.RunStatusNames(), o.status) {
+		return fmt.Errorf("--status %q is none of %s", o.status, strings.Join(backfill.RunStatusNames(), ", "))
 	}
 	if o.source != "" && !slices.Contains(register.Names(), o.source) {
 		return fmt.Errorf("--source %q is none of %s", o.source, strings.Join(register.Names(), ", "))

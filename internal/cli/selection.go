@@ -27,7 +27,7 @@ func (o *selectionFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&o.chain, "chain", string(candle.Solana), "chain of tokens that name none")
 	f.StringVar(&o.from, "from", "", "begin of the range (required)")
 	f.StringVar(&o.to, "to", "", "end of the range, exclusive (required)")
-	f.StringVar(&o.interval, "interval", "1m", "1s, 15s, 1m, 5m, 15m, 1h, 4h or 1d")
+	f.StringVar(&o.interval, "interval", "1m", intervalHelp())
 	f.StringVar(&o.resample, "resample", "", "make longer candles of those of --interval: 5m, 15m, 1h, 4h or 1d, on the UTC grid")
 	f.StringVar(&o.asOf, "as-of", "", "what was served at this `time`, or when this run ended, of runs that had ended")
 }

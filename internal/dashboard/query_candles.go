@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"quantbot/internal/candle"
@@ -19,7 +20,7 @@ func (q *query) interval(name string) candle.Interval {
 	}
 	interval, err := candle.ParseInterval(text)
 	if err != nil {
-		q.problem("%s must be one of 1s, 15s, 1m, 5m, 15m, 1h, 4h, 1d", name)
+		q.problem("%s must be one of %s", name, strings.Join(candle.IntervalNames(), ", "))
 		return 0
 	}
 	return interval

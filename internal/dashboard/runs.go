@@ -30,8 +30,6 @@ const (
 	liveWithin = time.Second
 )
 
-var runStatuses = []string{"running", "completed", "failed", "cancelled", "rolled_back"}
-
 // runsData is a list of runs, the newest first.
 type runsData struct {
 	Runs []runItem `json:"runs"`
@@ -91,7 +89,7 @@ func (d *Dashboard) runsPage() page {
 func (d *Dashboard) loadRuns(r *http.Request) (content, error) {
 	q := readQuery(r, d.cfg.Now)
 	filter := runsFilter{
-		Status: q.oneOf("status", runStatuses...), Source: q.text("source"), Token: q.text("token"),
+		Status: q.oneOf("status", backfill.RunStatusNames()...), Source: q.text("source"), Token: q.text("token"),
 		Since: q.text("since"), Until: q.text("until"), Search: q.text("q"),
 	}
 	search := report.RunSearch{
@@ -107,7 +105,7 @@ func (d *Dashboard) loadRuns(r *http.Request) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	data := runsData{Filter: filter, Statuses: runStatuses, Paged: !search.After.StartedAt.IsZero()}
+	data := runsData{Filter: filter, Statuses: backfill.RunStatusNames(), Paged: !search.After.StartedAt.IsZero()}
 	if len(rows) > limit {
 		rows = rows[:limit]
 		data.Older = olderPage(r.URL, rows[limit-1])

@@ -70,9 +70,6 @@ type sweepData struct {
 	Problem   string   `json:"-"`
 }
 
-// sweepIntervals are the intervals to choose from.
-var sweepIntervals = []string{"1s", "15s", "1m", "5m", "15m", "1h", "4h", "1d"}
-
 func (d *Dashboard) sweepPage() page {
 	return page{path: "/sweep", template: "sweep.html", section: "Fleet", guarded: true, slow: true, load: d.loadSweep}
 }
@@ -80,7 +77,7 @@ func (d *Dashboard) sweepPage() page {
 // readSweep reads what to sweep, from an address or a form.
 func (d *Dashboard) readSweep(q *query) (backfill.SweepRequest, sweepData) {
 	sweep := backfill.SweepRequest{Window: d.cfg.RollbackWindow}
-	data := sweepData{Interval: q.oneOf("interval", sweepIntervals...), Window: q.text("older_than"), Intervals: sweepIntervals}
+	data := sweepData{Interval: q.oneOf("interval", candle.IntervalNames()...), Window: q.text("older_than"), Intervals: candle.IntervalNames()}
 	if data.Interval != "" {
 		interval, err := candle.ParseInterval(data.Interval)
 		if err != nil {

@@ -106,9 +106,7 @@ func (c waitCollector) Collect(out chan<- prometheus.Metric) {
 }
 
 func showRuns(counts RunCounts, out chan<- prometheus.Metric) {
-	for _, status := range []backfill.RunStatus{
-		backfill.StatusRunning, backfill.StatusCompleted, backfill.StatusFailed, backfill.StatusCancelled, backfill.StatusRolledBack,
-	} {
+	for _, status := range backfill.RunStatuses() {
 		out <- gauge(runsDesc, float64(counts.ByStatus[status]), string(status))
 	}
 	out <- gauge(faultyDesc, float64(counts.Faulty))

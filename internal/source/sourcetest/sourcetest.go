@@ -191,10 +191,7 @@ func (s Suite) testFacts(t *testing.T) {
 		require.ErrorContains(t, err, string(chain))
 		require.ErrorContains(t, err, source.Name())
 	}
-	for _, interval := range []candle.Interval{
-		candle.Interval1s, candle.Interval15s, candle.Interval1m, candle.Interval5m, candle.Interval15m, candle.Interval1h,
-		candle.Interval4h, candle.Interval1d, 7,
-	} {
+	for _, interval := range append(candle.Intervals(), 7) {
 		err := source.Supports(s.Token.Chain, interval)
 		require.Equal(t, s.Sheet.Supports(s.Token.Chain, interval), err == nil, "the data sheet is right about %s", interval)
 		if interval == 7 || slices.Contains(s.NoIntervals, interval) {
