@@ -41,9 +41,11 @@ setup/tests: ## Also fetch what only tests need: Chromium and Prometheus
 	@scripts/setup tests
 
 .PHONY: test
-# Many tests wait for programs and engines, not for a processor: twice as many at a time as Go would run.
+# Many tests wait for programs and engines, not for a processor: twice as many at a time as Go would run, and one package more.
+# Packages start in this order: those that take longest first, so that none is left to run alone at the end.
+LONGEST := ./test/chaos ./internal/cli ./internal/clickhouse ./internal/dashboard ./internal/wiring
 test: setup/tests ## Run all tests; RACE=1: with the race detector
-	go test -timeout 30m $(if $(RACE),-race) -parallel $$((2 * $$(getconf _NPROCESSORS_ONLN))) ./...
+	n=$$(getconf _NPROCESSORS_ONLN); go test -timeout 30m $(if $(RACE),-race) -p $$((n + 1)) -parallel $$((2 * n)) $(LONGEST) ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s; 10000x counts runs)
