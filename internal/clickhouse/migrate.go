@@ -113,22 +113,32 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
 		return nil, db.Failed("read the state of migrations", err)
 	}
 	defer provider.Close()
-	migrations := make([]Migration, 0, len(provider.ListSources()))
-	for _, source := range provider.ListSources() {
-		migrations = append(migrations, Migration{Name: path.Base(source.Path)})
-	}
-	if exists, err := db.versionTableExists(ctx); err != nil || !exists {
-		return migrations, db.Failed("read the state of migrations", err)
-	}
-	states, err := provider.Status(ctx)
+	applied, err := db.appliedMigrations(ctx)
 	if err != nil {
 		return nil, db.Failed("read the state of migrations", err)
 	}
-	for i, state := range states {
-		migrations[i].Applied = state.State == goose.StateApplied
-		migrations[i].AppliedAt = state.AppliedAt
+	migrations := make([]Migration, 0, len(provider.ListSources()))
+	for _, source := range provider.ListSources() {
+		at, known := applied[source.Version]
+		migrations = append(migrations, Migration{Name: path.Base(source.Path), Applied: known, AppliedAt: at})
 	}
 	return migrations, nil
+}
+
+// appliedMigrations returns when each version was applied. It is one query, where goose asks once for each version.
+func (db *DB) appliedMigrations(ctx context.Context) (map[int64]time.Time, error) {
+	if exists, err := db.versionTableExists(ctx); err != nil || !exists {
+		return nil, err
+	}
+	applied := make(map[int64]time.Time)
+	err := db.Each(ctx, queryTimeout, appliedMigrationsSQL, nil, func(rows chdriver.Rows) error {
+		var version int64
+		var at time.Time
+		err := rows.Scan(&version, &at)
+		applied[version] = at
+		return err
+	})
+	return applied, err
 }
 
 // versionTableExists asks before goose would create the table.

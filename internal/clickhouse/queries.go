@@ -75,6 +75,8 @@ var (
 	databaseExistsSQL string
 	//go:embed queries/create_database.sql
 	createDatabaseSQL string
+	//go:embed queries/applied_migrations.sql
+	appliedMigrationsSQL string
 	//go:embed queries/table_exists.sql
 	tableExistsSQL string
 	//go:embed queries/check_server.sql
