@@ -10,6 +10,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/manifest"
+	"quantbot/internal/pause"
 )
 
 // ErrUnwanted tells that the run was cancelled, or its attempt ended, while the chunk was being fetched; nothing was stored.
@@ -92,7 +93,7 @@ func (f *Filler) store(ctx context.Context, write ChunkWrite, outcome Outcome, s
 			f.Gate.Refuse(ctx, err)
 		}
 		tried()
-		if !refused || tries >= storeTries && ReasonOf(err) == WaitOther || f.Gate == nil && !pause(ctx, storePause) {
+		if !refused || tries >= storeTries && ReasonOf(err) == WaitOther || f.Gate == nil && pause.For(ctx, storePause) != nil {
 			return outcome, err
 		}
 	}
@@ -123,7 +124,7 @@ func askUntilAnswered(ctx context.Context, stillWanted func(context.Context) (bo
 	for {
 		wanted, err := stillWanted(ctx)
 		answered := err == nil || errors.Is(err, ErrUnknownRun) || errors.Is(err, ErrStale)
-		if answered || ClassOf(err) != ClassStore || !pause(ctx, wantedPause) {
+		if answered || ClassOf(err) != ClassStore || pause.For(ctx, wantedPause) != nil {
 			return wanted, err
 		}
 	}
@@ -135,18 +136,6 @@ func endOfWait(ctx context.Context) error {
 		return WithClass(ClassStore, ctx.Err())
 	}
 	return ctx.Err()
-}
-
-// pause waits, and reports whether it did to the end.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // deduplicate leaves out what settled runs serve as well, and tells what is stored in the shadow of others from what is new.

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/pause"
 )
 
 // refusingStore takes nothing while it has an error.
@@ -319,7 +320,7 @@ func TestASilentStoreIsSilentSinceTheFirstInsert(t *testing.T) {
 type silentStore struct{ refusingStore }
 
 func (s *silentStore) WriteChunk(ctx context.Context, _ ChunkWrite) (bool, error) {
-	if !pause(ctx, time.Minute) {
+	if pause.For(ctx, time.Minute) != nil {
 		return false, ctx.Err()
 	}
 	return false, &ClassError{Class: ClassStore, Reason: WaitNoAnswer, Err: errors.New("i/o timeout")}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"quantbot/internal/pause"
 )
 
 // Bind is the first look of a process. While another Redis may be in use it waits until that shows life, or does not: up to
@@ -27,7 +29,7 @@ func (g *DeploymentGuard) Bind(ctx context.Context) error {
 		if latest.After(first) {
 			return stranger
 		}
-		if !pause(ctx, undecidedPoll) {
+		if pause.For(ctx, undecidedPoll) != nil {
 			return ctx.Err()
 		}
 	}

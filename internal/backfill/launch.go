@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"quantbot/internal/pause"
 )
 
 // HeartbeatEvery is how often a planning process shows that it lives, and HeartbeatStale when the others stop believing
@@ -137,7 +139,7 @@ func retry(ctx context.Context, do func() error) error {
 		if err == nil || lost || ClassOf(err) != ClassStore || tries == insistTimes {
 			return err
 		}
-		if !pause(ctx, insistPause) {
+		if pause.For(ctx, insistPause) != nil {
 			return err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"quantbot/internal/pause"
 )
 
 // resumeDead goes on with a launch whose process stopped showing that it lives.
@@ -43,7 +45,7 @@ func (r *Reconciler) FreeInput(ctx context.Context, runID uuid.UUID, say func(te
 			say(fmt.Sprintf("run %s with the same input is being planned: looking whether its enqueuer lives", runID))
 		}
 		last = state.HeartbeatAge
-		if !pause(ctx, freeInputPause) {
+		if pause.For(ctx, freeInputPause) != nil {
 			return false, ctx.Err()
 		}
 	}

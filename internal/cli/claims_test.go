@@ -15,6 +15,7 @@ import (
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/coverage"
+	"quantbot/internal/secret"
 	"quantbot/internal/simmarket"
 )
 
@@ -60,7 +61,7 @@ func (h *harness) history(t *testing.T) *clickhouse.DB {
 	port, err := strconv.Atoi(h.vars["CLICKHOUSE_PORT"])
 	require.NoError(t, err)
 	history, err := clickhouse.Open(t.Context(), clickhouse.Config{
-		Host: h.vars["CLICKHOUSE_HOST"], Port: port, Database: h.vars["CLICKHOUSE_DATABASE"], User: h.vars["CLICKHOUSE_USER"], Password: clickhouse.Secret(h.vars["CLICKHOUSE_PASSWORD"]),
+		Host: h.vars["CLICKHOUSE_HOST"], Port: port, Database: h.vars["CLICKHOUSE_DATABASE"], User: h.vars["CLICKHOUSE_USER"], Password: secret.Text(h.vars["CLICKHOUSE_PASSWORD"]),
 	}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, history.Close()) })

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/config"
+	"quantbot/internal/secret"
 	"quantbot/internal/simmarket"
 )
 
@@ -20,7 +21,7 @@ func TestDoctorNamesStrayTasks(t *testing.T) {
 	h := setup(t, simmarket.Options{})
 	h.ok(t, "migrate")
 	require.NotContains(t, h.ok(t, "doctor").stdout, "queue ingest")
-	settings, err := config.ParseRedis(config.Secret(h.env.RedisURL))
+	settings, err := config.ParseRedis(secret.Text(h.env.RedisURL))
 	require.NoError(t, err)
 	client := settings.NewClient()
 	defer client.Close()

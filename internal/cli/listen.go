@@ -11,6 +11,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
+	"quantbot/internal/secret"
 	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
 	"quantbot/internal/wiring/dashboardwiring"
@@ -30,7 +31,7 @@ func reachableURL(address string) string {
 // its address logs in once; after that there is another way.
 func (a *app) openDashboard(cfg config.Config, stores *wiring.Stores, listener net.Listener, public, private bool, otherWay string) (serve func(context.Context) error, err error) {
 	if private && cfg.DashboardToken == "" {
-		cfg.DashboardToken = config.Secret(rand.Text())
+		cfg.DashboardToken = secret.Text(rand.Text())
 	}
 	m := wiring.NewMetrics(stores, cfg, manifest.CurrentBuild(), nil, a.now)
 	m.WatchWaits(stores.Fleet.WaitsForMetrics(a.now), a.now)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/config"
+	"quantbot/internal/secret"
 	"quantbot/internal/simmarket"
 )
 
@@ -125,7 +126,7 @@ func (h *harness) tables(t *testing.T) string {
 // redisValues are all keys of the test's Redis with what they hold.
 func (h *harness) redisValues(t *testing.T) string {
 	t.Helper()
-	settings, err := config.ParseRedis(config.Secret(h.env.RedisURL))
+	settings, err := config.ParseRedis(secret.Text(h.env.RedisURL))
 	require.NoError(t, err)
 	client, ok := settings.MakeRedisClient().(redis.UniversalClient)
 	require.True(t, ok)

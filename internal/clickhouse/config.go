@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 
 	"quantbot/internal/manifest"
+	"quantbot/internal/secret"
 )
 
 // Defaults of Config.
@@ -42,37 +42,15 @@ const (
 	migrateTimeout = 2 * time.Minute
 )
 
-// Secret is a text that never shows itself: fmt, slog and encoding print ***.
-type Secret string
-
-const hidden = "***"
-
-// String hides the text.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return hidden
-}
-
-// GoString hides the text.
-func (s Secret) GoString() string { return strconv.Quote(s.String()) }
-
-// LogValue hides the text.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText hides the text.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
 // Config says where ClickHouse is. Zero values mean the defaults above.
 type Config struct {
 	Host     string
 	Port     int // of the native protocol
 	Database string
 	User     string
-	Password Secret
+	Password secret.Text
 	// DSN (clickhouse://user:password@host:port/database?secure=true) replaces all of the above.
-	DSN Secret
+	DSN secret.Text
 	// TLS encrypts the connection; nil = plain text, unless the DSN says secure=true.
 	TLS *tls.Config `json:"-"`
 	// Secrets are what no error of the server may carry on.

@@ -15,6 +15,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/local/localtest"
+	"quantbot/internal/secret"
 )
 
 const password = "hunter2-secret"
@@ -62,7 +63,7 @@ func TestConfigRefusesWithoutThePassword(t *testing.T) {
 		"http://ana:" + password + "@h:8123/db",
 		"clickhouse://ana:" + password + "@h:9000/db?dial_timeout=" + password,
 	} {
-		_, err := Config{DSN: Secret(dsn)}.options()
+		_, err := Config{DSN: secret.Text(dsn)}.options()
 		require.Error(t, err, dsn)
 		require.NotContains(t, err.Error(), password)
 	}
@@ -129,7 +130,7 @@ func TestQueriesMeanTheSameUnderAnyProfile(t *testing.T) {
 func TestAPortOfAnotherProtocolIsNamed(t *testing.T) {
 	t.Parallel()
 	env := localtest.New(t)
-	cfg := Config{Host: env.Host, Port: env.HTTPPort, User: env.User, Password: Secret(env.Password), Database: env.Database}
+	cfg := Config{Host: env.Host, Port: env.HTTPPort, User: env.User, Password: secret.Text(env.Password), Database: env.Database}
 	_, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "that is the HTTP port; CLICKHOUSE_PORT must be the native one")
 }

@@ -12,6 +12,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/manifest"
+	"quantbot/internal/secret"
 )
 
 // with connects with settings of its own, as a user has whose profile says so.
@@ -20,7 +21,7 @@ func (c Config) with(settings string) Config {
 		Scheme: "clickhouse", User: url.UserPassword(c.User, string(c.Password)), Host: net.JoinHostPort(c.Host, strconv.Itoa(c.Port)),
 		Path: c.Database, RawQuery: settings,
 	}
-	c.DSN = Secret(dsn.String())
+	c.DSN = secret.Text(dsn.String())
 	return c
 }
 

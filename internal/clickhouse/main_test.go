@@ -18,6 +18,7 @@ import (
 	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
+	"quantbot/internal/secret"
 )
 
 func TestMain(m *testing.M) { localtest.Main(m) }
@@ -52,7 +53,7 @@ func newConfig(t testing.TB) Config {
 func configOf(env *localtest.Env, database string) Config {
 	return Config{
 		Host: env.Host, Port: env.NativePort, Database: database,
-		User: env.User, Password: Secret(env.Password),
+		User: env.User, Password: secret.Text(env.Password),
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/local/localtest"
+	"quantbot/internal/secret"
 )
 
 // heldWriter is a writer whose inserts do not begin before release is called: what is written until then shares one.
@@ -254,7 +255,7 @@ func TestAcknowledgedChunksSurviveTheServersDeath(t *testing.T) {
 	t.Parallel()
 	env := localtest.NewOwn(t)
 	db, err := Open(t.Context(), Config{
-		Host: env.Host, Port: env.NativePort, Database: env.Database, User: env.User, Password: Secret(env.Password),
+		Host: env.Host, Port: env.NativePort, Database: env.Database, User: env.User, Password: secret.Text(env.Password),
 	}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })

@@ -7,6 +7,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"quantbot/internal/secret"
 )
 
 // Config is the environment, read and checked.
@@ -22,9 +24,9 @@ type Config struct {
 	SweepCron string
 	Alerts    Alerts
 	// DashboardToken is asked of the dashboard's visitors; empty = nobody is asked, and only loopback is served.
-	DashboardToken Secret
+	DashboardToken secret.Text
 	// Secrets are all secrets of the environment, to leave them out of what others say.
-	Secrets []Secret
+	Secrets []secret.Text
 	// Traces says that spans are sent. Where to, and how many, the exporter reads from its standard variables itself.
 	Traces bool
 }
@@ -32,9 +34,9 @@ type Config struct {
 // Alerts says who is told of bad runs. Without a WebhookURL nobody is.
 type Alerts struct {
 	// WebhookURL is a secret: chat services put the credential into the path.
-	WebhookURL Secret
+	WebhookURL secret.Text
 	// WebhookSecret signs what is sent.
-	WebhookSecret Secret
+	WebhookSecret secret.Text
 	// ErrorRate is the share of failed chunks, 0 to 1, from which on a run is told of.
 	ErrorRate float64
 }
@@ -45,8 +47,8 @@ type ClickHouse struct {
 	Port     int // native protocol
 	Database string
 	User     string
-	Password Secret
-	DSN      Secret
+	Password secret.Text
+	DSN      secret.Text
 }
 
 // Defaults. The Redis and ClickHouse ports are the servers' own; a sweep runs when European and American users sleep.

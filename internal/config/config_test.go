@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/config"
+	"quantbot/internal/secret"
 	"quantbot/internal/source/register"
 )
 
@@ -38,7 +39,7 @@ func sources(read map[string]config.Source) map[string]config.Source {
 }
 
 // parsed is what a URL that the test knows to be right says.
-func parsed(t *testing.T, url config.Secret) *config.Redis {
+func parsed(t *testing.T, url secret.Text) *config.Redis {
 	t.Helper()
 	r, err := config.ParseRedis(url)
 	require.NoError(t, err, url.Reveal())
@@ -76,7 +77,7 @@ func TestLoadReadsEverything(t *testing.T) {
 		"QUANTBOT_DASHBOARD_TOKEN", "t",
 	))
 	require.NoError(t, err)
-	require.Contains(t, cfg.Secrets, config.Secret("pw"))
+	require.Contains(t, cfg.Secrets, secret.Text("pw"))
 	cfg.Secrets = nil
 	require.Equal(t, config.Config{
 		Redis: parsed(t, "rediss://:pw@r:1/2"),
@@ -84,7 +85,7 @@ func TestLoadReadsEverything(t *testing.T) {
 			Host: "ch", Port: 19000, Database: "db", User: "u", Password: " p ", DSN: "clickhouse://u:p@a:1,b/db?secure=true",
 		},
 		Sources: sources(map[string]config.Source{
-			"birdeye":       {Keys: []config.Secret{"k", "k3", "k16"}, BaseURLs: urls("BIRDEYE_BASE_URL", "http://127.0.0.1:8080"), Rate: 0.5},
+			"birdeye":       {Keys: []secret.Text{"k", "k3", "k16"}, BaseURLs: urls("BIRDEYE_BASE_URL", "http://127.0.0.1:8080"), Rate: 0.5},
 			"geckoterminal": {BaseURLs: urls("GECKOTERMINAL_BASE_URL", "http://g/v2"), Rate: 10},
 			"binance":       {BaseURLs: urls("BINANCE_BASE_URL", "http://b", "BINANCE_DUMP_URL", "http://d"), Rate: 90},
 		}),

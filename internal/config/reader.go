@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"github.com/robfig/cron/v3"
+
+	"quantbot/internal/secret"
 )
 
 // reader reads single variables and collects what is wrong with them instead of stopping at the first. An environment
@@ -38,8 +40,8 @@ func (r *reader) clickHouse() ClickHouse {
 }
 
 // keys returns the values of the variables that are set, each once.
-func (r *reader) keys(names []string) []Secret {
-	var keys []Secret
+func (r *reader) keys(names []string) []secret.Text {
+	var keys []secret.Text
 	for _, name := range names {
 		if key := r.key(name); key != "" && !slices.Contains(keys, key) {
 			keys = append(keys, key)
@@ -62,18 +64,18 @@ func (r *reader) name(variable, fallback string) string {
 	return value
 }
 
-func (r *reader) secret(name string) Secret { return Secret(r.name(name, "")) }
+func (r *reader) secret(name string) secret.Text { return secret.Text(r.name(name, "")) }
 
 // password may begin and end with blanks. A line break at its end is not of it: files and shells leave it there.
-func (r *reader) password(name string) Secret {
+func (r *reader) password(name string) secret.Text {
 	value := strings.TrimRight(r.getenv(name), "\r\n")
 	r.refuseControl(name, value)
-	return Secret(value)
+	return secret.Text(value)
 }
 
 // key is an API key, which travels in a header. With anything else in it no request could be sent, and every chunk would
 // wait for a service that nobody asks.
-func (r *reader) key(name string) Secret {
+func (r *reader) key(name string) secret.Text {
 	key := r.secret(name)
 	if strings.ContainsFunc(key.Reveal(), func(c rune) bool { return !unicode.IsControl(c) && (c <= ' ' || c > '~') }) {
 		r.problem(name, "a key has no blanks and nothing but ASCII; something was pasted along with it")
@@ -194,8 +196,8 @@ func Getenv(lookup func(string) (string, bool), declared []SourceSettings) func(
 }
 
 // secretURL is httpURL for a URL that is a secret as a whole, and may be missing.
-func (r *reader) secretURL(name string) Secret {
-	value := Secret(r.text(name, ""))
+func (r *reader) secretURL(name string) secret.Text {
+	value := secret.Text(r.text(name, ""))
 	if value == "" {
 		return ""
 	}
@@ -210,7 +212,7 @@ func isHTTP(u *url.URL) bool {
 }
 
 func (r *reader) redis(name, fallback string) *Redis {
-	redis, err := ParseRedis(Secret(r.text(name, fallback)))
+	redis, err := ParseRedis(secret.Text(r.text(name, fallback)))
 	if err != nil {
 		r.problem(name, "%w", err)
 	}
@@ -218,8 +220,8 @@ func (r *reader) redis(name, fallback string) *Redis {
 }
 
 // dsn checks the form only: what the parameters mean is the driver's affair.
-func (r *reader) dsn(name string) Secret {
-	value := Secret(r.text(name, ""))
+func (r *reader) dsn(name string) secret.Text {
+	value := secret.Text(r.text(name, ""))
 	if value == "" {
 		return ""
 	}
@@ -229,7 +231,7 @@ func (r *reader) dsn(name string) Secret {
 	return value
 }
 
-func checkDSN(value Secret) error {
+func checkDSN(value secret.Text) error {
 	_, hosts, err := splitURL(value.Reveal())
 	if err != nil || hosts == "" {
 		return errors.New("not a DSN such as clickhouse://user:password@host:9000/database; in a password @ / ? # and % " +

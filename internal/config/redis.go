@@ -17,6 +17,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"quantbot/internal/secret"
 )
 
 const (
@@ -62,7 +64,7 @@ func (r *Redis) Redacting(redact func(error) error) *Redis {
 //
 // User and password are Redis's own; the sentinels' are parameters. ca is a file of certificates (PEM) to trust instead of
 // the system's. Other parameters are refused: they would have no effect. The error never quotes the URL.
-func ParseRedis(rawURL Secret) (*Redis, error) {
+func ParseRedis(rawURL secret.Text) (*Redis, error) {
 	u, hosts, err := splitURL(rawURL.Reveal())
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/local/localtest"
+	"quantbot/internal/secret"
 )
 
 func TestMain(m *testing.M) {
@@ -74,7 +75,7 @@ var ana = []string{"--user", "ana", "on", ">p@ss/w", "~*", "&*", "+@all", "--req
 func tries(t *testing.T, url, user string, db int) {
 	t.Helper()
 	ctx := t.Context()
-	parsedURL := parsed(t, Secret(url))
+	parsedURL := parsed(t, secret.Text(url))
 	client, ok := parsedURL.MakeRedisClient().(redis.UniversalClient)
 	require.True(t, ok)
 	defer func() { require.NoError(t, client.Close()) }()
@@ -117,7 +118,7 @@ func TestURLsReachASingleServer(t *testing.T) {
 	} {
 		tries(t, url, want.user, want.db)
 	}
-	untrusted := parsed(t, Secret("rediss://ana:p%40ss%2Fw@"+tls)).NewClient()
+	untrusted := parsed(t, secret.Text("rediss://ana:p%40ss%2Fw@"+tls)).NewClient()
 	defer func() { require.NoError(t, untrusted.Close()) }()
 	require.ErrorContains(t, untrusted.Ping(t.Context()).Err(), "certificate signed by unknown authority")
 }
@@ -157,7 +158,7 @@ func TestURLsReachACluster(t *testing.T) {
 func TestDeadlinesBind(t *testing.T) {
 	t.Parallel()
 	server := localtest.StartRedis(t)
-	client := parsed(t, Secret("redis://"+server.Addr)).NewClient()
+	client := parsed(t, secret.Text("redis://"+server.Addr)).NewClient()
 	defer func() { require.NoError(t, client.Close()) }()
 	require.NoError(t, client.Ping(t.Context()).Err())
 	server.Stop()
@@ -173,7 +174,7 @@ func TestDeadlinesBind(t *testing.T) {
 func TestAPrimaryThatBecomesAReplicaIsLeft(t *testing.T) {
 	t.Parallel()
 	server, other := localtest.StartRedis(t), localtest.StartRedis(t)
-	client := parsed(t, Secret("redis://"+server.Addr)).NewClient()
+	client := parsed(t, secret.Text("redis://"+server.Addr)).NewClient()
 	defer func() { require.NoError(t, client.Close()) }()
 	before, err := client.ClientID(t.Context()).Result()
 	require.NoError(t, err)
@@ -187,23 +188,23 @@ func TestAPrimaryThatBecomesAReplicaIsLeft(t *testing.T) {
 // What Redis repeats of a secret is in no error of its clients, whichever kind they are, alone and in pipelines.
 func TestErrorsOfRedisAreRedacted(t *testing.T) {
 	t.Parallel()
-	const secret = "distinctive-key"
+	const sensitive = "distinctive-key"
 	server := localtest.StartRedis(t)
 	redact := func(err error) error {
-		if err != nil && strings.Contains(err.Error(), secret) {
+		if err != nil && strings.Contains(err.Error(), sensitive) {
 			return fmt.Errorf("***: %w", redis.ErrClosed) // any other error will do
 		}
 		return err
 	}
-	client := parsed(t, Secret("redis://"+server.Addr)).Redacting(redact).NewClient()
+	client := parsed(t, secret.Text("redis://"+server.Addr)).Redacting(redact).NewClient()
 	defer func() { require.NoError(t, client.Close()) }()
-	require.NotContains(t, client.Do(t.Context(), secret).Err().Error(), secret)
+	require.NotContains(t, client.Do(t.Context(), sensitive).Err().Error(), sensitive)
 	pipeline := client.Pipeline()
-	first, second := pipeline.Do(t.Context(), secret), pipeline.Set(t.Context(), "k", "v", 0)
+	first, second := pipeline.Do(t.Context(), sensitive), pipeline.Set(t.Context(), "k", "v", 0)
 	_, err := pipeline.Exec(t.Context())
 	require.ErrorContains(t, err, "***")
-	require.NotContains(t, err.Error(), secret)
-	require.NotContains(t, first.Err().Error(), secret)
+	require.NotContains(t, err.Error(), sensitive)
+	require.NotContains(t, first.Err().Error(), sensitive)
 	require.NoError(t, second.Err())
 	require.ErrorIs(t, client.Get(t.Context(), "none").Err(), redis.Nil, "other errors stay what they are")
 }

@@ -13,10 +13,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/secret"
 )
 
 // parsed is what a URL that the test knows to be right says.
-func parsed(t *testing.T, url Secret) *Redis {
+func parsed(t *testing.T, url secret.Text) *Redis {
 	t.Helper()
 	r, err := ParseRedis(url)
 	require.NoError(t, err, url.Reveal())
@@ -42,7 +44,7 @@ func TestParseRedis(t *testing.T) {
 		"redis-cluster://ana:pw@a,b:1/0": {Addrs: []string{"a:6379", "b:1"}, Username: "ana", Password: "pw", IsClusterMode: true},
 		"rediss-cluster://a":             {Addrs: []string{"a:6379"}, IsClusterMode: true, TLSConfig: secure},
 	} {
-		got := parsed(t, Secret(in)).options
+		got := parsed(t, secret.Text(in)).options
 		require.True(t, got.ContextTimeoutEnabled, in)
 		got.ContextTimeoutEnabled = false
 		times := cmpopts.IgnoreFields(got, "DialTimeout", "DialerRetries", "MaxRetries", "ReadTimeout", "PoolSize", "MaintNotificationsConfig")
@@ -95,7 +97,7 @@ func TestParseRedisRefusesWithoutQuoting(t *testing.T) {
 		"redis-sentinel://h?master=m&sentinel_password=%hunter2":    "percent-encoded",
 		"redis-sentinel://h?master=m&master=hunter2":                "given twice",
 	} {
-		_, err := ParseRedis(Secret(in))
+		_, err := ParseRedis(secret.Text(in))
 		require.ErrorContains(t, err, want, in)
 		require.NotContains(t, err.Error(), "hunter2", in)
 	}
@@ -123,7 +125,7 @@ func FuzzParseRedisNeverQuotes(f *testing.F) {
 			"redis-sentinel://u:" + password + "@a:1,b,[::1]:3/2?master=m&sentinel_username=" + password + "&sentinel_password=" + password,
 			"redis-sentinel://a?master=m&" + password + "=1",
 		} {
-			if _, err := ParseRedis(Secret(raw)); err != nil && strings.Contains(err.Error(), fuzzedSecret) {
+			if _, err := ParseRedis(secret.Text(raw)); err != nil && strings.Contains(err.Error(), fuzzedSecret) {
 				t.Fatalf("the error quotes the password: %v", err)
 			}
 		}
@@ -139,7 +141,7 @@ func FuzzPasswordsOfURLsAreKnown(f *testing.F) {
 		for _, raw := range []string{
 			"redis://:" + password + "@h:6379/0", "redis-sentinel://u:" + password + "@a:1,b,[::1]:3/2?master=m&sentinel_password=" + password, "redis-cluster://u:" + password + "@a:1,b",
 		} {
-			r, err := ParseRedis(Secret(raw))
+			r, err := ParseRedis(secret.Text(raw))
 			if err != nil {
 				continue
 			}

@@ -4,11 +4,13 @@ import (
 	"encoding/base64"
 	"net/url"
 	"strings"
+
+	"quantbot/internal/secret"
 )
 
 // Secrets are the values of the environment that no log, row or page may show, whatever text of others repeats them: the keys of
 // these sources, passwords (those inside of URLs, too) and tokens.
-func Secrets(getenv func(string) string, declared []SourceSettings) []Secret {
+func Secrets(getenv func(string) string, declared []SourceSettings) []secret.Text {
 	names := []string{"CLICKHOUSE_PASSWORD", "QUANTBOT_ALERT_WEBHOOK_SECRET", "QUANTBOT_DASHBOARD_TOKEN"}
 	for _, settings := range declared {
 		names = append(names, settings.Keys()...)
@@ -27,10 +29,10 @@ func Secrets(getenv func(string) string, declared []SourceSettings) []Secret {
 		values = append(values, headerValues(getenv(name))...)
 	}
 	values = append(values, credentials(getenv("QUANTBOT_ALERT_WEBHOOK_URL"))...)
-	var secrets []Secret
+	var secrets []secret.Text
 	for _, value := range values {
 		if value = strings.TrimSpace(value); value != "" {
-			secrets = append(secrets, Secret(value))
+			secrets = append(secrets, secret.Text(value))
 		}
 	}
 	return secrets

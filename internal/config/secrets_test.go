@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"quantbot/internal/config"
+	"quantbot/internal/secret"
 	"quantbot/internal/source/register"
 )
 
@@ -17,7 +17,7 @@ func TestSecretsAreThoseOfTheEnvironment(t *testing.T) {
 		"QUANTBOT_ALERT_WEBHOOK_URL": "https://hooks.example.org/services/T0/B0/credential", "QUANTBOT_ALERT_WEBHOOK_SECRET": "webhook-secret",
 		"QUANTBOT_DASHBOARD_TOKEN": "dashboard-token",
 	}
-	require.ElementsMatch(t, []config.Secret{
+	require.ElementsMatch(t, []secret.Text{
 		"key-number-0", "key-number-2", "clickhouse-password", "redis-password", "dsn-password", "/services/T0/B0/credential", "webhook-secret", "dashboard-token",
 	}, register.Secrets(func(name string) string { return environment[name] }))
 	environment = map[string]string{
@@ -28,7 +28,7 @@ func TestSecretsAreThoseOfTheEnvironment(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_HEADERS":         "api-key=traces-key,Authorization=Bearer%20traces-token",
 		"QUANTBOT_ALERT_WEBHOOK_URL":         "https://chat.example/?key=webhook-key",
 	}
-	require.ElementsMatch(t, []config.Secret{
+	require.ElementsMatch(t, []secret.Text{
 		"redis-password", "sentinel-password", "dsn-password", "gateway-password", "dTpnYXRld2F5LXBhc3N3b3Jk", "gateway-token", "Z2F0ZXdheS10b2tlbjo=",
 		"traces-key", "traces-token", "webhook-key",
 	}, register.Secrets(func(name string) string { return environment[name] }))

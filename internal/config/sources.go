@@ -3,6 +3,8 @@ package config
 import (
 	"strconv"
 	"time"
+
+	"quantbot/internal/secret"
 )
 
 // MaxNumberedKeys is how many numbered keys a source may have beside the one without a number: KEY_1 to KEY_16.
@@ -73,7 +75,7 @@ func (s SourceSettings) Variables() (names []string) {
 type Source struct {
 	Settings SourceSettings
 	// Keys are the API keys, each once. Each belongs to an account of its own.
-	Keys []Secret
+	Keys []secret.Text
 	// BaseURLs are where the source is asked, by the variable of the place; "" = the place is left out.
 	BaseURLs map[string]string
 	// Rate is how fast each account may be asked, in the unit of its setting.

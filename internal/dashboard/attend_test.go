@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/config"
+	"quantbot/internal/secret"
 	"quantbot/internal/wiring"
 	"quantbot/internal/wiring/dashboardwiring"
 )
@@ -95,7 +96,7 @@ func TestASilentStoreIsNamedOnEveryPage(t *testing.T) {
 			history := newSilentProxy(t, net.JoinHostPort(w.env.Host, strconv.Itoa(w.env.NativePort)))
 			redisURL.Host = redis.address
 			cfg := w.cfg
-			cfg.Redis, err = config.ParseRedis(config.Secret(redisURL.String()))
+			cfg.Redis, err = config.ParseRedis(secret.Text(redisURL.String()))
 			require.NoError(t, err)
 			host, port, err := net.SplitHostPort(history.address)
 			require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quantbot/internal/candle"
+	"quantbot/internal/pause"
 )
 
 // Options configure a Server.
@@ -166,7 +167,7 @@ type refusal struct {
 // answer sends what content makes of the market's candles for the token, unless the limit or a fault comes in between.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, d dialect, token string, content func(*Fault) (body []byte, served int, refused *refusal)) {
 	fault, limited := s.admit(token)
-	if !sleep(r, s.options.Latency) {
+	if pause.For(r.Context(), s.options.Latency) != nil {
 		return
 	}
 	if limited {
@@ -248,7 +249,7 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, d dialect, f 
 		w.WriteHeader(521)
 		_, _ = w.Write([]byte("<!DOCTYPE html><html><title>521: Web server is down</title></html>")) // the client went away
 	case "slow":
-		return !sleep(r, f.Delay)
+		return pause.For(r.Context(), f.Delay) != nil
 	default:
 		return false
 	}
@@ -266,21 +267,6 @@ func (s *Server) refuse(w http.ResponseWriter, d dialect, r refusal) {
 	}
 	w.WriteHeader(r.status)
 	_, _ = w.Write([]byte(d.refuse(r))) // the client went away
-}
-
-// sleep answers false when the client went away.
-func sleep(r *http.Request, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-r.Context().Done():
-		return false
-	}
 }
 
 // spoil applies the faults that change the candles.

@@ -21,6 +21,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
+	"quantbot/internal/secret"
 	"quantbot/internal/source/budget"
 	"quantbot/internal/wiring"
 )
@@ -77,7 +78,7 @@ func (r *receiver) got() (events []alert.Event, ids map[uuid.UUID]int) {
 // notifier is a worker's, under a name of its own and with a clock of its own.
 func (w *world) notifier(t *testing.T, r *receiver, name string, clock *clock) *alert.Notifier {
 	t.Helper()
-	cfg := config.Config{Alerts: config.Alerts{WebhookURL: config.Secret(r.URL), WebhookSecret: "s", ErrorRate: 0.1}}
+	cfg := config.Config{Alerts: config.Alerts{WebhookURL: secret.Text(r.URL), WebhookSecret: "s", ErrorRate: 0.1}}
 	webhook, ok, err := wiring.NewWebhook(cfg, "v", time.Now)
 	require.NoError(t, err)
 	require.True(t, ok)

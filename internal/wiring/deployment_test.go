@@ -22,6 +22,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
+	"quantbot/internal/secret"
 	"quantbot/internal/source/register"
 	"quantbot/internal/tasks"
 	"quantbot/internal/wiring"
@@ -402,7 +403,7 @@ func TestAUserThatMayOnlyReadIsNoStranger(t *testing.T) {
 	reading := cfg
 	dsn := url.URL{Scheme: "clickhouse", User: url.UserPassword(cfg.ClickHouse.User, cfg.ClickHouse.Password.Reveal()),
 		Host: net.JoinHostPort(cfg.ClickHouse.Host, strconv.Itoa(cfg.ClickHouse.Port)), Path: env.Database, RawQuery: "readonly=2"}
-	reading.ClickHouse.DSN = config.Secret(dsn.String())
+	reading.ClickHouse.DSN = secret.Text(dsn.String())
 	reader, err := wiring.OpenStores(t.Context(), reading, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, reader.Close()) }()

@@ -11,13 +11,14 @@ import (
 	"quantbot/internal/backfill/backfilltest"
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
+	"quantbot/internal/secret"
 	"quantbot/internal/tasks"
 )
 
 func TestQueuePassesTheSuite(t *testing.T) {
 	t.Parallel()
 	backfilltest.RunQueueSuite(t, func(t *testing.T) backfilltest.QueueUnderTest {
-		conn, err := config.ParseRedis(config.Secret(localtest.New(t).RedisURL))
+		conn, err := config.ParseRedis(secret.Text(localtest.New(t).RedisURL))
 		require.NoError(t, err)
 		inspector := asynq.NewInspector(conn)
 		t.Cleanup(func() { require.NoError(t, inspector.Close()) })

@@ -21,6 +21,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
 	"quantbot/internal/manifest"
+	"quantbot/internal/secret"
 	"quantbot/internal/source/register"
 	"quantbot/internal/tasks"
 	"quantbot/internal/wiring"
@@ -91,7 +92,7 @@ func setupOn(t testing.TB, env *localtest.Env) *world {
 func newWorld(t testing.TB, stores *wiring.Stores, env *localtest.Env) *world {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	conn, err := config.ParseRedis(config.Secret(env.RedisURL))
+	conn, err := config.ParseRedis(secret.Text(env.RedisURL))
 	require.NoError(t, err)
 	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn,
 		source: &oneCandle{asked: make(map[candle.Range]int)}, writer: clickhouse.NewWriter(stores.History), logger: logger}

@@ -15,6 +15,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
+	"quantbot/internal/secret"
 	"quantbot/internal/source/breaker"
 	"quantbot/internal/source/budget"
 	"quantbot/internal/source/datasheet"
@@ -149,7 +150,7 @@ func WithoutSecrets(getenv func(string) string, w io.Writer) io.Writer {
 	return revealed(register.Secrets(getenv)).Writer(w)
 }
 
-func revealed(secrets []config.Secret) manifest.Secrets {
+func revealed(secrets []secret.Text) manifest.Secrets {
 	values := make([]string, len(secrets))
 	for i, secret := range secrets {
 		values[i] = secret.Reveal()
@@ -165,7 +166,7 @@ const registerTimeout = 5 * time.Second
 func (s *Sources) accounts(settings config.Source) []service.Account {
 	keys := settings.Keys
 	if len(keys) == 0 {
-		keys = []config.Secret{""}
+		keys = []secret.Text{""}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), registerTimeout)
 	defer cancel()

@@ -166,7 +166,7 @@ func OpenHistory(ctx context.Context, cfg config.Config, logger *slog.Logger) (*
 	asked := time.Now() //nolint:forbidigo // from when on an outage is known: for people, and compared with nothing
 	db, err := clickhouse.Open(ctx, clickhouse.Config{
 		Host: cfg.ClickHouse.Host, Port: cfg.ClickHouse.Port, Database: cfg.ClickHouse.Database,
-		User: cfg.ClickHouse.User, Password: clickhouse.Secret(cfg.ClickHouse.Password), DSN: clickhouse.Secret(cfg.ClickHouse.DSN),
+		User: cfg.ClickHouse.User, Password: cfg.ClickHouse.Password, DSN: cfg.ClickHouse.DSN,
 		RollbackWindow: cfg.RollbackWindow, Secrets: secretsOf(cfg),
 	}, logger)
 	if backfill.ClassOf(err) == backfill.ClassStore {

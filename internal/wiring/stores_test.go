@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/config"
+	"quantbot/internal/secret"
 	"quantbot/internal/wiring"
 )
 
@@ -29,7 +30,7 @@ func TestARedisInProtectedModeIsNamed(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { _ = listener.Close(); <-served })
-	redis, err := config.ParseRedis(config.Secret("redis://" + listener.Addr().String()))
+	redis, err := config.ParseRedis(secret.Text("redis://" + listener.Addr().String()))
 	require.NoError(t, err)
 
 	_, err = wiring.OpenRedis(t.Context(), config.Config{Redis: redis})

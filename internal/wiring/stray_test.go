@@ -13,6 +13,7 @@ import (
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
 	"quantbot/internal/local/localtest"
+	"quantbot/internal/secret"
 	"quantbot/internal/tasks"
 	"quantbot/internal/tasks/monitor"
 )
@@ -77,7 +78,7 @@ func TestTasksThatAsynqLeavesForEverAreMended(t *testing.T) {
 func TestTheQueueMonitorBearsARedisThatRefuses(t *testing.T) {
 	t.Parallel()
 	server := localtest.StartRedis(t, "--user", "guest", "on", ">pw", "~*", "&*", "+@all", "-memory", "-info", "-config")
-	conn, err := config.ParseRedis(config.Secret("redis://guest:pw@" + server.Addr))
+	conn, err := config.ParseRedis(secret.Text("redis://guest:pw@" + server.Addr))
 	require.NoError(t, err)
 	queue := tasks.NewQueue(conn)
 	t.Cleanup(func() { require.NoError(t, queue.Close()) })

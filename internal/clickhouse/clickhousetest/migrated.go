@@ -6,6 +6,7 @@ import (
 
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/local/localtest"
+	"quantbot/internal/secret"
 )
 
 // migrated is what the migrations leave of an empty database.
@@ -24,7 +25,7 @@ func Migrate(t testing.TB, env *localtest.Env) {
 	t.Helper()
 	migrated.Copy(t, env, env.Database, func(template string) {
 		cfg := clickhouse.Config{
-			Host: env.Host, Port: env.NativePort, Database: template, User: env.User, Password: clickhouse.Secret(env.Password),
+			Host: env.Host, Port: env.NativePort, Database: template, User: env.User, Password: secret.Text(env.Password),
 		}
 		db, err := clickhouse.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
 		if err != nil {

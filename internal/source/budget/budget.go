@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/pause"
 	"quantbot/internal/source/service"
 )
 
@@ -67,7 +68,7 @@ func New(cfg Config) *Budget {
 	perSecond := cfg.PerSecond * headroom
 	return &Budget{
 		cfg: cfg, interval: time.Duration(float64(time.Second) / perSecond), turn: make(chan struct{}, 1),
-		share: service.NewLocal(perSecond, cfg.Now), sleep: sleep, members: 1,
+		share: service.NewLocal(perSecond, cfg.Now), sleep: pause.For, members: 1,
 	}
 }
 
@@ -212,18 +213,4 @@ func (b *Budget) run(ctx context.Context, s *redis.Script, keys []string, args .
 		return nil, backfill.WithClass(backfill.ClassStore, fmt.Errorf("ask redis for the budget of %s: %w", b.cfg.Account.Source, err))
 	}
 	return values, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/local/localtest"
+	"quantbot/internal/pause"
 )
 
 func TestMain(m *testing.M) { localtest.Main(m) }
@@ -162,7 +163,7 @@ func TestLateProcessesUseTheAllowanceAllTheSame(t *testing.T) {
 			if rand.IntN(2) == 0 {
 				d += time.Duration(rand.IntN(40)) * time.Millisecond
 			}
-			return sleep(ctx, d)
+			return pause.For(ctx, d)
 		}
 		members = append(members, b)
 	}

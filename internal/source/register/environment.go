@@ -3,6 +3,7 @@ package register
 import (
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/secret"
 )
 
 // settings are what the environment can say of the sources.
@@ -24,7 +25,7 @@ func Getenv(lookup func(string) (string, bool)) func(string) string {
 }
 
 // Secrets are the values of the environment that no log, row or page may show, the keys of all sources among them.
-func Secrets(getenv func(string) string) []config.Secret { return config.Secrets(getenv, settings()) }
+func Secrets(getenv func(string) string) []secret.Text { return config.Secrets(getenv, settings()) }
 
 // Environment is what of the environment explains a run, without its secrets; see manifest.Environment.
 func Environment(getenv func(string) string) map[string]string {

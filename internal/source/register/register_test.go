@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/candle"
 	"quantbot/internal/config"
+	"quantbot/internal/secret"
 	"quantbot/internal/source/register"
 )
 
@@ -71,7 +72,7 @@ func TestTheEnvironmentFollowsFromTheDataSheets(t *testing.T) {
 		}
 		for _, key := range s.Keys() {
 			require.Equal(t, "***", recorded[key], key)
-			require.Contains(t, secrets, config.Secret(set[key]))
+			require.Contains(t, secrets, secret.Text(set[key]))
 		}
 		for _, place := range s.Places {
 			require.Equal(t, "https://u:***@somewhere.example", recorded[place.Variable], place.Variable)

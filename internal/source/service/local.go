@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/pause"
 )
 
 // Local is a budget of one process alone, without bursts: services count any second.
@@ -39,7 +40,7 @@ func (l *Local) Wait(ctx context.Context, weight int) error {
 		if paused <= 0 {
 			break
 		}
-		if err := sleep(ctx, paused); err != nil {
+		if err := pause.For(ctx, paused); err != nil {
 			return err
 		}
 	}
@@ -72,17 +73,6 @@ var errQuota = errors.New("the quota of the account is used up")
 // ParkedError is what Wait answers while an account is parked.
 func ParkedError(left time.Duration) error {
 	return &backfill.ClassError{Class: backfill.ClassParked, RetryAfter: left, Err: errQuota}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // SetRate changes the allowance, in weight a second.

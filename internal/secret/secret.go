@@ -1,4 +1,5 @@
-package config
+// Package secret has the one type of values that must not be seen.
+package secret
 
 import (
 	"fmt"
@@ -6,17 +7,17 @@ import (
 	"log/slog"
 )
 
-// Secret is a value that must not be seen. Every way to print it gives *** ("" when it is empty); Reveal is the only way
+// Text is a value that must not be seen. Every way to print it gives *** ("" when it is empty); Reveal is the only way
 // to the value. Keep it in exported fields: fmt prints what is in unexported ones without asking it.
-type Secret string
+type Text string
 
 const hidden = "***"
 
 // Reveal returns the value, for the one place that sends it.
-func (s Secret) Reveal() string { return string(s) }
+func (s Text) Reveal() string { return string(s) }
 
 // String implements fmt.Stringer.
-func (s Secret) String() string {
+func (s Text) String() string {
 	if s == "" {
 		return ""
 	}
@@ -24,7 +25,7 @@ func (s Secret) String() string {
 }
 
 // Format implements fmt.Formatter, so that no verb, not %x or %d either, gets at the value.
-func (s Secret) Format(f fmt.State, verb rune) {
+func (s Text) Format(f fmt.State, verb rune) {
 	text := s.String()
 	if verb == 'q' || f.Flag('#') {
 		text = `"` + text + `"`
@@ -33,7 +34,7 @@ func (s Secret) Format(f fmt.State, verb rune) {
 }
 
 // LogValue implements slog.LogValuer.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+func (s Text) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalText implements encoding.TextMarshaler.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s Text) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
