@@ -146,7 +146,7 @@ func (s *skewed) plan(old bool) []Chunk {
 // fill has each chunk filled by a worker, and holds what it says against the truth of the moment.
 func (s *skewed) fill(chunks []Chunk, worker *Filler) {
 	for _, chunk := range chunks {
-		store := &shelf{recorded: true}
+		store := &memoryStore{recorded: true}
 		worker.Store = store
 		outcome, err := worker.Fill(s.t.Context(), Admission{Run: s.run, Executions: 1}, chunk, yes)
 		if err != nil {
@@ -222,7 +222,7 @@ func TestAFallbackAnswersNoFurtherThanTheSource(t *testing.T) {
 	now := func() time.Time { return time.Unix(3_700, 0) }
 	slow := &venue{name: "a", settle: 10 * time.Minute, now: now}
 	fast := &venue{name: "b", now: now, has: map[int64]bool{0: true, 3_540: true}}
-	store := &shelf{recorded: true}
+	store := &memoryStore{recorded: true}
 	f := filler(nil, store, 3_700)
 	f.Source = func(name string, _ *manifest.Manifest) (Source, error) {
 		return map[string]Source{"a": slow, "b": fast}[name], nil
@@ -240,7 +240,7 @@ func TestAFallbackAnswersNoFurtherThanTheSource(t *testing.T) {
 func TestWhatIsStillToComeIsNotAskedFor(t *testing.T) {
 	t.Parallel()
 	source := &venue{name: "a", now: func() time.Time { panic("asked") }}
-	outcome, err := filler(source, &shelf{recorded: true}, -10).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, chunkAt(600), yes)
+	outcome, err := filler(source, &memoryStore{recorded: true}, -10).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, chunkAt(600), yes)
 	require.NoError(t, err)
 	require.EqualValues(t, 600, outcome.AnsweredTo)
 	require.Zero(t, outcome.Stats)

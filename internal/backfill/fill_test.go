@@ -40,22 +40,22 @@ func (p pages) Candles(context.Context, candle.Token, candle.Interval, candle.Ra
 	}
 }
 
-// shelf keeps the last write.
-type shelf struct {
+// memoryStore keeps the last write.
+type memoryStore struct {
 	write    ChunkWrite
 	writes   int
 	recorded bool
 	err      error
 }
 
-func (s *shelf) WriteChunk(_ context.Context, w ChunkWrite) (bool, error) {
+func (s *memoryStore) WriteChunk(_ context.Context, w ChunkWrite) (bool, error) {
 	s.write = w
 	s.writes++
 	return s.recorded, s.err
 }
 
 // Deduplicate finds nothing to leave out.
-func (s *shelf) Deduplicate(_ context.Context, _ Run, _ Chunk, _ string, candles []candle.Candle) ([]candle.Candle, int64) {
+func (s *memoryStore) Deduplicate(_ context.Context, _ Run, _ Chunk, _ string, candles []candle.Candle) ([]candle.Candle, int64) {
 	return candles, 0
 }
 
@@ -83,7 +83,7 @@ func TestFillCountsEachCandleOnce(t *testing.T) {
 		{Candles: []candle.Candle{at(0, 5), at(60, 0), at(60, 7), at(-60, 1), broken}, APICalls: 1, Credits: 60},
 		{Candles: []candle.Candle{at(120, 1), at(3_600, 1), at(2_940, 1), at(3_000, 1)}, APICalls: 1, Credits: 60},
 	}}
-	store := &shelf{recorded: true}
+	store := &memoryStore{recorded: true}
 	// At 3,120 the candle of 2,940 has closed over a minute ago (3,000 + 60), the one of 3,000 has not.
 	outcome, err := filler(source, store, 3_119).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 	require.NoError(t, err)
@@ -100,7 +100,7 @@ func TestFillNamesWhatIsOdd(t *testing.T) {
 	t.Parallel()
 	odd := at(60, 1)
 	odd.High = math.NaN()
-	store := &shelf{recorded: true}
+	store := &memoryStore{recorded: true}
 	source := pages{list: []Page{{Candles: []candle.Candle{at(0, 1), odd, at(120, 1)}, Odd: []Oddity{{OpenTime: 60, Text: "item 1 of the answer: h is null"}}}}}
 	outcome, err := filler(source, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 	require.NoError(t, err)
@@ -131,7 +131,7 @@ func (f *flood) Candles(context.Context, candle.Token, candle.Interval, candle.R
 func TestFillStopsAFlood(t *testing.T) {
 	t.Parallel()
 	source := &flood{page: []candle.Candle{at(0, 1), at(0, 2), at(60, 1), at(0, 3), at(0, 4), at(0, 5), at(0, 6), at(0, 7), at(0, 8), at(0, 9)}}
-	store := &shelf{recorded: true}
+	store := &memoryStore{recorded: true}
 	_, err := filler(source, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 	require.ErrorIs(t, err, errFlood)
 	require.Equal(t, ClassUnavailable, ClassOf(err))
@@ -142,7 +142,7 @@ func TestFillStopsAFlood(t *testing.T) {
 func TestFillStoresNothingOfAHalfAnswer(t *testing.T) {
 	t.Parallel()
 	cause := WithClass(ClassUnavailable, errors.New("HTTP 500"))
-	store := &shelf{recorded: true}
+	store := &memoryStore{recorded: true}
 	outcome, err := filler(pages{list: []Page{{Candles: []candle.Candle{at(0, 1)}, APICalls: 1}}, err: cause}, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 	require.ErrorIs(t, err, cause)
 	require.Equal(t, ClassUnavailable, ClassOf(err))
@@ -153,7 +153,7 @@ func TestFillStoresNothingOfAHalfAnswer(t *testing.T) {
 
 func TestFillAsksOnceMoreBeforeItWrites(t *testing.T) {
 	t.Parallel()
-	store := &shelf{recorded: true}
+	store := &memoryStore{recorded: true}
 	f := filler(pages{}, store, 10_000)
 	_, err := f.Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, func(context.Context) (bool, error) { return false, nil })
 	require.ErrorIs(t, err, ErrUnwanted)
@@ -162,14 +162,14 @@ func TestFillAsksOnceMoreBeforeItWrites(t *testing.T) {
 
 func TestFillGoesOnWithoutTheHistory(t *testing.T) {
 	t.Parallel()
-	outcome, err := filler(pages{}, &shelf{recorded: false}, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
+	outcome, err := filler(pages{}, &memoryStore{recorded: false}, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 	require.NoError(t, err)
 	require.True(t, outcome.Unrecorded)
 }
 
 // flaky fails a number of times, then keeps what it is given.
 type flaky struct {
-	shelf
+	memoryStore
 	fails int
 	cause error
 }
@@ -179,7 +179,7 @@ func (s *flaky) WriteChunk(ctx context.Context, w ChunkWrite) (bool, error) {
 		s.writes++
 		return false, s.cause
 	}
-	return s.shelf.WriteChunk(ctx, w)
+	return s.memoryStore.WriteChunk(ctx, w)
 }
 
 func TestFillKeepsWhatItFetchedWhileTheStoreIsAway(t *testing.T) {
@@ -197,7 +197,7 @@ func TestFillKeepsWhatItFetchedWhileTheStoreIsAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				store := &flaky{shelf: shelf{recorded: true}, fails: test.fails, cause: test.cause}
+				store := &flaky{memoryStore: memoryStore{recorded: true}, fails: test.fails, cause: test.cause}
 				_, err := filler(pages{}, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, yes)
 				require.Equal(t, test.writes, store.writes)
 				if test.fails >= test.writes {

@@ -365,7 +365,7 @@ func TestQuestionsThatAreGivenUpAreOneSilence(t *testing.T) {
 func TestFillKeepsWhatItFetchedWhileTheLedgerIsAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store, source, asked := &shelf{recorded: true}, &counting{}, 0
+		store, source, asked := &memoryStore{recorded: true}, &counting{}, 0
 		_, err := filler(source, store, 10_000).Fill(t.Context(), Admission{Run: lenient, Executions: 1}, hour, func(context.Context) (bool, error) {
 			if asked++; asked < 600 {
 				return false, WithClass(ClassStore, errors.New("connection refused"))

@@ -76,7 +76,7 @@ func (r *receiver) got() (events []alert.Event, ids map[uuid.UUID]int) {
 }
 
 // notifier is a worker's, under a name of its own and with a clock of its own.
-func (w *world) notifier(t *testing.T, r *receiver, name string, clock *clock) *alert.Notifier {
+func (w *harness) notifier(t *testing.T, r *receiver, name string, clock *clock) *alert.Notifier {
 	t.Helper()
 	cfg := config.Config{Alerts: config.Alerts{WebhookURL: secret.Text(r.URL), WebhookSecret: "s", ErrorRate: 0.1}}
 	webhook, ok, err := wiring.NewWebhook(cfg, "v", time.Now)
@@ -101,7 +101,7 @@ func (refusing) Candles(context.Context, candle.Token, candle.Interval, candle.R
 }
 
 // failChunks has all chunks of the run fail, without finishing it.
-func (w *world) failChunks(t *testing.T, run backfill.Run, chunks []backfill.Chunk) {
+func (w *harness) failChunks(t *testing.T, run backfill.Run, chunks []backfill.Chunk) {
 	t.Helper()
 	for _, chunk := range chunks {
 		h := w.handler()
@@ -110,25 +110,25 @@ func (w *world) failChunks(t *testing.T, run backfill.Run, chunks []backfill.Chu
 	}
 }
 
-// mortalReceiver and mortalAlerts are what a mortal notifier sees.
-type mortalReceiver struct {
+// crashingReceiver and crashingAlerts are what a crashing notifier sees.
+type crashingReceiver struct {
 	alert.Receiver
-	*mortal
+	*crashingProcess
 }
 
-func (r mortalReceiver) Deliver(ctx context.Context, e alert.Event) (alert.Receipt, error) {
+func (r crashingReceiver) Deliver(ctx context.Context, e alert.Event) (alert.Receipt, error) {
 	if err := r.reach("before delivering"); err != nil {
 		return alert.Receipt{}, err
 	}
 	return r.Receiver.Deliver(ctx, e)
 }
 
-type mortalAlerts struct {
+type crashingAlerts struct {
 	alert.History
-	*mortal
+	*crashingProcess
 }
 
-func (h mortalAlerts) RecordDelivered(ctx context.Context, e alert.Event) error {
+func (h crashingAlerts) RecordDelivered(ctx context.Context, e alert.Event) error {
 	if err := h.reach("after delivering"); err != nil {
 		return err
 	}
@@ -151,14 +151,14 @@ func TestAFailedRunIsToldUnderOneIDWhoeverDies(t *testing.T) {
 				run, chunks := newRun(t, 2)
 				require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 				w.failChunks(t, run, chunks)
-				m, time0 := &mortal{point: point}, &clock{}
+				m, time0 := &crashingProcess{point: point}, &clock{}
 				finisher := &backfill.Finisher{
-					Ledger: mortalFinishLedger{w.Ledger, m}, History: mortalFinishHistory{w.History, m}, Logger: w.logger, Now: time.Now,
+					Ledger: crashingFinishLedger{w.Ledger, m}, History: crashingFinishHistory{w.History, m}, Logger: w.logger, Now: time.Now,
 				}
 				_ = finisher.Finish(t.Context(), run.ID(), 1)
 				if !m.dead {
-					n := w.notifier(t, r, "mortal", time0)
-					n.Receiver, n.History = mortalReceiver{n.Receiver, m}, mortalAlerts{n.History, m}
+					n := w.notifier(t, r, "crashing", time0)
+					n.Receiver, n.History = crashingReceiver{n.Receiver, m}, crashingAlerts{n.History, m}
 					_ = n.Look(t.Context())
 				}
 				require.Equal(t, point != "never", m.dead)
@@ -188,13 +188,13 @@ func TestAFailedRunIsToldUnderOneIDWhoeverDies(t *testing.T) {
 }
 
 // expireDuties lets the time of dead processes' leases pass.
-func (w *world) expireDuties(t *testing.T) {
+func (w *harness) expireDuties(t *testing.T) {
 	t.Helper()
 	require.NoError(t, w.Redis.Del(t.Context(), "quantbot:lease:alerts").Err())
 }
 
 // failChunksLeft lets a rebuilt run fail again: its failed chunks are planned again when the ledger is lost.
-func (w *world) failChunksLeft(t *testing.T, run backfill.Run, chunks []backfill.Chunk) {
+func (w *harness) failChunksLeft(t *testing.T, run backfill.Run, chunks []backfill.Chunk) {
 	t.Helper()
 	record, err := w.History.Run(t.Context(), run.ID())
 	require.NoError(t, err)
@@ -346,7 +346,7 @@ func TestStuckRunsAndExhaustedQuotasAreTold(t *testing.T) {
 }
 
 // silence lets so many minutes pass since the last outcome.
-func (w *world) silence(t *testing.T, minutes int) {
+func (w *harness) silence(t *testing.T, minutes int) {
 	t.Helper()
 	table := w.env.Database + ".ohlcv_ingestion_tasks"
 	w.env.ClickHouse(t, fmt.Sprintf("INSERT INTO %s SELECT * REPLACE (recorded_at - INTERVAL %d MINUTE AS recorded_at) FROM %s", table, minutes, table))

@@ -19,15 +19,15 @@ import (
 	"quantbot/internal/tasks"
 )
 
-// mortal is a process that dies at a point: from there on nothing that it calls has any effect.
-type mortal struct {
+// crashingProcess is a process that dies at a point: from there on nothing that it calls has any effect.
+type crashingProcess struct {
 	point string
 	dead  bool
 }
 
 var errDead = errors.New("the process is dead")
 
-func (m *mortal) reach(point string) error {
+func (m *crashingProcess) reach(point string) error {
 	m.dead = m.dead || point == m.point
 	if m.dead {
 		return errDead
@@ -35,39 +35,39 @@ func (m *mortal) reach(point string) error {
 	return nil
 }
 
-// mortalLedger, mortalStore and mortalQueue are what a mortal worker sees of the world.
-type mortalLedger struct {
+// crashingLedger, crashingStore and mortalQueue are what a crashing worker sees.
+type crashingLedger struct {
 	backfill.FillLedger
-	*mortal
+	*crashingProcess
 }
 
-func (l mortalLedger) StillWanted(ctx context.Context, e backfill.Execution) (bool, error) {
+func (l crashingLedger) StillWanted(ctx context.Context, e backfill.Execution) (bool, error) {
 	if err := l.reach("before the insert"); err != nil {
 		return false, err
 	}
 	return l.FillLedger.StillWanted(ctx, e)
 }
 
-func (l mortalLedger) HandBack(ctx context.Context, e backfill.Execution, class backfill.Class, spent backfill.Cost) (int, error) {
+func (l crashingLedger) HandBack(ctx context.Context, e backfill.Execution, class backfill.Class, spent backfill.Cost) (int, error) {
 	if l.dead {
 		return 0, errDead
 	}
 	return l.FillLedger.HandBack(ctx, e, class, spent)
 }
 
-func (l mortalLedger) Record(ctx context.Context, task backfill.Task, epoch int64, o backfill.Outcome) (backfill.Recorded, error) {
+func (l crashingLedger) Record(ctx context.Context, task backfill.Task, epoch int64, o backfill.Outcome) (backfill.Recorded, error) {
 	if err := l.reach("between insert and outcome"); err != nil {
 		return backfill.Recorded{}, err
 	}
 	return l.FillLedger.Record(ctx, task, epoch, o)
 }
 
-type mortalQueue struct {
+type crashingQueue struct {
 	backfill.Queue
-	*mortal
+	*crashingProcess
 }
 
-func (q mortalQueue) EnqueueFinish(ctx context.Context, run backfill.Run) error {
+func (q crashingQueue) EnqueueFinish(ctx context.Context, run backfill.Run) error {
 	if err := q.reach("between outcome and signal"); err != nil {
 		return err
 	}
@@ -76,15 +76,15 @@ func (q mortalQueue) EnqueueFinish(ctx context.Context, run backfill.Run) error 
 
 // takeUp runs the task of a chunk as a worker would, up to the point where the worker dies. The acknowledgement never
 // reaches the queue.
-func (w *world) takeUp(t *testing.T, run backfill.Run, chunk backfill.Chunk, point string) error {
+func (w *harness) takeUp(t *testing.T, run backfill.Run, chunk backfill.Chunk, point string) error {
 	t.Helper()
-	m := &mortal{point: point}
+	m := &crashingProcess{point: point}
 	h := w.handler()
-	h.Worker.Ledger, h.Worker.Queue = mortalLedger{w.Ledger, m}, mortalQueue{w.Queue, m}
+	h.Worker.Ledger, h.Worker.Queue = crashingLedger{w.Ledger, m}, crashingQueue{w.Queue, m}
 	return h.ProcessTask(t.Context(), w.task(t, run, chunk))
 }
 
-func (w *world) task(t *testing.T, run backfill.Run, chunk backfill.Chunk) *asynq.Task {
+func (w *harness) task(t *testing.T, run backfill.Run, chunk backfill.Chunk) *asynq.Task {
 	t.Helper()
 	info, err := w.inspector.GetTaskInfo(tasks.QueueIngest, fmt.Sprintf("%s:%d:%s", run.ID(), run.Attempt, chunk.ID))
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func (w *world) task(t *testing.T, run backfill.Run, chunk backfill.Chunk) *asyn
 }
 
 // expireLeases lets the time of all leases of the attempt pass.
-func (w *world) expireLeases(t *testing.T, run backfill.Run) {
+func (w *harness) expireLeases(t *testing.T, run backfill.Run) {
 	t.Helper()
 	key := fmt.Sprintf("quantbot:{%s}:a%d:lease", run.ID(), run.Attempt)
 	for _, chunk := range w.Redis.ZRange(t.Context(), key, 0, -1).Val() {
@@ -100,7 +100,7 @@ func (w *world) expireLeases(t *testing.T, run backfill.Run) {
 	}
 }
 
-func (w *world) count(t *testing.T, table string) string {
+func (w *harness) count(t *testing.T, table string) string {
 	t.Helper()
 	return w.env.ClickHouse(t, "SELECT count() FROM "+w.env.Database+"."+table)
 }
@@ -268,32 +268,32 @@ func TestAChunkThatKillsEveryWorkerFails(t *testing.T) {
 	require.Equal(t, 10, w.source.times(chunks[0].Range))
 }
 
-// mortalFinishLedger is what a mortal finisher sees.
-type mortalFinishLedger struct {
+// crashingFinishLedger is what a crashing finisher sees.
+type crashingFinishLedger struct {
 	backfill.FinishLedger
-	*mortal
+	*crashingProcess
 }
 
-func (l mortalFinishLedger) Settle(ctx context.Context, runID uuid.UUID, record backfill.RunRecord) error {
+func (l crashingFinishLedger) Settle(ctx context.Context, runID uuid.UUID, record backfill.RunRecord) error {
 	if err := l.reach("after freezing"); err != nil {
 		return err
 	}
 	return l.FinishLedger.Settle(ctx, runID, record)
 }
 
-func (l mortalFinishLedger) Archive(ctx context.Context, runID uuid.UUID, attempt int) error {
+func (l crashingFinishLedger) Archive(ctx context.Context, runID uuid.UUID, attempt int) error {
 	if err := l.reach("after writing the end"); err != nil {
 		return err
 	}
 	return l.FinishLedger.Archive(ctx, runID, attempt)
 }
 
-type mortalFinishHistory struct {
+type crashingFinishHistory struct {
 	backfill.FinishHistory
-	*mortal
+	*crashingProcess
 }
 
-func (h mortalFinishHistory) Finished(ctx context.Context, record backfill.RunRecord) error {
+func (h crashingFinishHistory) Finished(ctx context.Context, record backfill.RunRecord) error {
 	if err := h.reach("after settling"); err != nil {
 		return err
 	}
@@ -312,9 +312,9 @@ func TestAFinisherMayDieAnywhere(t *testing.T) {
 			for _, chunk := range chunks {
 				require.NoError(t, w.takeUp(t, run, chunk, "never"))
 			}
-			m := &mortal{point: point}
+			m := &crashingProcess{point: point}
 			finisher := &backfill.Finisher{
-				Ledger: mortalFinishLedger{w.Ledger, m}, History: mortalFinishHistory{w.History, m}, Logger: w.logger, Now: time.Now,
+				Ledger: crashingFinishLedger{w.Ledger, m}, History: crashingFinishHistory{w.History, m}, Logger: w.logger, Now: time.Now,
 			}
 			_ = finisher.Finish(t.Context(), run.ID(), 1)
 			require.True(t, m.dead)
@@ -329,7 +329,7 @@ func TestAFinisherMayDieAnywhere(t *testing.T) {
 }
 
 // requireOneEnd: the log may say the same end twice, never two different ones.
-func (w *world) requireOneEnd(t *testing.T, run backfill.Run) {
+func (w *harness) requireOneEnd(t *testing.T, run backfill.Run) {
 	t.Helper()
 	ends := w.env.ClickHouse(t, `SELECT max(n) FROM (SELECT count() AS n FROM (SELECT DISTINCT * EXCEPT recorded_at
 		FROM `+w.env.Database+`.ohlcv_run_lifecycle WHERE phase = 'ended' AND run_id = '`+run.ID().String()+`') GROUP BY attempt)`)

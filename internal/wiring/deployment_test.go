@@ -56,8 +56,8 @@ func requireStranger(t *testing.T, err error, says ...string) {
 	}
 }
 
-// ownRun is a run as the enqueuer of the world makes it.
-func (w *world) ownRun(t *testing.T, chunks int) (backfill.Run, []backfill.Chunk) {
+// ownRun is a run as the enqueuer of the harness makes it.
+func (w *harness) ownRun(t *testing.T, chunks int) (backfill.Run, []backfill.Chunk) {
 	t.Helper()
 	run, plan := newRun(t, chunks)
 	run.Manifest.DeploymentID = w.Deployment.ID()
@@ -114,7 +114,7 @@ func TestTwoDeploymentsOnOneRedis(t *testing.T) {
 }
 
 // workWith is work with a handler.
-func (w *world) workWith(t *testing.T, handler *tasks.Handler, run backfill.Run) backfill.RunRecord {
+func (w *harness) workWith(t *testing.T, handler *tasks.Handler, run backfill.Run) backfill.RunRecord {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
@@ -128,8 +128,8 @@ func (w *world) workWith(t *testing.T, handler *tasks.Handler, run backfill.Run)
 	return w.ended(t, run)
 }
 
-// signing shows that the world's Redis is in use, as its workers would, until the returned function is called.
-func (w *world) signing(t *testing.T) (stop func()) {
+// signing shows that the harness's Redis is in use, as its workers would, until the returned function is called.
+func (w *harness) signing(t *testing.T) (stop func()) {
 	t.Helper()
 	redis, err := w.Ledger.Binding(t.Context())
 	require.NoError(t, err)
@@ -187,7 +187,7 @@ func TestTwoRedisOnOneClickHouse(t *testing.T) {
 	_, err = open(t, first.env, first.env)
 	requireStranger(t, err, "FLUSHDB")
 
-	next := worldOver(t, stores, second, first.env)
+	next := harnessOver(t, stores, second, first.env)
 	next.source = first.source
 	next.round(t)
 	first.round(t)
@@ -199,12 +199,12 @@ func TestTwoRedisOnOneClickHouse(t *testing.T) {
 	}
 }
 
-// worldOver is a world over the Redis of one share of the engines and the ClickHouse of another.
-func worldOver(t *testing.T, stores *wiring.Stores, redis, history *localtest.Env) *world {
+// harnessOver is a harness over the Redis of one share of the engines and the ClickHouse of another.
+func harnessOver(t *testing.T, stores *wiring.Stores, redis, history *localtest.Env) *harness {
 	t.Helper()
 	env := *history
 	env.RedisURL, env.RedisAddr, env.RedisDB = redis.RedisURL, redis.RedisAddr, redis.RedisDB
-	return newWorld(t, stores, &env)
+	return newHarness(t, stores, &env)
 }
 
 // A Redis that was emptied is the deployment's again at once, for processes that run and for those that start.
@@ -254,7 +254,7 @@ func TestACopyOfTheDatabaseIsToldFromTheOriginal(t *testing.T) {
 	copied.Redis(t, "FLUSHDB")
 	require.NoError(t, stores.Deployment.Check(t.Context()))
 	require.Equal(t, id, stores.Deployment.ID())
-	next := worldOver(t, stores, copied, copied)
+	next := harnessOver(t, stores, copied, copied)
 	next.round(t)
 	_, err = stores.Ledger.State(t.Context(), run.ID())
 	require.ErrorIs(t, err, backfill.ErrUnknownRun, "the run goes on elsewhere")
@@ -344,7 +344,7 @@ func TestAPairOfBeforeThereWereDeploymentsGoesOn(t *testing.T) {
 	stores, err := open(t, w.env, w.env)
 	require.NoError(t, err)
 	require.NotEqual(t, uuid.Nil, stores.Deployment.ID())
-	next := worldOver(t, stores, w.env, w.env)
+	next := harnessOver(t, stores, w.env, w.env)
 	next.round(t)
 	own := next.handler()
 	own.Worker.Deployment = next.Deployment

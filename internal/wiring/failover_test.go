@@ -34,8 +34,8 @@ func (a *accident) Candles(ctx context.Context, token candle.Token, interval can
 	return a.Source.Candles(ctx, token, interval, r)
 }
 
-// onRedis is a world whose Redis is at the URL.
-func onRedis(t *testing.T, url string) *world {
+// onRedis is a harness whose Redis is at the URL.
+func onRedis(t *testing.T, url string) *harness {
 	t.Helper()
 	env := clickhousetest.New(t)
 	env.RedisURL = url
@@ -44,7 +44,7 @@ func onRedis(t *testing.T, url string) *world {
 
 // goesOn lets a worker work through a run during which the primary of Redis goes away, and returns the run's row and how long
 // nothing was recorded. The reconciler looks often, and finds leases expired, for the test's sake.
-func (w *world) goesOn(t *testing.T, run backfill.Run, lose func()) (record backfill.RunRecord, stood time.Duration) {
+func (w *harness) goesOn(t *testing.T, run backfill.Run, lose func()) (record backfill.RunRecord, stood time.Duration) {
 	t.Helper()
 	var before int64
 	lost := make(chan time.Time, 1)

@@ -28,7 +28,7 @@ import (
 
 // watched is a worker over real stores and a market, whose metrics are served.
 type watched struct {
-	*world
+	*harness
 	address string
 }
 

@@ -57,8 +57,8 @@ func (o *oneCandle) times(r candle.Range) int {
 	return o.asked[r]
 }
 
-// world is one test's stores and the processes over them, without any worker running.
-type world struct {
+// harness is one test's stores and the processes over them, without any worker running.
+type harness struct {
 	*wiring.Stores
 	env        *localtest.Env
 	reconciler *backfill.Reconciler
@@ -72,12 +72,12 @@ type world struct {
 	logger  *slog.Logger
 }
 
-func setup(t testing.TB) *world {
+func setup(t testing.TB) *harness {
 	t.Helper()
 	return setupOn(t, clickhousetest.New(t))
 }
 
-func setupOn(t testing.TB, env *localtest.Env) *world {
+func setupOn(t testing.TB, env *localtest.Env) *harness {
 	t.Helper()
 	vars := env.Vars()
 	cfg, err := register.LoadConfig(func(name string) string { return vars[name] })
@@ -86,15 +86,15 @@ func setupOn(t testing.TB, env *localtest.Env) *world {
 	stores, err := wiring.OpenStores(t.Context(), cfg, logger)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, stores.Close()) })
-	return newWorld(t, stores, env)
+	return newHarness(t, stores, env)
 }
 
-func newWorld(t testing.TB, stores *wiring.Stores, env *localtest.Env) *world {
+func newHarness(t testing.TB, stores *wiring.Stores, env *localtest.Env) *harness {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	conn, err := config.ParseRedis(secret.Text(env.RedisURL))
 	require.NoError(t, err)
-	w := &world{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn,
+	w := &harness{Stores: stores, env: env, launcher: stores.Launcher(logger, time.Now), inspector: asynq.NewInspector(conn), conn: conn,
 		source: &oneCandle{asked: make(map[candle.Range]int)}, writer: clickhouse.NewWriter(stores.History), logger: logger}
 	t.Cleanup(w.writer.Close)
 	t.Cleanup(func() { require.NoError(t, w.inspector.Close()) })
@@ -118,7 +118,7 @@ func newRun(t testing.TB, chunks int) (backfill.Run, []backfill.Chunk) {
 }
 
 // work runs a worker over the stores until the run has a result, and returns the run's row.
-func (w *world) work(t *testing.T, run backfill.Run) (record backfill.RunRecord) {
+func (w *harness) work(t *testing.T, run backfill.Run) (record backfill.RunRecord) {
 	t.Helper()
 	w.workUntil(t, func() { record = w.ended(t, run) })
 	return record
@@ -130,7 +130,7 @@ func only(source backfill.Source) backfill.SourceFunc {
 }
 
 // handler is a worker's.
-func (w *world) handler() *tasks.Handler {
+func (w *harness) handler() *tasks.Handler {
 	worker := &backfill.Worker{
 		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: w.logger, Leases: &backfill.Leases{Ledger: w.Ledger, Logger: w.logger},
 		Filler: &backfill.Filler{Source: only(w.source), Store: w.writer, Worker: "w", Version: "v", Clock: backfill.HostClock(time.Now)},
@@ -138,7 +138,7 @@ func (w *world) handler() *tasks.Handler {
 	return &tasks.Handler{Worker: worker, Finisher: w.Finisher(w.logger, time.Now), Logger: w.logger}
 }
 
-func (w *world) workUntil(t *testing.T, wait func()) {
+func (w *harness) workUntil(t *testing.T, wait func()) {
 	t.Helper()
 	handler := w.handler()
 	if w.through != nil {
@@ -156,7 +156,7 @@ func (w *world) workUntil(t *testing.T, wait func()) {
 	wait()
 }
 
-func (w *world) ended(t *testing.T, run backfill.Run) (record backfill.RunRecord) {
+func (w *harness) ended(t *testing.T, run backfill.Run) (record backfill.RunRecord) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		var err error
@@ -166,13 +166,13 @@ func (w *world) ended(t *testing.T, run backfill.Run) (record backfill.RunRecord
 	return record
 }
 
-func (w *world) round(t *testing.T) {
+func (w *harness) round(t *testing.T) {
 	t.Helper()
 	require.NoError(t, w.reconciler.Round(t.Context()))
 }
 
 // stale makes the ledger believe that the launching process was last seen a minute ago.
-func (w *world) stale(t *testing.T, run backfill.Run) {
+func (w *harness) stale(t *testing.T, run backfill.Run) {
 	t.Helper()
 	key := "quantbot:{" + run.ID().String() + "}:meta"
 	at := time.Now().Add(-time.Minute).UnixMicro()
@@ -246,24 +246,24 @@ func TestAnArchivedTaskFailsItsChunk(t *testing.T) {
 func TestADeadEnqueuersRunGoesOnOrFails(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		die  func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk)
+		die  func(t *testing.T, w *harness, run backfill.Run, chunks []backfill.Chunk)
 		want backfill.RunStatus
 	}{
-		"after opening": {func(t *testing.T, w *world, run backfill.Run, _ []backfill.Chunk) {
+		"after opening": {func(t *testing.T, w *harness, run backfill.Run, _ []backfill.Chunk) {
 			_, err := w.Ledger.Open(t.Context(), run, false)
 			require.NoError(t, err)
 		}, backfill.StatusFailed},
-		"half-way through the planned rows": {func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk) {
+		"half-way through the planned rows": {func(t *testing.T, w *harness, run backfill.Run, chunks []backfill.Chunk) {
 			_, err := w.Ledger.Open(t.Context(), run, false)
 			require.NoError(t, err)
 			require.NoError(t, w.History.Planned(t.Context(), run, chunks[:2]))
 		}, backfill.StatusFailed},
-		"after the planned rows": {func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk) {
+		"after the planned rows": {func(t *testing.T, w *harness, run backfill.Run, chunks []backfill.Chunk) {
 			_, err := w.Ledger.Open(t.Context(), run, false)
 			require.NoError(t, err)
 			require.NoError(t, w.History.Planned(t.Context(), run, chunks))
 		}, backfill.StatusCompleted},
-		"half-way through the tasks": {func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk) {
+		"half-way through the tasks": {func(t *testing.T, w *harness, run backfill.Run, chunks []backfill.Chunk) {
 			epoch, err := w.Ledger.Open(t.Context(), run, false)
 			require.NoError(t, err)
 			require.NoError(t, w.History.Planned(t.Context(), run, chunks))
@@ -271,7 +271,7 @@ func TestADeadEnqueuersRunGoesOnOrFails(t *testing.T) {
 			require.NoError(t, w.Ledger.StorePlan(t.Context(), run.ID(), epoch, chunks))
 			require.NoError(t, w.Queue.EnqueueChunks(t.Context(), run, chunks[:3]))
 		}, backfill.StatusCompleted},
-		"before sealing": {func(t *testing.T, w *world, run backfill.Run, chunks []backfill.Chunk) {
+		"before sealing": {func(t *testing.T, w *harness, run backfill.Run, chunks []backfill.Chunk) {
 			epoch, err := w.Ledger.Open(t.Context(), run, false)
 			require.NoError(t, err)
 			require.NoError(t, w.Ledger.StorePlan(t.Context(), run.ID(), epoch, chunks))

@@ -13,12 +13,12 @@ import (
 	"quantbot/internal/tasks"
 )
 
-func (w *world) cancel(t *testing.T, run backfill.Run) {
+func (w *harness) cancel(t *testing.T, run backfill.Run) {
 	t.Helper()
 	require.NoError(t, w.Canceller("test", w.logger, time.Now).Cancel(t.Context(), run.ID()))
 }
 
-func (w *world) retry(t *testing.T, run backfill.Run) backfill.Run {
+func (w *harness) retry(t *testing.T, run backfill.Run) backfill.Run {
 	t.Helper()
 	next, err := w.Retrier(w.logger, time.Now).Retry(t.Context(), run.ID(), false)
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func (w *world) retry(t *testing.T, run backfill.Run) backfill.Run {
 }
 
 // endedAttempt waits for the end of this attempt.
-func (w *world) endedAttempt(t *testing.T, run backfill.Run) (record backfill.RunRecord) {
+func (w *harness) endedAttempt(t *testing.T, run backfill.Run) (record backfill.RunRecord) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		var err error
@@ -36,7 +36,7 @@ func (w *world) endedAttempt(t *testing.T, run backfill.Run) (record backfill.Ru
 	return record
 }
 
-func (w *world) requireRefused(t *testing.T, run backfill.Run, why string) {
+func (w *harness) requireRefused(t *testing.T, run backfill.Run, why string) {
 	t.Helper()
 	_, err := w.Retrier(w.logger, time.Now).Retry(t.Context(), run.ID(), false)
 	require.ErrorContains(t, err, why)

@@ -26,7 +26,7 @@ const (
 )
 
 // taken does to the task of a chunk what asynq does for a worker that takes it, and dies; without a lease when it is 0.
-func (w *world) taken(t *testing.T, run backfill.Run, chunk backfill.Chunk, lease float64) (id string) {
+func (w *harness) taken(t *testing.T, run backfill.Run, chunk backfill.Chunk, lease float64) (id string) {
 	t.Helper()
 	ctx := t.Context()
 	id = fmt.Sprintf("%s:%d:%s", run.ID(), run.Attempt, chunk.ID)
