@@ -19,7 +19,7 @@ type CancelLedger interface {
 	// Cancel marks the run as cancelled: workers take up none of its chunks, stop fetching those that they have, and store
 	// none.
 	Cancel(ctx context.Context, runID uuid.UUID) error
-	// EndCancelled puts cancelled as the outcome of those of the chunks that have none. ErrStale tells that the run was rebuilt
+	// EndCancelled puts cancelled as the outcome of those of the chunks that have none. ErrStale says that the run was rebuilt
 	// meanwhile.
 	EndCancelled(ctx context.Context, runID uuid.UUID, attempt int, epoch int64, outcomes []Outcome) error
 	// The rest is LaunchLedger's and ReconcileLedger's.

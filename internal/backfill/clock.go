@@ -31,11 +31,6 @@ type Clock struct {
 	readAt  time.Time // by the host, when the last store was read
 }
 
-// HostClock is a clock without stores, for what decides nothing: estimates, and tests that set the time.
-func HostClock(now func() time.Time) *Clock {
-	return &Clock{Stores: []TimeFunc{func(context.Context) (time.Time, error) { return now(), nil }}, Host: now}
-}
-
 // Ask returns a moment that the clock of every store has reached by now. Its error has ClassStore: without the stores nothing
 // could be kept either.
 func (c *Clock) Ask(ctx context.Context) (time.Time, error) {

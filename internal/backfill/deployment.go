@@ -38,7 +38,7 @@ type RedisBinding struct {
 	ID uuid.UUID
 	// Server names the server process and the database in it; empty when Redis does not tell.
 	Server string
-	// PresentAt is ClickHouse's time of the last sign of life that Redis was told of, and PresenceAge how long ago, by Redis' clock.
+	// PresentAt is ClickHouse's time of the last sign of life that Redis heard of, and PresenceAge how long ago, by Redis' clock.
 	PresentAt   time.Time
 	PresenceAge time.Duration
 }

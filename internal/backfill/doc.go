@@ -3,8 +3,11 @@
 //
 // The data flows one way:
 //
-//	Plan (pure) → Launch: history and ledger, then queue → Fill: source → check → store → ledger → Finish → history
+//	Plan (pure) → Launch: history and ledger, then queue → Worker: admit → lease → adopt → Fill: source → check → store →
+//	record in the ledger → Finish → history
+//
+// What an error leads to stands in one table, retry_policy.go.
 //
 // The package declares the interfaces that it calls (Source, CandleStore, Queue, and the views of ledger and history
-// that each step needs) and knows no technology behind them.
+// that each step needs) and knows no technology behind them. The package backfilltest has all of them in memory.
 package backfill

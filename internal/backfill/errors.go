@@ -16,7 +16,7 @@ const (
 	ClassUnknown Class = "unknown"
 	// ClassUnavailable: the source is down or its answer was cut: retry, a limited number of times.
 	ClassUnavailable Class = "unavailable"
-	// ClassSourceDown: the source answers nobody: retry when it does, without spending a try.
+	// ClassSourceDown: the source is down for everybody: retry when it does, without spending a try.
 	ClassSourceDown Class = "source_down"
 	// ClassRateLimited: asked too fast: retry after the delay, without spending a try.
 	ClassRateLimited Class = "rate_limited"

@@ -13,7 +13,7 @@ import (
 // fetchResult is what a source answered.
 type fetchResult struct {
 	candles []candle.Candle
-	// odd tells what is wrong with candles whose values are no numbers.
+	// odd says what is wrong with candles whose values are no numbers.
 	odd []Oddity
 	// files are the published files that were read.
 	files []File
@@ -54,7 +54,7 @@ func (f *Filler) fetchWithFallbacks(ctx context.Context, run Run, chunk Chunk, u
 // namedOddities bounds how many candles of a chunk are told apart: when that many are odd, the next is as well.
 const namedOddities = 100
 
-// detail tells more about a candle that broke the rule.
+// detail says more about a candle that broke the rule.
 func (f fetchResult) detail(c candle.Candle, rule candle.Rule) string {
 	if rule != candle.RuleNotFinite {
 		return ""
@@ -113,7 +113,7 @@ func (f *Filler) fetch(ctx context.Context, name string, run Run, chunk Chunk, s
 			chunk.Token, chunk.Interval, chunk.Range, name))
 	}
 	before := len(candles)
-	candles = slices.DeleteFunc(candles, func(c candle.Candle) bool { return c.OpenTime >= end }) // a later page told of an earlier end
+	candles = slices.DeleteFunc(candles, func(c candle.Candle) bool { return c.OpenTime >= end }) // a later page named an earlier end
 	stats.Dropped += int64(before - len(candles))
 	stats.Fetched = int64(len(candles))
 	return fetchResult{candles: candles, odd: odd, files: files, answeredTo: end}, nil

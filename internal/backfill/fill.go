@@ -13,7 +13,7 @@ import (
 	"quantbot/internal/pause"
 )
 
-// ErrUnwanted tells that the run was cancelled, or its attempt ended, while the chunk was being fetched; nothing was stored.
+// ErrUnwanted says that the run was cancelled, or its attempt ended, while the chunk was being fetched; nothing was stored.
 var ErrUnwanted = errors.New("the run no longer wants this chunk")
 
 // Filler fetches chunks and stores them.
@@ -37,7 +37,7 @@ type Filler struct {
 }
 
 // Fill fetches the chunk page by page, checks its candles and writes those that pass together with the outcome row. It
-// asks stillWanted just before it writes, and answers ErrUnwanted without writing when that says no. An error carries a
+// asks stillWanted just before it writes, and returns ErrUnwanted without writing when that says no. An error carries a
 // Class; nothing is stored then.
 func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, stillWanted func(context.Context) (bool, error)) (Outcome, error) {
 	run := admission.Run
@@ -99,7 +99,7 @@ func (f *Filler) store(ctx context.Context, write ChunkWrite, outcome Outcome, s
 	}
 }
 
-// tryStore asks whether the chunk is still wanted and writes it. refused tells that the store did not take it.
+// tryStore asks whether the chunk is still wanted and writes it. refused reports that the store did not take it.
 func (f *Filler) tryStore(ctx context.Context, write ChunkWrite, outcome *Outcome, stillWanted func(context.Context) (bool, error)) (recorded, refused bool, err error) {
 	wanted, err := askUntilAnswered(ctx, stillWanted)
 	if err != nil {

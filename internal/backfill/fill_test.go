@@ -65,7 +65,12 @@ func at(open int64, volume float64) candle.Candle {
 
 func filler(source Source, store CandleStore, now int64) *Filler {
 	given := func(string, *manifest.Manifest) (Source, error) { return source, nil }
-	return &Filler{Source: given, Store: store, Worker: "w", Version: "v", Clock: HostClock(func() time.Time { return time.Unix(now, 0) })}
+	return &Filler{Source: given, Store: store, Worker: "w", Version: "v", Clock: hostClock(func() time.Time { return time.Unix(now, 0) })}
+}
+
+// hostClock is backfilltest's, which tests inside of this package cannot import.
+func hostClock(now func() time.Time) *Clock {
+	return &Clock{Stores: []TimeFunc{func(context.Context) (time.Time, error) { return now(), nil }}, Host: now}
 }
 
 func yes(context.Context) (bool, error) { return true, nil }

@@ -29,7 +29,7 @@ type Finisher struct {
 }
 
 // Finish adds up the outcomes of a sealed attempt without pending chunks and ends it, exactly once however many call it.
-// Called for an attempt that is past, it only makes sure that the history has it. ErrNotDone tells that chunks are
+// Called for an attempt that is past, it only makes sure that the history has it. ErrNotDone says that chunks are
 // pending. A history that cannot be written is a warning: the reconciler asks again (R7).
 func (f *Finisher) Finish(ctx context.Context, runID uuid.UUID, attempt int) error {
 	state, err := f.Ledger.State(ctx, runID)
@@ -125,7 +125,7 @@ func (f *Finisher) writeUnrecorded(ctx context.Context, t *runTotals) {
 // chunk, not its outcome: a run has up to a million.
 func (f *Finisher) addUp(ctx context.Context, state LedgerState) (*runTotals, error) {
 	t := newRunTotals(state.Run, f.Now().UTC())
-	var seen ChunkSet // the ledger tells each chunk of an attempt once
+	var seen ChunkSet // the ledger returns each chunk of an attempt once
 	for attempt := state.Run.Attempt; attempt >= 1; attempt-- {
 		err := f.Ledger.Outcomes(ctx, state.Run.ID(), attempt, func(o Outcome) error {
 			if state.Run.Attempt > 1 && !seen.Add(o.ChunkID) {

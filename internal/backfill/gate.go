@@ -54,7 +54,7 @@ type refused struct {
 	writer, scout chan struct{}
 }
 
-// Waiting tells since when the store refuses, or does not answer, and why; ok is false while all is well.
+// Waiting reports since when the store refuses, or does not answer, and why; ok is false while all is well.
 func (g *StoreGate) Waiting() (wait Wait, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -64,7 +64,7 @@ func (g *StoreGate) Waiting() (wait Wait, ok bool) {
 	return g.inserts.Silent(StoreName, g.Now())
 }
 
-// Refuse closes the gate, or says that it stays closed. A warning tells people at once, and each minute.
+// Refuse closes the gate, or says that it stays closed. A warning says so at once, and each minute.
 func (g *StoreGate) Refuse(ctx context.Context, err error) {
 	if g == nil {
 		return
@@ -159,7 +159,7 @@ func (g *StoreGate) scout(ctx context.Context, r *refused) bool {
 	return true
 }
 
-// needsScout reports whether no chunk that has candles tells how the store is. A chunk that has been refused for long may
+// needsScout reports whether no chunk that has candles shows how the store is. A chunk that has been refused for long may
 // be refused for what it is, and must not keep all others from trying.
 func (g *StoreGate) needsScout(r *refused) bool {
 	g.mu.Lock()
@@ -173,7 +173,7 @@ func (g *StoreGate) needsScout(r *refused) bool {
 func perhapsTheChunks(reason WaitReason) bool { return reason == WaitMemory || reason == WaitOther }
 
 // turn returns when a chunk that has candles may try to write them: at once while the gate is open, else in its turn. It
-// answers false when ctx ends. tried must be called after the try.
+// returns false when ctx ends. tried must be called after the try.
 func (g *StoreGate) turn(ctx context.Context) (tried func(), ok bool) {
 	r := g.state()
 	if r == nil {
@@ -203,7 +203,7 @@ func (g *StoreGate) load(n int) {
 	g.loaded += n
 }
 
-// until waits for a moment of the refusal, which others may put off. It answers false when the refusal or ctx ended before.
+// until waits for a moment of the refusal, which others may put off. It returns false when the refusal or ctx ended before.
 func (g *StoreGate) until(ctx context.Context, r *refused, at *time.Time) bool {
 	for {
 		g.mu.Lock()

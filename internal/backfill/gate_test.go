@@ -115,7 +115,7 @@ func newGated(t *testing.T, check func(context.Context) error) *gated {
 	g := &gated{store: &refusingStore{}, source: &counting{}, ended: make(chan error, 100)}
 	g.source.list = []Page{{Candles: []candle.Candle{at(0, 1)}, APICalls: 1}}
 	g.filler = filler(g.source, g.store, 10_000)
-	g.filler.Clock = HostClock(time.Now)
+	g.filler.Clock = hostClock(time.Now)
 	g.filler.Gate = &StoreGate{Check: check, Logger: slog.New(slog.NewTextHandler(&g.log, nil)), Now: time.Now}
 	return g
 }

@@ -51,7 +51,7 @@ func newHarness() *harness {
 		Ledger: h.ledger, History: h.history, Queue: h.queue, Logger: logger, Leases: &backfill.Leases{Ledger: h.ledger, Logger: logger},
 		Filler: &backfill.Filler{
 			Source: func(string, *manifest.Manifest) (backfill.Source, error) { return h.source, nil },
-			Store:  h.history, Worker: "w", Version: "v", Clock: backfill.HostClock(time.Now),
+			Store:  h.history, Worker: "w", Version: "v", Clock: backfilltest.HostClock(time.Now),
 		},
 	}
 	h.launcher = &backfill.Launcher{Ledger: h.ledger, History: h.history, Queue: h.queue, Finisher: h.finisher, Logger: logger}

@@ -29,7 +29,7 @@ type FinishHistory interface {
 // FillHistory is what a worker needs.
 type FillHistory interface {
 	// Success returns the outcome row of a chunk that ended in success in this attempt, if there is one: the worker that
-	// wrote it may have died before it told the ledger.
+	// wrote it may have died before it wrote to the ledger.
 	Success(ctx context.Context, task Task) (outcome Outcome, found bool, err error)
 	// RecordOutcomes writes outcome rows of chunks that ended without candles.
 	RecordOutcomes(ctx context.Context, run Run, outcomes []Outcome) error

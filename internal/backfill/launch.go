@@ -33,7 +33,7 @@ type Launcher struct {
 	// Finisher ends a run in which nothing is pending when its plan is sealed.
 	Finisher *Finisher
 	Logger   *slog.Logger
-	// OnEnqueued, when set, is told after each batch how many chunks of the plan are enqueued.
+	// OnEnqueued, when set, is called after each batch with how many chunks of the plan are enqueued.
 	OnEnqueued func(done, total int)
 }
 
@@ -97,7 +97,7 @@ func (l *Launcher) Continue(ctx context.Context, run Run, epoch int64, chunks []
 	return l.Finisher.Finish(ctx, run.ID(), run.Attempt)
 }
 
-// writeHistory answers whether the history is behind. Trouble with the audit trail does not stop the run (R7): the
+// writeHistory reports whether the history is behind. Trouble with the audit trail does not stop the run (R7): the
 // reconciler writes the rows when the history is back.
 func (l *Launcher) writeHistory(ctx context.Context, run Run, chunks []Chunk) (behind bool) {
 	err := l.History.Planned(ctx, run, chunks)

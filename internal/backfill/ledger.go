@@ -67,14 +67,14 @@ func (p Progress) Done() int64 { return p.Succeeded + p.Failed + p.Cancelled }
 // LaunchLedger is what Launch needs.
 type LaunchLedger interface {
 	// Open creates the run in PhasePlanning, adds it to the active runs and returns its epoch. A *RefusedError
-	// tells that a run with the same input hash is active; force opens the run all the same.
+	// says that a run with the same input hash is active; force opens the run all the same.
 	Open(ctx context.Context, run Run, force bool) (epoch int64, err error)
 	// Heartbeat shows that the planning process lives.
 	Heartbeat(ctx context.Context, runID uuid.UUID, epoch int64) error
 	// StorePlan adds chunks to the plan and marks those without an outcome in this attempt as pending. Repeating it is
 	// harmless.
 	StorePlan(ctx context.Context, runID uuid.UUID, epoch int64, chunks []Chunk) error
-	// Rebuild creates a lost run again in PhasePlanning under a new epoch. It answers ErrFinished if the run is there.
+	// Rebuild creates a lost run again in PhasePlanning under a new epoch. It returns ErrFinished if the run is there.
 	Rebuild(ctx context.Context, run Run) (epoch int64, err error)
 	// Seal ends PhasePlanning. finish is true when nothing is pending.
 	Seal(ctx context.Context, runID uuid.UUID, epoch int64) (finish bool, err error)
@@ -97,7 +97,7 @@ type Execution struct {
 	Number int
 }
 
-// Admission answers a worker that takes up a chunk.
+// Admission is what the ledger returns to a worker that takes up a chunk.
 type Admission struct {
 	Verdict AdmissionVerdict
 	Run     Run
@@ -132,7 +132,7 @@ const (
 	Held
 )
 
-// Recorded answers a worker that recorded an outcome.
+// Recorded is what the ledger returns to a worker that recorded an outcome.
 type Recorded struct {
 	// Kept is false when an outcome of the same or a higher rank was there already, or the attempt is over (the success
 	// then went to the late list).
@@ -145,7 +145,7 @@ type Recorded struct {
 
 // FillLedger is what a worker needs.
 type FillLedger interface {
-	// Admit counts the execution, leases the chunk to it and answers whether to go on.
+	// Admit counts the execution, leases the chunk to it and returns whether to go on.
 	Admit(ctx context.Context, task Task) (Admission, error)
 	// StillWanted reports, just before the insert, whether the attempt is still going on, not cancelled, and the chunk still
 	// this execution's.
@@ -153,7 +153,7 @@ type FillLedger interface {
 	// HandBack notes an orderly end without an outcome, and what the execution spent, and returns how often the chunk met this
 	// class in this attempt.
 	HandBack(ctx context.Context, e Execution, class Class, spent Cost) (count int, err error)
-	// Record puts the outcome by compare-and-set. ErrStale tells that the run was rebuilt meanwhile; ErrUnknownRun that
+	// Record puts the outcome by compare-and-set. ErrStale says that the run was rebuilt meanwhile; ErrUnknownRun that
 	// the ledger lost it.
 	Record(ctx context.Context, task Task, epoch int64, outcome Outcome) (Recorded, error)
 }
@@ -176,7 +176,7 @@ type FinishLedger interface {
 	// State returns the ledger's view of the run; ErrUnknownRun when it has none.
 	State(ctx context.Context, runID uuid.UUID) (LedgerState, error)
 	// Freeze moves a sealed attempt without pending chunks to PhaseFinishing, after which its outcomes do not change.
-	// It answers nil when it is there already, ErrFinished when it is past, ErrNotDone when chunks are pending.
+	// It returns nil when it is there already, ErrFinished when it is past, ErrNotDone when chunks are pending.
 	Freeze(ctx context.Context, runID uuid.UUID, attempt int) error
 	// Outcomes calls yield for each outcome of one attempt; order is undefined, each chunk comes once.
 	Outcomes(ctx context.Context, runID uuid.UUID, attempt int, yield func(Outcome) error) error

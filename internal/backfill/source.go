@@ -15,7 +15,7 @@ type Page struct {
 	// Candles are as the source gave them, oldest first; they may hold duplicates and candles outside the asked range. They
 	// belong to the reader, who may change them.
 	Candles []candle.Candle
-	// Odd tells what is wrong with candles that have NaN or an infinity for a value; most pages have none.
+	// Odd says what is wrong with candles that have NaN or an infinity for a value; most pages have none.
 	Odd []Oddity
 	// Files are the published files that the page was read from; most pages have none.
 	Files []File
@@ -59,7 +59,7 @@ func ParseFile(text string) (f File) {
 	return f
 }
 
-// Oddity tells what is wrong with a candle of an answer: which item and which field.
+// Oddity says what is wrong with a candle of an answer: which item and which field.
 type Oddity struct {
 	OpenTime int64
 	Text     string
@@ -77,7 +77,7 @@ type Source interface {
 	Name() string
 	// SettleDelay is how long after its close a candle may still change at the source.
 	SettleDelay() time.Duration
-	// Supports tells why the source cannot serve the chain at this interval, or nil.
+	// Supports returns why the source cannot serve the chain at this interval, or nil.
 	Supports(chain candle.Chain, interval candle.Interval) error
 	// Cut is how ranges of the interval are best cut into chunks.
 	Cut(interval candle.Interval) Cut

@@ -10,7 +10,7 @@ import (
 type Rejection struct {
 	Candle candle.Candle
 	Rule   candle.Rule
-	// Detail tells which item of the answer and which field was no number; mostly empty.
+	// Detail says which item of the answer and which field was no number; mostly empty.
 	Detail string
 }
 

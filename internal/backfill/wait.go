@@ -26,7 +26,7 @@ const (
 	WaitOverload    WaitReason = "overload"    // it has too much to do
 	WaitSchema      WaitReason = "schema"      // its tables are not ours, or not migrated
 	WaitOther       WaitReason = "other"
-	WaitSourceDown  WaitReason = "source_down" // the source answers nobody
+	WaitSourceDown  WaitReason = "source_down" // the source is down for everybody
 	WaitNoWorker    WaitReason = "no_worker"   // no worker is running
 	WaitPaused      WaitReason = "paused"      // the source said that it was asked too fast
 	WaitParked      WaitReason = "parked"      // the source's quota is used up

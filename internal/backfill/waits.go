@@ -69,7 +69,7 @@ func (q *Questions) Silent(on string, now time.Time) (wait Wait, ok bool) {
 // Waits shows nothing.
 type Waits struct {
 	Ledger WaitLedger
-	// Store tells whether the store of candles keeps chunks waiting, Source whether a source does.
+	// Store reports whether the store of candles keeps chunks waiting, Source whether a source does.
 	Store  func() (Wait, bool)
 	Source func(name string) (Wait, bool)
 	// Worker is this process in the ledger.

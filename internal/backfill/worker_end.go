@@ -42,7 +42,7 @@ func (w *Worker) unfilled(ctx context.Context, taken work, outcome Outcome, caus
 	return w.fail(ctx, taken, outcome, cause, count)
 }
 
-// handBack ends the lease and counts the class. It tells the ledger what this execution spent, without what earlier ones did.
+// handBack ends the lease and counts the class. It hands over what this execution spent, without what earlier ones did.
 func (w *Worker) handBack(ctx context.Context, taken work, outcome Outcome, class Class) (count int, err error) {
 	return w.Ledger.HandBack(ctx, taken.execution(), class, Cost{
 		Calls: outcome.Stats.APICalls - taken.admission.Spent.Calls, Credits: outcome.Stats.Credits - taken.admission.Spent.Credits,

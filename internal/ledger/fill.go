@@ -11,7 +11,7 @@ import (
 	"quantbot/internal/backfill"
 )
 
-// Admit counts the execution, leases the chunk to it and answers whether to go on. The Run it returns is shared: read it
+// Admit counts the execution, leases the chunk to it and returns whether to go on. The Run it returns is shared: read it
 // only. When the answer is lost and the client asks again, the chunk is Held until the lease that nobody renews runs out.
 func (l *Ledger) Admit(ctx context.Context, task backfill.Task) (backfill.Admission, error) {
 	run, known := l.runs.lookup(task.RunID, task.Attempt)
@@ -127,7 +127,7 @@ func (l *Ledger) HandBack(ctx context.Context, e backfill.Execution, class backf
 const haltFloor = 1_000
 
 // Record puts the outcome by compare-and-set. Finish is true for everybody who records while nothing is pending.
-// ErrStale tells that the run was rebuilt meanwhile; ErrUnknownRun that the ledger lost it. A chunk that the attempt does
+// ErrStale says that the run was rebuilt meanwhile; ErrUnknownRun that the ledger lost it. A chunk that the attempt does
 // not have is refused with ClassPermanent.
 func (l *Ledger) Record(ctx context.Context, task backfill.Task, epoch int64, outcome backfill.Outcome) (backfill.Recorded, error) {
 	name, err := progressName(outcome.Status)

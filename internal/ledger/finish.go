@@ -18,7 +18,7 @@ import (
 const Retention = 7 * 24 * time.Hour
 
 // Freeze moves a sealed attempt without pending chunks to PhaseFinishing, after which its outcomes do not change. It
-// answers nil when it is there already, ErrFinished when it is past, ErrNotDone when chunks are pending.
+// returns nil when it is there already, ErrFinished when it is past, ErrNotDone when chunks are pending.
 func (l *Ledger) Freeze(ctx context.Context, runID uuid.UUID, attempt int) error {
 	k := keysOf(runID)
 	_, err := l.run(ctx, freezeScript, []string{k.meta(), k.pending(attempt)}, attempt)
@@ -58,7 +58,7 @@ func (l *Ledger) Settle(ctx context.Context, runID uuid.UUID, result backfill.Ru
 }
 
 // Abandon ends an attempt whose planning process died before the plan was whole, with the result as given. No task was
-// enqueued then, so there is nothing to add up. It answers ErrStale unless the caller took the run over, ErrFinished when
+// enqueued then, so there is nothing to add up. It returns ErrStale unless the caller took the run over, ErrFinished when
 // the attempt has a result, and an error when the plan is whole by now.
 func (l *Ledger) Abandon(ctx context.Context, runID uuid.UUID, epoch int64, result backfill.RunRecord) error {
 	encoded, err := json.Marshal(result)

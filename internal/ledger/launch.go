@@ -12,7 +12,7 @@ import (
 	"quantbot/internal/backfill"
 )
 
-// Open creates the run in PhasePlanning, or moves a finished run on to run.Attempt, and returns its epoch. It answers a
+// Open creates the run in PhasePlanning, or moves a finished run on to run.Attempt, and returns its epoch. It returns a
 // a *backfill.RefusedError when a run with the same input, or the same one as typed, is active, unless force; backfill.ErrFinished when this
 // attempt is over; and an error when the run is there and not finished.
 //

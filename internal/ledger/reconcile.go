@@ -15,7 +15,7 @@ import (
 )
 
 // TakeOver raises the epoch and shows a first heartbeat: the caller is now the planning process. What workers are
-// fetching stays wanted. It answers ErrFinished when the attempt is frozen or over.
+// fetching stays wanted. It returns ErrFinished when the attempt is frozen or over.
 func (l *Ledger) TakeOver(ctx context.Context, runID uuid.UUID) (epoch int64, err error) {
 	r, err := l.run(ctx, takeOverScript, []string{keysOf(runID).meta()})
 	if err != nil {
@@ -25,7 +25,7 @@ func (l *Ledger) TakeOver(ctx context.Context, runID uuid.UUID) (epoch int64, er
 }
 
 // Rebuild creates a lost run again in PhasePlanning under a new epoch, which workers admitted before the loss do not
-// have. It answers ErrFinished if the run is there. Its inputs are taken again unless another run has them by now.
+// have. It returns ErrFinished if the run is there. Its inputs are taken again unless another run has them by now.
 func (l *Ledger) Rebuild(ctx context.Context, run backfill.Run) (epoch int64, err error) {
 	c := claim{runID: run.ID(), owner: uuid.NewString()}
 	claimed, err := l.claimInputs(ctx, &run.Manifest, c, true)
@@ -49,7 +49,7 @@ func (l *Ledger) Rebuild(ctx context.Context, run backfill.Run) (epoch int64, er
 const restoreBatch = 250
 
 // RestoreOutcomes puts successes that the history has into an attempt, the current one or an earlier one. Repeating it is
-// harmless. It answers ErrStale when another process took the run over.
+// harmless. It returns ErrStale when another process took the run over.
 func (l *Ledger) RestoreOutcomes(ctx context.Context, runID uuid.UUID, epoch int64, attempt int, outcomes []backfill.Outcome) error {
 	k := keysOf(runID)
 	keys := []string{k.meta(), k.outcome(attempt), k.progress(attempt), k.pending(attempt)}

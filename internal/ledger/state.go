@@ -109,7 +109,7 @@ func (l *Ledger) ActiveRuns(ctx context.Context) ([]uuid.UUID, error) {
 	return runs, nil
 }
 
-// Cancel asks workers to end the attempt's chunks without fetching them. Repeating it is harmless. It answers ErrFinished
+// Cancel asks workers to end the attempt's chunks without fetching them. Repeating it is harmless. It returns ErrFinished
 // when the attempt is over.
 func (l *Ledger) Cancel(ctx context.Context, runID uuid.UUID) error {
 	_, err := l.run(ctx, cancelScript, []string{keysOf(runID).meta()})

@@ -26,7 +26,7 @@ func (c withoutMemory) MakeRedisClient() any {
 	return made
 }
 
-// refusals answers in the place of a Redis that refuses what is only for people to look at.
+// refusals replies in the place of a Redis that refuses what is only for people to look at.
 type refusals struct{}
 
 var _ redis.Hook = refusals{}

@@ -180,7 +180,7 @@ func (q *Queue) Workers() (int, error) {
 	return len(servers), nil
 }
 
-// RunDelayedNow takes up at once the chunks that wait for a later moment. It answers how many.
+// RunDelayedNow takes up at once the chunks that wait for a later moment. It returns how many.
 func (q *Queue) RunDelayedNow() (hurried int, err error) {
 	known, err := q.inspector.Queues()
 	if err != nil {

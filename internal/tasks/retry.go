@@ -10,7 +10,7 @@ import (
 	"quantbot/internal/backfill"
 )
 
-// What an error means for a chunk is backfill.RetryPolicy's to say; here asynq is told, and what only the queue knows is added.
+// backfill.RetryPolicy says what an error means for a chunk. Here it is put into asynq's terms, with what only the queue knows.
 
 // isFailure is asynq's IsFailure: it reports whether an error spends one of the task's retries.
 func isFailure(err error) bool {

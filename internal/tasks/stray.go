@@ -41,7 +41,7 @@ type Stray struct {
 	Undecodable []string
 }
 
-// Empty tells that there are none.
+// Empty reports whether there are none.
 func (s Stray) Empty() bool {
 	return s.WithoutLease == 0 && s.WithoutTask == 0 && len(s.Undecodable) == 0
 }
@@ -110,7 +110,7 @@ func (q *Queue) straysOf(ctx context.Context, queue string, mend bool) (Stray, e
 	return s, nil
 }
 
-// decodable tells whether asynq can read the message and finds its own task by it. asynq keeps the type to itself; the registry of
+// decodable reports whether asynq can read the message and finds its own task by it. asynq keeps the type to itself; the registry of
 // protocol buffers has it.
 func decodable(id, queue, message string) bool {
 	kind, err := protoregistry.GlobalTypes.FindMessageByName("asynq.TaskMessage")
@@ -127,7 +127,7 @@ func decodable(id, queue, message string) bool {
 	return field("id") == id && field("queue") == queue
 }
 
-// gone tells whether the task's message cannot be decoded, after asynq could not read it: no worker will ever run it.
+// gone reports whether the task's message cannot be decoded, after asynq could not read it: no worker will ever run it.
 func (q *Queue) gone(ctx context.Context, queue, id string) bool {
 	message, err := q.redis.HGet(ctx, "asynq:{"+queue+"}:t:"+id, "msg").Result()
 	return err == nil && !decodable(id, queue, message)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/backfill/backfilltest"
 	"quantbot/internal/candle"
 	"quantbot/internal/clickhouse"
 	"quantbot/internal/clickhouse/clickhousetest"
@@ -133,7 +134,7 @@ func only(source backfill.Source) backfill.SourceFunc {
 func (w *harness) handler() *tasks.Handler {
 	worker := &backfill.Worker{
 		Ledger: w.Ledger, History: w.History, Queue: w.Queue, Logger: w.logger, Leases: &backfill.Leases{Ledger: w.Ledger, Logger: w.logger},
-		Filler: &backfill.Filler{Source: only(w.source), Store: w.writer, Worker: "w", Version: "v", Clock: backfill.HostClock(time.Now)},
+		Filler: &backfill.Filler{Source: only(w.source), Store: w.writer, Worker: "w", Version: "v", Clock: backfilltest.HostClock(time.Now)},
 	}
 	return &tasks.Handler{Worker: worker, Finisher: w.Finisher(w.logger, time.Now), Logger: w.logger}
 }

@@ -1,4 +1,4 @@
--- admit answers a worker that takes up a chunk, counts the execution and leases the chunk to it.
+-- admit decides for a worker that takes up a chunk, counts the execution and leases the chunk to it.
 --
 -- KEYS[1]  meta
 -- KEYS[2]  a<N>:pending

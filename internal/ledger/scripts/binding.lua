@@ -1,7 +1,7 @@
 -- binding reads to which deployment this Redis belongs, binds it, or notes a sign of life.
 --
 -- KEYS[1]  quantbot:deployment              hash: deployment, id (this Redis' own), signed_at (ClickHouse's time of the last
---                                           sign of life, in µs), signed_us (when Redis was told, by its own clock)
+--                                           sign of life, in µs), signed_us (when Redis heard of it, by its own clock)
 -- KEYS[2]  {quantbot:deployment}:processes  sorted set: process → when it counts as gone, in µs; its hash tag is the whole of
 --                                           KEYS[1], so that both share a slot
 -- ARGV[1]  read, bind, sign or leave

@@ -1,6 +1,6 @@
 -- lock takes a lock that is free, unless somebody else waits for it; who finds it taken becomes the next, if nobody is. So
 -- one who takes a lock again and again lets the others have their turn. Who has it already, because the answer to an earlier
--- question was lost, is told so.
+-- question was lost, gets "ok" again.
 --
 -- KEYS[1]  the lock
 -- KEYS[2]  who is next; its hash tag is the whole of KEYS[1], so that both share a slot

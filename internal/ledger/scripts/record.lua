@@ -48,7 +48,7 @@ end
 if tonumber(ARGV[2]) < tonumber(created_epoch) then
   return {'stale'}
 end
--- A chunk is in one of pending and outcome: without an outcome, taking it off the pending ones also tells whether it is of
+-- A chunk is in one of pending and outcome: without an outcome, taking it off the pending ones also shows whether it is of
 -- this attempt.
 if not before and redis.call('SREM', KEYS[2], ARGV[3]) == 0 then
   return {'not_in_plan', ARGV[3]}

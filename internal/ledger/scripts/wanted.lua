@@ -1,4 +1,4 @@
--- wanted tells an execution, just before it writes, whether anybody still wants its candles.
+-- wanted reports to an execution, just before it writes, whether anybody still wants its candles.
 --
 -- KEYS[1]  meta
 -- KEYS[2]  a<N>:pending
