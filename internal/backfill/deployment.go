@@ -166,3 +166,7 @@ func wasAdopted(history HistoryBinding, id uuid.UUID) bool {
 	}
 	return false
 }
+
+// EarlierService is where runs asked a source before the database kept it: the service by name, or a base URL; both empty mean
+// the vendor's own address.
+type EarlierService struct{ Service, BaseURL string }

@@ -149,7 +149,7 @@ func examineServices(ctx context.Context, cfg config.Config, history *clickhouse
 		if len(known[source]) == 0 {
 			continue
 		}
-		if err := wiring.CheckServices(ctx, cfg, history, source); err != nil {
+		if err := wiring.Services(cfg, history).Check(ctx, source); err != nil {
 			findings = append(findings, clickhouse.Finding{Name: name, Level: clickhouse.LevelError, Detail: err.Error(), Hint: "see docs/operations.md, Services"})
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"quantbot/internal/config"
 	"quantbot/internal/devstack"
 	"quantbot/internal/manifest"
+	"quantbot/internal/services"
 	"quantbot/internal/wiring"
 )
 
@@ -34,7 +35,7 @@ func (a *app) launch(ctx context.Context, o launchOptions, requests ...runReques
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, stores.History, requests[0].Sources()...)); err != nil {
+	if err := a.refuseStranger(ctx, wiring.Services(cfg, stores.History).Check(ctx, requests[0].Sources()...)); err != nil {
 		return err
 	}
 	plans, err := a.planAll(ctx, stores, o.caps, requests)
@@ -101,11 +102,11 @@ func (a *app) launchOne(ctx context.Context, cfg config.Config, stores *wiring.S
 		return run, err
 	}
 	run.Manifest.DeploymentID = stores.Deployment.ID()
-	_, err = stores.UseServices(ctx, cfg, run.Manifest.StartedBy, r.Sources()...)
+	_, err = wiring.Services(cfg, stores.History).Use(ctx, run.Manifest.StartedBy, r.Sources()...)
 	if err := a.refuseStranger(ctx, err); err != nil {
 		return run, err
 	}
-	run.Manifest.Services = wiring.Services(cfg, r.Sources()...)
+	run.Manifest.Services = services.Of(cfg, r.Sources()...)
 	ctx = manifest.WithRun(ctx, run.ID())
 	a.announceTwin(ctx, stores.History, run)
 	if err := stores.History.RecordDependencies(ctx, run.ID(), planned.Dependencies); err != nil {

@@ -93,7 +93,7 @@ func (a *app) dryRun(ctx context.Context, o launchOptions, runs []runRequest) (e
 // preview prints what the runs would take, and refuses what is above the caps. history may be nil.
 func (a *app) preview(ctx context.Context, cfg config.Config, history *clickhouse.DB, o launchOptions, runs []runRequest) error {
 	if history != nil {
-		if err := a.refuseStranger(ctx, wiring.CheckServices(ctx, cfg, history, runs[0].Sources()...)); err != nil {
+		if err := a.refuseStranger(ctx, wiring.Services(cfg, history).Check(ctx, runs[0].Sources()...)); err != nil {
 			return err
 		}
 		// A run would go on without its history, as far as it can: whoever only looks should know before.

@@ -50,6 +50,6 @@ func (m *Market) Stop(ctx context.Context) error {
 // Claim makes the stores those of simulated candles, and returns a *backfill.StrangerError where they have real ones. by is who
 // claims them, for the record.
 func (m *Market) Claim(ctx context.Context, cfg config.Config, stores *wiring.Stores, by string) error {
-	_, err := stores.UseServices(ctx, cfg, by, register.DefaultName)
+	_, err := wiring.Services(cfg, stores.History).Use(ctx, by, register.DefaultName)
 	return err
 }

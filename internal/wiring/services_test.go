@@ -9,6 +9,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/services"
 	"quantbot/internal/simmarket"
 	"quantbot/internal/source/register"
 	"quantbot/internal/wiring"
@@ -40,25 +41,25 @@ func TestADatabaseKeepsWhereASourceIsAsked(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	simulated, vendor, gateway := w.asking(t, simulatedURL), w.asking(t, ""), w.asking(t, "https://gateway.example/birdeye")
-	require.NoError(t, wiring.CheckServices(t.Context(), vendor, w.History, "birdeye"), "nothing was asked yet")
-	services, err := w.UseServices(t.Context(), vendor, "ada@lab", "birdeye", "binance")
+	require.NoError(t, wiring.Services(vendor, w.History).Check(t.Context(), "birdeye"), "nothing was asked yet")
+	places, err := wiring.Services(vendor, w.History).Use(t.Context(), "ada@lab", "birdeye", "binance")
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{
 		"birdeye": "public-api.birdeye.so", "binance": "data-api.binance.vision", "binance files": "data.binance.vision",
-	}, services)
+	}, places)
 	for _, other := range []config.Config{simulated, gateway} {
-		_, err = w.UseServices(t.Context(), other, "ada@lab", "birdeye")
+		_, err = wiring.Services(other, w.History).Use(t.Context(), "ada@lab", "birdeye")
 		requireStranger(t, err, "birdeye was asked at public-api.birdeye.so", "--service-moved birdeye")
-		requireStranger(t, w.Deployment.AskServices(t.Context(), wiring.Services(other, "birdeye")), "is asked at public-api.birdeye.so in this deployment")
+		requireStranger(t, w.Deployment.AskServices(t.Context(), services.Of(other, "birdeye")), "is asked at public-api.birdeye.so in this deployment")
 	}
-	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(vendor, "birdeye")))
+	require.NoError(t, w.Deployment.AskServices(t.Context(), services.Of(vendor, "birdeye")))
 	require.NoError(t, w.History.AddService(t.Context(), "birdeye", "gateway.example", "ada@lab", true))
 	for _, same := range []config.Config{vendor, gateway} {
-		_, err = w.UseServices(t.Context(), same, "ada@lab", "birdeye")
+		_, err = wiring.Services(same, w.History).Use(t.Context(), "ada@lab", "birdeye")
 		require.NoError(t, err)
-		require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(same, "birdeye")))
+		require.NoError(t, w.Deployment.AskServices(t.Context(), services.Of(same, "birdeye")))
 	}
-	require.Error(t, wiring.CheckServices(t.Context(), simulated, w.History, "birdeye"))
+	require.Error(t, wiring.Services(simulated, w.History).Check(t.Context(), "birdeye"))
 }
 
 // Rule R13. Sources have names of their own, which say nothing about whether their candles are simulated.
@@ -66,21 +67,21 @@ func TestSimulatedAndRealSourcesNeverShareADatabase(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	simulated := w.asking(t, simulatedURL)
-	requireStranger(t, wiring.CheckServices(t.Context(), simulated, w.History, "birdeye", "geckoterminal"),
+	requireStranger(t, wiring.Services(simulated, w.History).Check(t.Context(), "birdeye", "geckoterminal"),
 		"birdeye is asked at simulated", "geckoterminal would be asked at api.geckoterminal.com", "GECKOTERMINAL_BASE_URL")
-	_, err := w.UseServices(t.Context(), simulated, "ada@lab", "birdeye")
+	_, err := wiring.Services(simulated, w.History).Use(t.Context(), "ada@lab", "birdeye")
 	require.NoError(t, err)
 	for _, other := range []string{"geckoterminal", "binance"} {
-		_, err := w.UseServices(t.Context(), simulated, "ada@lab", other)
+		_, err := wiring.Services(simulated, w.History).Use(t.Context(), "ada@lab", other)
 		requireStranger(t, err, "birdeye is asked at simulated", other+" would be asked at")
 	}
-	require.NoError(t, wiring.CheckServices(t.Context(), simulated, w.History, "birdeye"), "a refused run leaves nothing behind")
+	require.NoError(t, wiring.Services(simulated, w.History).Check(t.Context(), "birdeye"), "a refused run leaves nothing behind")
 
 	elsewhere := setup(t)
-	_, err = elsewhere.UseServices(t.Context(), simulated, "ada@lab", "geckoterminal")
+	_, err = wiring.Services(simulated, elsewhere.History).Use(t.Context(), "ada@lab", "geckoterminal")
 	require.NoError(t, err)
-	requireStranger(t, wiring.CheckServices(t.Context(), simulated, elsewhere.History, "birdeye"), "birdeye would be asked at simulated")
-	require.NoError(t, wiring.CheckServices(t.Context(), elsewhere.asking(t, "http://127.0.0.1:1"), elsewhere.History, "birdeye"), "a gateway on this machine may lead to the vendor")
+	requireStranger(t, wiring.Services(simulated, elsewhere.History).Check(t.Context(), "birdeye"), "birdeye would be asked at simulated")
+	require.NoError(t, wiring.Services(elsewhere.asking(t, "http://127.0.0.1:1"), elsewhere.History).Check(t.Context(), "birdeye"), "a gateway on this machine may lead to the vendor")
 }
 
 // Of two processes that are the first, with different services, the earlier one counts for both.
@@ -111,8 +112,8 @@ func TestCandlesOfBeforeServicesWereRecordedCount(t *testing.T) {
 			run.Manifest.Source, run.Manifest.EnvInfo = "birdeye", c.environment
 			record := backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: time.Now(), Stats: backfill.Stats{Fetched: 1, Inserted: 1}}
 			require.NoError(t, w.History.Finished(t.Context(), record))
-			require.Equal(t, c.vendor, wiring.CheckServices(t.Context(), w.asking(t, ""), w.History, "birdeye") == nil)
-			require.Equal(t, c.simulated, wiring.CheckServices(t.Context(), w.asking(t, simulatedURL), w.History, "birdeye") == nil)
+			require.Equal(t, c.vendor, wiring.Services(w.asking(t, ""), w.History).Check(t.Context(), "birdeye") == nil)
+			require.Equal(t, c.simulated, wiring.Services(w.asking(t, simulatedURL), w.History).Check(t.Context(), "birdeye") == nil)
 		})
 	}
 }
@@ -126,7 +127,7 @@ func TestAWorkerLeavesARunOfAnotherServiceAlone(t *testing.T) {
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	stray := w.handler()
 	stray.Worker.Deployment = w.Deployment
-	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(w.asking(t, simulatedURL), "birdeye")))
+	require.NoError(t, w.Deployment.AskServices(t.Context(), services.Of(w.asking(t, simulatedURL), "birdeye")))
 	for range 12 { // more often than a chunk may be tried
 		err := stray.ProcessTask(t.Context(), w.task(t, run, chunks[0]))
 		requireStranger(t, err, "asks birdeye at public-api.birdeye.so, this worker at simulated")
@@ -156,7 +157,7 @@ func TestAWorkerLeavesARunOfAnotherServiceAlone(t *testing.T) {
 	require.Empty(t, waiting(), "it came by no more")
 	stray.Worker.Filler.Waits = nil
 
-	require.NoError(t, w.Deployment.AskServices(t.Context(), wiring.Services(w.asking(t, ""), "birdeye")))
+	require.NoError(t, w.Deployment.AskServices(t.Context(), services.Of(w.asking(t, ""), "birdeye")))
 	requireExact(t, w.workWith(t, stray, run), 1)
 	require.Equal(t, 1, w.source.times(chunks[0].Range))
 }

@@ -1,5 +1,5 @@
 // Package wiring joins the packages into what the programs run: the stores that all of them open, the sources by name,
-// and a worker. It holds no logic of its own.
+// and a worker. Constructors alone: what decides something lives in the packages that are joined.
 package wiring
 
 import (
@@ -17,9 +17,11 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/fleet"
 	"quantbot/internal/ledger"
+	"quantbot/internal/services"
 	"quantbot/internal/source/budget"
 	"quantbot/internal/source/register"
 	"quantbot/internal/tasks"
@@ -70,7 +72,7 @@ func (s *Stores) guard(cfg config.Config, logger *slog.Logger) *backfill.Deploym
 	return backfill.NewDeploymentGuard(backfill.GuardConfig{
 		Ledger: s.Ledger, History: s.History, Name: workerName() + "/" + uuid.NewString(),
 		RedisAddress: cfg.Redis.Address(), HistoryAddress: cfg.ClickHouse.Address() + "/" + s.History.Database(),
-		ServicesOf: servicesOf(cfg), Logger: logger,
+		ServicesOf: services.OfRun(cfg), Logger: logger,
 	})
 }
 
@@ -173,6 +175,14 @@ func OpenHistory(ctx context.Context, cfg config.Config, logger *slog.Logger) (*
 		return nil, backfill.Outage(backfill.StoreName, asked, err)
 	}
 	return db, err
+}
+
+// Services compares at which services sources are asked with where the history's candles come from.
+func Services(cfg config.Config, history *clickhouse.DB) *services.Checker {
+	return &services.Checker{Config: cfg, Database: history.Database(), History: struct {
+		*clickhouse.DB
+		report.Reader
+	}{history, report.New(history)}}
 }
 
 // Close closes what is open.

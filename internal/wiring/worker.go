@@ -16,6 +16,7 @@ import (
 	"quantbot/internal/fleet"
 	"quantbot/internal/manifest"
 	"quantbot/internal/metrics"
+	"quantbot/internal/services"
 	"quantbot/internal/source/register"
 	"quantbot/internal/tasks"
 )
@@ -58,7 +59,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stores.Close()) }()
-	if err := stores.Deployment.AskServices(ctx, Services(cfg.Config, register.Names()...)); err != nil {
+	if err := stores.Deployment.AskServices(ctx, services.Of(cfg.Config, register.Names()...)); err != nil {
 		return err
 	}
 	warnAboutRedis(ctx, stores, cfg.Logger)
