@@ -36,6 +36,11 @@ func RunStatusNames() []string {
 	return names
 }
 
+// Ended reports whether the status is that of a run whose latest attempt is over, and whose candles are served.
+func (s RunStatus) Ended() bool {
+	return s == StatusCompleted || s == StatusFailed || s == StatusCancelled
+}
+
 // Run is one attempt of a run. The manifest stays the same over its attempts.
 type Run struct {
 	Manifest manifest.Manifest `json:"manifest"`

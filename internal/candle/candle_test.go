@@ -3,6 +3,7 @@ package candle
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/mr-tron/base58"
@@ -194,4 +195,13 @@ func TestRanges(t *testing.T) {
 	require.True(t, r.Align(Interval1m).Empty())
 	require.Equal(t, Range{From: 60, To: 180}, Range{From: 1, To: 200}.Align(Interval1m))
 	require.Equal(t, "[1970-01-01T00:01:01Z, 1970-01-01T00:02:59Z)", r.String())
+}
+
+func TestEveryIntervalIsListedOnce(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"1s", "15s", "1m", "5m", "15m", "1h", "4h", "1d"}, IntervalNames())
+	require.True(t, slices.IsSorted(Intervals()))
+	for i, interval := range Intervals() {
+		require.Equal(t, IntervalNames()[i], interval.String())
+	}
 }

@@ -63,7 +63,7 @@ type listedSource struct {
 // state is ready only when nothing holds the account up.
 func (s listedSource) state() string {
 	if len(s.WaitingFor) == 0 {
-		return "ready"
+		return string(backfill.AccountReady)
 	}
 	return strings.Join(s.WaitingFor, "; ")
 }

@@ -2,66 +2,9 @@ package clickhouse
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 )
-
-// EndedAttempt is an attempt that somebody should hear of.
-type EndedAttempt struct {
-	RunID        uuid.UUID `ch:"run_id"`
-	Attempt      uint32    `ch:"attempt"`
-	Status       string    `ch:"status"`
-	EndedAt      time.Time `ch:"ended_at"`
-	ErrorMessage string    `ch:"error_message"`
-	Source       string    `ch:"source"`
-	StartedBy    string    `ch:"started_by"`
-	Failed       int64     `ch:"errors_count"`
-	Cancelled    int64     `ch:"cancelled_chunks"`
-	Planned      int64     `ch:"planned_chunks"`
-	Fetched      int64     `ch:"candles_fetched"`
-	Inserted     int64     `ch:"candles_inserted"`
-	Rejected     int64     `ch:"candles_rejected"`
-	Deduplicated int64     `ch:"candles_deduplicated"`
-	Shadowed     *int64    `ch:"candles_shadowed"` // nil = not recorded, as with Skipped
-	Skipped      *int64    `ch:"candles_skipped"`
-}
-
-// mostUntold bounds what is read at a time; the rest comes when these are told.
-const mostUntold = 1_000
-
-// UndeliveredFailures lists, oldest first, the attempts that ended badly since a moment and of which no alert of these kinds was
-// delivered. rate is the share of failed chunks, or of rejected candles, from which on an end is bad.
-func (db *DB) UndeliveredFailures(ctx context.Context, since time.Time, rate float64, kinds []string) ([]EndedAttempt, error) {
-	found, err := selectStructs[EndedAttempt](ctx, db, untoldEndsSQL,
-		named("since", since.UnixMilli()), named("rate", rate), named("kinds", kinds), named("limit", mostUntold))
-	return found, db.Failed("list the ends that nobody was told of", err)
-}
-
-// LastActivity is the last sign of life of an attempt.
-type LastActivity struct {
-	At time.Time
-	// Silence is how long ago that was, by the server's clock.
-	Silence time.Duration
-	// Ended and Planned count the attempt's chunks.
-	Ended, Planned int64
-}
-
-// LastActivity tells when the attempt's last outcome was written, or its plan. found is false when the history has neither.
-func (db *DB) LastActivity(ctx context.Context, runID uuid.UUID, attempt int) (sign LastActivity, found bool, err error) {
-	rows, err := selectStructs[struct {
-		LastSign time.Time `ch:"last_sign"`
-		Now      time.Time `ch:"now"`
-		Ended    uint64    `ch:"ended"`
-		Planned  uint64    `ch:"planned"`
-	}](ctx, db, lastSignSQL, named("run_id", runID), named("attempt", attempt))
-	if err != nil || len(rows) == 0 || rows[0].Planned == 0 {
-		return LastActivity{}, false, db.Failed(fmt.Sprintf("read the last sign of run %s", runID), err)
-	}
-	r := rows[0]
-	return LastActivity{At: r.LastSign.UTC(), Silence: r.Now.Sub(r.LastSign), Ended: int64(r.Ended), Planned: int64(r.Planned)}, true, nil
-}
 
 // Alert is an alert that was delivered.
 type Alert struct {
@@ -71,12 +14,6 @@ type Alert struct {
 	EventID     uuid.UUID `ch:"event_id"`
 	Text        string    `ch:"text"`
 	DeliveredBy string    `ch:"delivered_by"`
-}
-
-// Delivered tells whether an event of this kind was delivered.
-func (db *DB) Delivered(ctx context.Context, kind string, eventID uuid.UUID) (bool, error) {
-	count, err := queryCount(ctx, db, toldSQL, named("kind", kind), named("event_id", eventID))
-	return count > 0, db.Failed("look up an alert", err)
 }
 
 // RecordAlert writes that an alert was delivered. Writing it again changes nothing for readers.

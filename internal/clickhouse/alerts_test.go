@@ -27,7 +27,7 @@ func TestEndsThatNobodyWasToldOf(t *testing.T) {
 	since := time.Now().Add(-time.Hour)
 	kinds := []string{"run_failed", "run_faulty"}
 	untold := func() (ids []uuid.UUID) {
-		found, err := db.UndeliveredFailures(t.Context(), since, 0.2, kinds)
+		found, err := report.New(db).UndeliveredFailures(t.Context(), since, 0.2, kinds)
 		require.NoError(t, err)
 		for _, f := range found {
 			ids = append(ids, f.RunID)
@@ -54,7 +54,7 @@ func TestEndsThatNobodyWasToldOf(t *testing.T) {
 
 	event := uuid.New()
 	told := func() bool {
-		found, err := db.Delivered(t.Context(), "run_failed", event)
+		found, err := report.New(db).Delivered(t.Context(), "run_failed", event)
 		require.NoError(t, err)
 		return found
 	}
@@ -97,16 +97,16 @@ func TestLastSign(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
 	run := newRun(0)
-	_, found, err := db.LastActivity(t.Context(), run.ID(), 1)
+	_, found, err := report.New(db).LastActivity(t.Context(), run.ID(), 1)
 	require.NoError(t, err)
 	require.False(t, found)
 	require.NoError(t, db.Planned(t.Context(), run, []backfill.Chunk{newChunk(run, 0), newChunk(run, 1)}))
-	planned, found, err := db.LastActivity(t.Context(), run.ID(), 1)
+	planned, found, err := report.New(db).LastActivity(t.Context(), run.ID(), 1)
 	require.NoError(t, err)
 	require.True(t, found)
 	require.Zero(t, planned.Ended)
 	mustWrite(t, db, newWrite(run, minutes(1, 1)))
-	sign, _, err := db.LastActivity(t.Context(), run.ID(), 1)
+	sign, _, err := report.New(db).LastActivity(t.Context(), run.ID(), 1)
 	require.NoError(t, err)
 	require.True(t, sign.At.After(planned.At))
 	require.EqualValues(t, 1, sign.Ended)

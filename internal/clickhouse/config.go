@@ -23,8 +23,9 @@ const (
 	DefaultDatabase = "quantbot"
 	DefaultUser     = "default"
 
-	// DefaultMaxConns: a worker with the default of 10 chunks at once holds 10 connections while they insert; the finish
-	// task and the reconciler hold one each and write on another while they read (4); 2 more for commands and checks.
+	// DefaultMaxConns: the chunks of a worker share two inserts (maxFlushes); the finish task and the reconciler hold one
+	// connection each and write on another while they read (4); the other ten are for the short reads of chunks, of commands
+	// and of checks, which wait for one where all are taken.
 	DefaultMaxConns = 16
 )
 

@@ -33,9 +33,7 @@ func (db *DB) Started(ctx context.Context, run backfill.Run) error {
 
 // Finished writes the attempt's end. Only the first end of an attempt counts.
 func (db *DB) Finished(ctx context.Context, record backfill.RunRecord) error {
-	switch record.Status {
-	case backfill.StatusCompleted, backfill.StatusFailed, backfill.StatusCancelled:
-	default:
+	if !record.Status.Ended() {
 		return fmt.Errorf("write the end of run %s: %q is no end", record.ID(), record.Status)
 	}
 	row, err := newLifecycleRow(record, phaseEnded)

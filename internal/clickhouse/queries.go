@@ -122,12 +122,6 @@ var (
 
 	//go:embed queries/insert_operator_action.sql
 	insertOperatorActionSQL string
-	//go:embed queries/untold_ends.sql
-	untoldEndsSQL string
-	//go:embed queries/last_sign.sql
-	lastSignSQL string
-	//go:embed queries/told.sql
-	toldSQL string
 	//go:embed queries/insert_alert.sql
 	insertAlertSQL string
 )

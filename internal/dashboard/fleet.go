@@ -79,17 +79,25 @@ type Budget struct {
 	WaitingFor []string `json:"waiting_for"`
 }
 
-// State is ok only when nothing holds the account up.
+// accountWords are the words that pages have for states, where they differ from the state's name.
+var accountWords = map[backfill.AccountState]string{backfill.AccountReady: "ok", backfill.AccountWaiting: "waits"}
+
+// State is the word for what the account does: ok only when nothing holds it up.
 func (b Budget) State() string {
+	state := b.state()
+	return cmp.Or(accountWords[state], string(state))
+}
+
+func (b Budget) state() backfill.AccountState {
 	switch {
 	case !b.ParkedUntil.IsZero():
-		return "parked"
+		return backfill.AccountParked
 	case !b.PausedUntil.IsZero():
-		return "paused"
+		return backfill.AccountPaused
 	case len(b.WaitingFor) > 0:
-		return "waits"
+		return backfill.AccountWaiting
 	}
-	return "ok"
+	return backfill.AccountReady
 }
 
 // fleetData is who works, on what, and what stands still.

@@ -8,6 +8,7 @@ import (
 	"quantbot/internal/alert"
 	"quantbot/internal/backfill"
 	"quantbot/internal/clickhouse"
+	"quantbot/internal/clickhouse/report"
 	"quantbot/internal/config"
 	"quantbot/internal/metrics"
 	"quantbot/internal/source/budget"
@@ -87,7 +88,7 @@ func (h AlertHistory) UndeliveredFailures(ctx context.Context, since time.Time) 
 	for _, kind := range alert.EndKinds() {
 		kinds = append(kinds, string(kind))
 	}
-	found, err := h.History.UndeliveredFailures(ctx, since, h.ErrorRate, kinds)
+	found, err := report.New(h.History).UndeliveredFailures(ctx, since, h.ErrorRate, kinds)
 	ends := make([]alert.End, len(found))
 	for i, f := range found {
 		ends[i] = alert.End{Source: f.Source, At: f.EndedAt, Run: alert.RunFacts{
@@ -108,7 +109,7 @@ func (h AlertHistory) Running(ctx context.Context) ([]alert.StalledRun, error) {
 	}
 	stalls := make([]alert.StalledRun, 0, len(runs))
 	for _, run := range runs {
-		sign, found, err := h.History.LastActivity(ctx, run.ID(), run.Attempt)
+		sign, found, err := report.New(h.History).LastActivity(ctx, run.ID(), run.Attempt)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +128,7 @@ func (h AlertHistory) Running(ctx context.Context) ([]alert.StalledRun, error) {
 
 // Delivered implements alert.History.
 func (h AlertHistory) Delivered(ctx context.Context, e alert.Event) (bool, error) {
-	return h.History.Delivered(ctx, string(e.Kind), e.ID)
+	return report.New(h.History).Delivered(ctx, string(e.Kind), e.ID)
 }
 
 // RecordDelivered implements alert.History.

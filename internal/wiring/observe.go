@@ -45,24 +45,20 @@ func NewMetrics(stores *Stores, cfg config.Config, build manifest.Build, leases 
 
 // countAccounts counts each source's accounts by state.
 func countAccounts(all []budget.Status, shown []backfill.Wait, now time.Time) []metrics.AccountCount {
-	type key struct{ source, state string }
+	type key struct {
+		source string
+		state  backfill.AccountState
+	}
 	counts := make(map[key]int)
 	for _, s := range all {
-		for _, state := range []string{"ready", "paused", "parked", "waiting"} {
+		for _, state := range backfill.AccountStates() {
 			counts[key{s.Source, state}] += 0 // a state without accounts is shown as 0, not left out
 		}
-		state := "ready"
-		if waits := fleet.AccountWaits(s, shown, now); len(waits) > 0 {
-			switch state = "waiting"; waits[0].Reason {
-			case backfill.WaitParked, backfill.WaitPaused:
-				state = string(waits[0].Reason)
-			}
-		}
-		counts[key{s.Source, state}]++
+		counts[key{s.Source, backfill.AccountStateOf(fleet.AccountWaits(s, shown, now))}]++
 	}
 	list := make([]metrics.AccountCount, 0, len(counts))
 	for k, n := range counts {
-		list = append(list, metrics.AccountCount{Source: k.source, State: k.state, Count: n})
+		list = append(list, metrics.AccountCount{Source: k.source, State: string(k.state), Count: n})
 	}
 	return list
 }

@@ -95,4 +95,10 @@ var (
 	rejectionsSQL string
 	//go:embed queries/token_chunks.sql
 	tokenChunksSQL string
+	//go:embed queries/untold_ends.sql
+	untoldEndsSQL string
+	//go:embed queries/last_sign.sql
+	lastSignSQL string
+	//go:embed queries/told.sql
+	toldSQL string
 )

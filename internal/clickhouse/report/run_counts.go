@@ -8,7 +8,7 @@ import (
 )
 
 // RunCounts counts the runs by status. faulty are those among them that ended since a moment, not as failed, but badly:
-// see UntoldEnds.
+// see UndeliveredFailures.
 func (db Reader) RunCounts(ctx context.Context, since time.Time, rate float64) (counts map[backfill.RunStatus]int64, faulty int64, err error) {
 	rows, err := selectStructs[struct {
 		Status string `ch:"status"`
