@@ -42,7 +42,11 @@ func TestTheStateBeforeGoesOn(t *testing.T) {
 	h.worker(t)
 	var run map[string]any
 	require.Eventually(t, func() bool {
-		run = row(t, h.ok(t, "ohlcv", "runs-details", runOfBefore, "--format", "json").stdout)
+		details := h.run(t, "ohlcv", "runs-details", runOfBefore, "--format", "json")
+		if details.code != 0 {
+			return false // the worker has not migrated yet
+		}
+		run = row(t, details.stdout)
 		return run["status"] != "running"
 	}, 2*time.Minute, 200*time.Millisecond)
 	want := truth(market, pending, hour)

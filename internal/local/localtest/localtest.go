@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -180,25 +181,34 @@ func (e *Env) Vars() map[string]string {
 // Redis sends one command to the test's database and returns the first line of the answer.
 func (e *Env) Redis(t testing.TB, command string) string {
 	t.Helper()
+	answer, err := e.TryRedis(command)
+	if err != nil {
+		t.Fatalf("ask Redis %q: %v", command, err)
+	}
+	return answer
+}
+
+// TryRedis is Redis for tests that expect the server to be away, or to read its data.
+func (e *Env) TryRedis(command string) (string, error) {
 	conn, err := net.DialTimeout("tcp", e.RedisAddr, 5*time.Second)
 	if err != nil {
-		t.Fatalf("connect to Redis: %v", err)
+		return "", err
 	}
 	defer conn.Close()
 	if _, err := fmt.Fprintf(conn, "AUTH %s\r\nSELECT %d\r\n%s\r\n", e.RedisPassword, e.RedisDB, command); err != nil {
-		t.Fatalf("write to Redis: %v", err)
+		return "", err
 	}
 	answers := bufio.NewReader(conn)
 	var answer string
 	for range 3 {
 		if answer, err = answers.ReadString('\n'); err != nil {
-			t.Fatalf("read from Redis: %v", err)
+			return "", err
 		}
 		if strings.HasPrefix(answer, "-") {
-			t.Fatalf("redis refuses %q: %s", command, answer)
+			return "", errors.New(strings.TrimSpace(answer))
 		}
 	}
-	return strings.TrimSpace(answer)
+	return strings.TrimSpace(answer), nil
 }
 
 // ClickHouse runs one query without a current database and returns its answer as text.
