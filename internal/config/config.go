@@ -31,13 +31,13 @@ type Config struct {
 	Traces bool
 }
 
-// Alerts says who is told of bad runs. Without a WebhookURL nobody is.
+// Alerts says where alerts about bad runs are sent. Without a WebhookURL they are sent nowhere.
 type Alerts struct {
 	// WebhookURL is a secret: chat services put the credential into the path.
 	WebhookURL secret.Text
 	// WebhookSecret signs what is sent.
 	WebhookSecret secret.Text
-	// ErrorRate is the share of failed chunks, 0 to 1, from which on a run is told of.
+	// ErrorRate is the share of failed chunks, 0 to 1, from which on an alert is sent.
 	ErrorRate float64
 }
 

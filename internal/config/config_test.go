@@ -28,12 +28,15 @@ func urls(pairs ...string) map[string]string {
 	return byVariable
 }
 
-// sources are what is read of the environment, with the settings that the sources declare.
+// sources are what is read of the environment, with the settings that the sources declare and the defaults of those left out.
 func sources(read map[string]config.Source) map[string]config.Source {
-	for name, source := range read {
-		sheet, _ := register.Find(name)
+	for _, sheet := range register.Sheets() {
+		source, given := read[sheet.Name]
 		source.Settings = sheet.SourceSettings
-		read[name] = source
+		if !given {
+			source.Rate, source.BaseURLs = sheet.Rate.Default, urls(sheet.Places[0].Variable, sheet.Places[0].Default)
+		}
+		read[sheet.Name] = source
 	}
 	return read
 }

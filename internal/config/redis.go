@@ -231,7 +231,7 @@ func (r *Redis) String() string { return strings.Join(r.options.Addrs, ",") }
 // Address names the servers and the database, without user and password.
 func (r *Redis) Address() string { return r.String() + "/" + strconv.Itoa(r.options.DB) }
 
-// Cluster tells that keys are spread over several servers.
+// Cluster reports that keys are spread over several servers.
 func (r *Redis) Cluster() bool { return r.options.IsClusterMode }
 
 func databaseNumber(text string) (int, error) {

@@ -8,7 +8,7 @@ import (
 )
 
 // lookAgain makes a cluster's client ask anew which node has which keys as soon as a node does not answer. By itself the
-// client does so only where a node answers that it no longer has them, and every minute: a primary that died was dialled for
+// client does so only where a node replies that it no longer has them, and every minute: a primary that died was dialled for
 // that long although another had taken its place.
 type lookAgain struct{ client *redis.ClusterClient }
 

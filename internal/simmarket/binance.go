@@ -36,7 +36,7 @@ func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, binance, "", func(*Fault) ([]byte, int, *refusal) { return []byte(`{}`), 0, nil })
 }
 
-// klines answers GET /api/v3/klines. Unlike the service's, a question without startTime is refused.
+// klines serves GET /api/v3/klines. Unlike the service's, a question without startTime is refused.
 func (s *Server) klines(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	s.answer(w, r, binance, query.Get("symbol"), func(fault *Fault) ([]byte, int, *refusal) {
@@ -80,7 +80,7 @@ func parseSymbol(symbol, name string) (candle.Token, candle.Interval, *refusal) 
 	return token, interval, nil
 }
 
-// dump answers GET /data/spot/{period}/klines/{symbol}/{interval}/{file}: the candles of a day or a month in a zip, or the
+// dump serves GET /data/spot/{period}/klines/{symbol}/{interval}/{file}: the candles of a day or a month in a zip, or the
 // checksum of that. It is there once the period is over and if the symbol traded in it.
 func (s *Server) dump(w http.ResponseWriter, r *http.Request) {
 	dialect := binance

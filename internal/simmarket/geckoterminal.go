@@ -50,7 +50,7 @@ var networkChains = map[string]candle.Chain{
 	"arbitrum": candle.Arbitrum, "avax": candle.Avalanche, "optimism": candle.Optimism,
 }
 
-// networks answers GET /api/v2/networks.
+// networks serves GET /api/v2/networks.
 func (s *Server) networks(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, geckoterminal, "", func(*Fault) ([]byte, int, *refusal) {
 		var list []object
@@ -61,7 +61,7 @@ func (s *Server) networks(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// pools answers GET /api/v2/networks/{network}/tokens/{token}/pools.
+// pools serves GET /api/v2/networks/{network}/tokens/{token}/pools.
 func (s *Server) pools(w http.ResponseWriter, r *http.Request) {
 	network, address := r.PathValue("network"), r.PathValue("token")
 	s.answer(w, r, geckoterminal, address, func(*Fault) ([]byte, int, *refusal) {
@@ -95,7 +95,7 @@ func pooled(token candle.Token, side string) candle.Token {
 	return candle.Token{Chain: token.Chain, Address: "So11111111111111111111111111111111111111112"}
 }
 
-// poolCandles answers GET /api/v2/networks/{network}/pools/{pool}/ohlcv/{timeframe}. Unlike the service's, a question that
+// poolCandles serves GET /api/v2/networks/{network}/pools/{pool}/ohlcv/{timeframe}. Unlike the service's, a question that
 // leaves something to the defaults is refused. Of the two readings of before_timestamp it has the one that repeats a candle.
 func (s *Server) poolCandles(w http.ResponseWriter, r *http.Request) {
 	address := strings.TrimPrefix(r.PathValue("pool"), poolPrefix)
@@ -108,7 +108,7 @@ func (s *Server) poolCandles(w http.ResponseWriter, r *http.Request) {
 		if len(found) == 0 {
 			return renderRows(nil), 0, nil
 		}
-		// The service is not told where the client will stop: what is outside is older than the page or younger than the question.
+		// The service does not know where the client will stop: what is outside is older than the page or younger than the question.
 		page := candle.Range{From: found[len(found)-1].OpenTime, To: q.before + 1}
 		return renderRows(spoil(found, page, q.interval, fault)), len(found), nil
 	})
@@ -127,7 +127,7 @@ var timeframes = map[string]candle.Interval{
 	"hour/1": candle.Interval1h, "hour/4": candle.Interval4h, "day/1": candle.Interval1d,
 }
 
-// parsePoolQuestion answers the status that a question deserves.
+// parsePoolQuestion returns the status that a question deserves.
 func parsePoolQuestion(r *http.Request) (q poolQuestion, status int) {
 	chain, known := networkChains[r.PathValue("network")]
 	address, isPool := strings.CutPrefix(r.PathValue("pool"), poolPrefix)

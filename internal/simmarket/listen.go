@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Path begins the path of every base URL of a simulated market, by which its candles are told from real ones. It answers
+// Path begins the path of every base URL of a simulated market, by which its candles are distinguished from real ones. It serves
 // without it, too.
 const Path = "/simulated"
 

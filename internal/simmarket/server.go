@@ -21,12 +21,12 @@ type Options struct {
 	// Latency delays each answer.
 	Latency time.Duration
 	Faults  []Fault
-	// KeyRequired answers 401 to a request without X-API-KEY.
+	// KeyRequired sends 401 to a request without X-API-KEY.
 	KeyRequired bool
 	Now         func() time.Time
 }
 
-// Server answers as Birdeye, GeckoTerminal and Binance would, and keeps count of what it was asked.
+// Server responds as Birdeye, GeckoTerminal and Binance would, and keeps count of what it was asked.
 type Server struct {
 	options Options
 	mux     *http.ServeMux
@@ -111,14 +111,14 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// Answered are the stretches of the token that the server has told everything of, as Birdeye: neither refused nor spoilt.
+// Answered are the stretches of the token that the server has sent everything of, as Birdeye: neither refused nor spoilt.
 func (s *Server) Answered(token candle.Token, interval candle.Interval) []candle.Range {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.answered[answeredKey{token, interval}])
 }
 
-// told notes what an answer says: a full page ends with its last candle.
+// told notes what a response says: a full page ends with its last candle.
 func (s *Server) told(q question, found []candle.Candle, f *Fault) {
 	if f != nil && f.hides() {
 		return
@@ -233,7 +233,7 @@ func (s *Server) count(status int, token string, served int64) {
 	}
 }
 
-// misbehave answers for the faults that replace the answer.
+// misbehave responds for the faults that replace the response.
 func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, d dialect, f Fault) (answered bool) {
 	if refused, ok := d.faults[f.Kind]; ok {
 		if refused.status == http.StatusTooManyRequests || refused.status == http.StatusTeapot {

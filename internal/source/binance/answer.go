@@ -44,7 +44,7 @@ const (
 // readFailure is service.Config.Failure.
 func (s *Source) readFailure(status int, header http.Header, body []byte, retryAfter time.Duration) service.Failure {
 	var f failure
-	_ = json.Unmarshal(body, &f) // the firewall answers in HTML
+	_ = json.Unmarshal(body, &f) // the firewall responds in HTML
 	result := service.Failure{Class: service.StatusClass(status), Message: f.String(), RetryAfter: retryAfter, Foreign: f.String() == ""}
 	switch {
 	case status == http.StatusTeapot:

@@ -196,7 +196,7 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 	}
 }
 
-// budget notes what it is told.
+// budget notes what it is asked for.
 type budget struct {
 	weights []int
 	pauses  []time.Duration

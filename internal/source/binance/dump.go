@@ -274,7 +274,7 @@ func readRows(file io.Reader, about question) ([]candle.Candle, error) {
 		}
 		c, odd, err := parseRow(row, about.dollars)
 		if err == nil && odd != "" {
-			err = errors.New(odd) // the API tells each candle apart
+			err = errors.New(odd) // the API returns each candle by itself
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)

@@ -33,7 +33,7 @@ const quotaMessage = "compute units usage limit exceeded"
 // readFailure is service.Config.Failure.
 func readFailure(status int, _ http.Header, body []byte, retryAfter time.Duration) service.Failure {
 	var f failure
-	foreign := json.Unmarshal(body, &f) != nil || f.Success == nil // the firewall in front of the service answers in HTML
+	foreign := json.Unmarshal(body, &f) != nil || f.Success == nil // the firewall in front of the service responds in HTML
 	if strings.Contains(strings.ToLower(f.Message), quotaMessage) {
 		return service.Failure{Class: backfill.ClassParked, Message: f.Message, RetryAfter: quotaWait}
 	}
@@ -52,7 +52,7 @@ type answer struct {
 	about   question
 	success bool
 	message string
-	// listed tells that there were items, which may be none.
+	// listed says that there were items, which may be none.
 	listed bool
 	rows   service.Rows
 	seen   fields
@@ -88,7 +88,7 @@ func decodePage(body []byte, about question) ([]candle.Candle, []backfill.Oddity
 	return candles, odd, nil
 }
 
-// fields tells which fields of an object were there. Those of the answer and of an item are told apart by where they are.
+// fields says which fields of an object were there. Those of the response and of an item are distinguished by where they are.
 type fields uint16
 
 const (

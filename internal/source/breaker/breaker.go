@@ -1,4 +1,4 @@
-// Package breaker tells a source that is down for everybody from a question that the source cannot answer. While a source
+// Package breaker distinguishes a source that is down for everybody from a question that the source cannot answer. While a source
 // is down, chunks wait for it instead of failing one by one.
 package breaker
 
@@ -57,7 +57,7 @@ type circuit struct {
 	back      chan struct{}
 	downSince time.Time
 	lastProbe time.Time
-	// cause is the error of the last probe, and warned when people were told of it last.
+	// cause is the error of the last probe, and warned when a log record last said so.
 	cause  error
 	warned time.Time
 }
@@ -105,7 +105,7 @@ func (b *Breaker) Candles(ctx context.Context, token candle.Token, interval cand
 }
 
 // unanswered reports whether the error means that there was no answer, be it that we gave up or that nobody knows what
-// happened. Other errors are answers.
+// happened. Other errors are responses.
 func unanswered(err error) bool {
 	if err == nil {
 		return false
@@ -131,7 +131,7 @@ func (b *Breaker) note(number int64) {
 }
 
 // isDown decides about a request that got no answer: when one that began later got one, the source works; otherwise a
-// probe tells. A probe that began after the request counts for all that wait for it.
+// probe returns. A probe that began after the request counts for all that wait for it.
 func (b *Breaker) isDown(ctx context.Context, number int64) bool {
 	select {
 	case b.prober <- struct{}{}:
@@ -178,7 +178,7 @@ func (b *Breaker) ask(ctx context.Context) (works bool) {
 	return works
 }
 
-// Down tells since when the source answers nobody, and why; down is false while it works.
+// Down returns since when the source answers nobody, and why; down is false while it works.
 func (b *Breaker) Down() (since time.Time, cause error, down bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 // Account is what a service counts requests by: the account that a key belongs to, or, without keys, everybody together.
 type Account struct {
 	Source string
-	// ID tells the accounts of a source apart and is the same on all machines; it does not tell the key.
+	// ID distinguishes the accounts of a source and is the same on all machines; the key cannot be read from it.
 	ID string
 }
 
@@ -65,7 +65,7 @@ func Register(ctx context.Context, client redis.UniversalClient, a Account, now 
 	return client.ZRemRangeByScore(ctx, knownKey, "-inf", oldest).Err()
 }
 
-// List tells what Redis knows of all accounts, by source.
+// List returns what Redis knows of all accounts, by source.
 func List(ctx context.Context, client redis.UniversalClient) ([]Status, error) {
 	names, err := client.ZRange(ctx, knownKey, 0, -1).Result()
 	if err != nil {
@@ -140,7 +140,7 @@ func heldUntil(all []Status, source string, held func(Status) time.Time) (until 
 	return until
 }
 
-// Unpark lets all accounts of a source be asked again at once. It answers how many were parked or pausing.
+// Unpark lets all accounts of a source be asked again at once. It returns how many were parked or pausing.
 func Unpark(ctx context.Context, client redis.UniversalClient, source string) (unparked int, err error) {
 	all, err := List(ctx, client)
 	if err != nil {

@@ -152,7 +152,7 @@ func (b *Budget) take(ctx context.Context, weight int) (taken, error) {
 	return taken{reply.status, time.Duration(reply.micros) * time.Microsecond, reply.serial}, nil
 }
 
-// move tells Redis that the request of a moment goes later than it was reserved for.
+// move records in Redis that the request of a moment goes later than it was reserved for.
 func (b *Budget) move(ctx context.Context, serial int64) (moved taken, err error) {
 	values, err := b.run(ctx, moveScript, []string{b.cfg.Account.keys()[0], b.cfg.Account.keys()[2]}, serial, farLate.Microseconds())
 	var micros int64

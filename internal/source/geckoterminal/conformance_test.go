@@ -89,7 +89,7 @@ func serve(market *simmarket.Market, inclusive bool, faults ...simmarket.Fault) 
 	})
 }
 
-// recordedMarket is what the service once told about a token.
+// recordedMarket is what the service once returned for a token.
 func recordedMarket(t *testing.T) *simmarket.Market {
 	t.Helper()
 	market, err := simmarket.LoadCSV(bytes.NewReader(recorded(t, "candles.csv")))
@@ -97,7 +97,7 @@ func recordedMarket(t *testing.T) *simmarket.Market {
 	return market
 }
 
-// seen: the service tells the volume in USD alone.
+// seen: the service reports the volume in USD alone.
 func seen(c candle.Candle) candle.Candle {
 	c.Volume = c.VolumeUSD / c.Close
 	return c

@@ -30,7 +30,7 @@ const (
 	// settleDelay is how long after its close a candle is taken to be final (inferred): the data is 10 to 20 seconds behind
 	// the chain, and an answer from just before it caught up may be repeated from a cache for a minute.
 	settleDelay = 2 * time.Minute
-	// retention is how far back the service surely answers. It says "up to 6 months", of which the shortest has 181 days.
+	// retention is how far back the service surely has candles. It says "up to 6 months", of which the shortest has 181 days.
 	retention = 180 * 24 * time.Hour
 	// accept pins the version of the API whose shapes are decoded here.
 	accept = "application/json;version=20230302"

@@ -66,7 +66,7 @@ func fetch(ctx context.Context, s *Source, token candle.Token, interval candle.I
 	return f
 }
 
-// onePool answers with a pool of the token, and leaves what is asked about the pool to the handler.
+// onePool responds with a pool of the token, and leaves what is asked about the pool to the handler.
 func onePool(candles http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/pools") {

@@ -16,7 +16,7 @@ type pool struct {
 	address string
 	// side is which of the pool's two tokens it is: base or quote.
 	side string
-	// created is when the pool came into being, in Unix seconds; 0 = not told.
+	// created is when the pool came into being, in Unix seconds; 0 = not known.
 	created int64
 }
 

@@ -19,7 +19,7 @@ import (
 type walk struct {
 	from   int64
 	before int64 // of the next question
-	listed int64 // when the pool began to trade; 0 = not told
+	listed int64 // when the pool began to trade; 0 = not known
 	kept   int64 // what was before may be forgotten
 }
 
@@ -40,7 +40,7 @@ func (w *walk) step(answer []candle.Candle) ([]candle.Candle, error) {
 	older := slices.DeleteFunc(slices.Clone(answer), func(c candle.Candle) bool { return c.OpenTime >= w.before })
 	switch {
 	case len(older) > 0:
-		// The last one by the service's order, not the oldest: a stray old candle must not prove that the rest was told.
+		// The last one by the service's order, not the oldest: a stray old candle must not prove that the rest was returned.
 		w.before = older[len(older)-1].OpenTime
 		slices.SortStableFunc(older, func(a, b candle.Candle) int { return cmp.Compare(a.OpenTime, b.OpenTime) })
 		return older, nil
@@ -54,7 +54,7 @@ func (w *walk) step(answer []candle.Candle) ([]candle.Candle, error) {
 	return nil, nil
 }
 
-// forgotten tells when "nothing older" does not prove that nothing was there (R8): the service answers alike where it
+// forgotten returns an error when "nothing older" does not prove that nothing was there (R8): the service responds alike where it
 // threw candles away. Before the pool began to trade there were none.
 func (w *walk) forgotten() error {
 	if begin := max(w.from, w.listed); begin >= min(w.before, w.kept) {

@@ -21,7 +21,7 @@ import (
 
 // Budget is how fast an account may be asked. All that use the account share it.
 type Budget interface {
-	// Wait returns when a request of this weight may be sent. It answers ctx's error, or one of ClassParked while the
+	// Wait returns when a request of this weight may be sent. It returns ctx's error, or one of ClassParked while the
 	// account is parked.
 	Wait(ctx context.Context, weight int) error
 	// Slow makes everybody pause after the service said that it was asked too fast; 0 = as long as the budget thinks fit.
@@ -66,7 +66,7 @@ type Config struct {
 type Failure struct {
 	Class   backfill.Class
 	Message string
-	// Foreign tells that the answer is not in the service's own form: something between us and the service may have answered,
+	// Foreign says that the response is not in the service's own form: something between us and the service may have answered,
 	// which knows nothing about the chunk or the key.
 	Foreign bool
 	// RetryAfter is how long to leave the account alone, for ClassRateLimited and ClassParked; 0 = as the budget thinks fit.
@@ -116,7 +116,7 @@ func NewClient(cfg Config) *Client {
 	return &Client{cfg: cfg, http: client, secrets: manifest.NewSecrets(cfg.secrets()...), rejected: make([]rejection, len(cfg.Accounts))}
 }
 
-// secrets are what the service is told and may repeat.
+// secrets are what the service is sent and may repeat.
 func (c Config) secrets() []string {
 	secrets := slices.Clone(c.Secrets)
 	for _, account := range c.Accounts {
@@ -318,7 +318,7 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	return backfill.WithClass(backfill.ClassUnavailable, fmt.Errorf("no whole answer: %w", c.secrets.Error(err)))
 }
 
-// contextError tells an interruption from a fault of the service.
+// contextError distinguishes an interruption from a fault of the service.
 func contextError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -11,7 +11,7 @@ import (
 	"github.com/go-faster/jx"
 )
 
-// The answers' candles are decoded value by value, without a struct of pointers in between: see docs/adr/0013.
+// The candles of responses are decoded value by value, without a struct of pointers in between: see docs/adr/0013.
 
 var errTrailing = errors.New("something follows the JSON")
 
@@ -34,7 +34,7 @@ func Null(d *jx.Decoder) bool { return d.Next() == jx.Null && d.Null() == nil }
 var ErrRepeated = errors.New("a name occurs twice in one object of the answer")
 
 // Value reads the number that is nearest to the decimal text, as strconv does: the decoder's own reading of a float may
-// differ in the last bit. What is no number, or above all numbers, is NaN or infinite, and odd tells why; err means that it
+// differ in the last bit. What is no number, or above all numbers, is NaN or infinite, and odd says why; err means that it
 // is no JSON.
 func Value(d *jx.Decoder) (value float64, odd string, err error) {
 	kind := d.Next()
@@ -68,7 +68,7 @@ func kindName(kind jx.Type) string {
 	return "nothing"
 }
 
-// Time reads Unix seconds, an integer that has neither a fraction nor an exponent. ok tells whether it is one of the times
+// Time reads Unix seconds, an integer that has neither a fraction nor an exponent. ok reports whether it is one of the times
 // that candles can have; err means that it is no JSON.
 func Time(d *jx.Decoder) (t int64, ok bool, err error) {
 	if d.Next() != jx.Number {
@@ -82,7 +82,7 @@ func Time(d *jx.Decoder) (t int64, ok bool, err error) {
 	return t, failed == nil && t >= 0 && t <= math.MaxUint32, nil
 }
 
-// Unmarshal is json.Unmarshal for answers: a name that occurs twice in one object is refused.
+// Unmarshal is json.Unmarshal for responses: a name that occurs twice in one object is refused.
 func Unmarshal(body []byte, into any) error {
 	if err := Decode(body, refuseRepeated); err != nil {
 		return err

@@ -52,7 +52,7 @@ func (l *Local) Wait(ctx context.Context, weight int) error {
 	return nil
 }
 
-// Slow implements Budget. A shorter pause does not end a longer one: a ban outlasts the answers that were under way.
+// Slow implements Budget. A shorter pause does not end a longer one: a ban outlasts the responses that were under way.
 func (l *Local) Slow(_ context.Context, pause time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +70,7 @@ func (l *Local) Park(_ context.Context, pause time.Duration) {
 
 var errQuota = errors.New("the quota of the account is used up")
 
-// ParkedError is what Wait answers while an account is parked.
+// ParkedError is what Wait returns while an account is parked.
 func ParkedError(left time.Duration) error {
 	return &backfill.ClassError{Class: backfill.ClassParked, RetryAfter: left, Err: errQuota}
 }

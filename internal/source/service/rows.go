@@ -27,7 +27,7 @@ type flaw struct {
 // rowsSlack lets a service repeat some candles.
 const rowsSlack = 16
 
-// NewRows has room for so many candles as a range holds, twice and some more: duplicates are told, a flood is not. body is
+// NewRows has room for so many candles as a range holds, twice and some more: duplicates are reported, a flood is not. body is
 // how long the answer is and each about how many bytes a row takes; a wrong guess costs a copy.
 func NewRows(asked int64, body, each int) Rows {
 	return Rows{most: 2*int(asked) + rowsSlack, Candles: make([]candle.Candle, 0, min(body/each, int(asked)+1))}
@@ -40,7 +40,7 @@ var (
 	ErrElsewhere = errors.New("the answer has candles, and none of the window that was asked for")
 )
 
-// Add takes the next candle. odd tells what is wrong with a value, which is NaN then; empty = nothing.
+// Add takes the next candle. odd says what is wrong with a value, which is NaN then; empty = nothing.
 func (r *Rows) Add(c candle.Candle, odd string) error {
 	if len(r.Candles) >= r.most {
 		return errFlood
@@ -52,7 +52,7 @@ func (r *Rows) Add(c candle.Candle, odd string) error {
 	return nil
 }
 
-// AddUntimed takes a candle whose time cannot be told.
+// AddUntimed takes a candle whose time cannot be read.
 func (r *Rows) AddUntimed(why string) error {
 	r.untimed = append(r.untimed, len(r.Candles))
 	nan := math.NaN()

@@ -157,7 +157,7 @@ func (s Suite) testEcho(t *testing.T) {
 	}
 }
 
-// hijacked answers what is no HTTP.
+// hijacked sends what is no HTTP.
 func hijacked(words string) answerFunc {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		connection, _, err := w.(http.Hijacker).Hijack()
@@ -194,7 +194,7 @@ func (s Suite) testFlood(t *testing.T) {
 	}
 }
 
-// The key goes to no other host, and what another host answers does not count.
+// The key goes to no other host, and what another host returns does not count.
 func (s Suite) testRedirect(t *testing.T) {
 	t.Parallel()
 	strangers := make(chan string, 100)

@@ -71,7 +71,7 @@ func (s *server) counts() (requests, charged int64) {
 
 type answerFunc = func(w http.ResponseWriter, r *http.Request, whole http.Handler)
 
-// reply answers these words.
+// reply sends these words.
 func reply(status int, contentType, body string, header ...string) answerFunc {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", contentType)
@@ -83,7 +83,7 @@ func reply(status int, contentType, body string, header ...string) answerFunc {
 	}
 }
 
-// cut answers a part of the true answer; honest also promises the whole in Content-Length, so that the transport notices.
+// cut sends a part of the true response; honest also promises the whole in Content-Length, so that the transport notices.
 func cut(honest bool) answerFunc {
 	return func(w http.ResponseWriter, r *http.Request, whole http.Handler) {
 		recorder := httptest.NewRecorder()

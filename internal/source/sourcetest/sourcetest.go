@@ -32,12 +32,12 @@ type Suite struct {
 	Open func(t *testing.T, baseURL string) breaker.Source
 	// Serve returns the service's answers from a market that has these candles and no others.
 	Serve func(t *testing.T, candles []candle.Candle, disorder Disorder) http.Handler
-	// Seen is what the service tells of a true candle; nil = all of it.
+	// Seen is what the service reports of a true candle; nil = all of it.
 	Seen func(candle.Candle) candle.Candle
 	// FewestCalls is how many requests the range takes at least in a market of these candles, oldest first; some may be
 	// outside the range, because what a service says of them can prove the range complete. See Ascending.
 	FewestCalls func(market []candle.Candle, r candle.Range) int64
-	// Price is what the service charges for a request, whatever it answers; nil = nothing.
+	// Price is what the service charges for a request, whatever it returns; nil = nothing.
 	Price func(*http.Request) int64
 	// BadToken is the answer to a token that the service does not know.
 	BadToken Answer
@@ -103,7 +103,7 @@ func Run(t *testing.T, s Suite) {
 	t.Run("probe", s.testProbe)
 }
 
-// Ascending returns FewestCalls of a service that answers a window with its first candles, up to the page size: fewer
+// Ascending returns FewestCalls of a service that returns for a window its first candles, up to the page size: fewer
 // prove the window complete.
 func Ascending(pageSize int, interval candle.Interval) func([]candle.Candle, candle.Range) int64 {
 	return func(market []candle.Candle, r candle.Range) (calls int64) {
