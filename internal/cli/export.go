@@ -24,23 +24,6 @@ import (
 	"quantbot/internal/publicjson"
 )
 
-// exportedCandle is a row of an exported file.
-type exportedCandle struct {
-	Chain           string    `parquet:"chain,dict" json:"chain"`
-	TokenAddress    string    `parquet:"token_address,dict" json:"token_address"`
-	IntervalSeconds uint32    `parquet:"interval_seconds" json:"interval_seconds"`
-	Timestamp       time.Time `parquet:"timestamp,timestamp(millisecond),delta" json:"timestamp"`
-	Open            float64   `parquet:"open" json:"open"`
-	High            float64   `parquet:"high" json:"high"`
-	Low             float64   `parquet:"low" json:"low"`
-	Close           float64   `parquet:"close" json:"close"`
-	Volume          float64   `parquet:"volume" json:"volume"`
-	VolumeUSD       float64   `parquet:"volume_usd" json:"volume_usd"`
-	QualityScore    uint32    `parquet:"quality_score" json:"quality_score"`
-	Source          string    `parquet:"source,dict" json:"source"`
-	RunID           string    `parquet:"ingestion_run_id,dict" json:"ingestion_run_id"`
-}
-
 // exportManifest says what an exported file holds and where it comes from.
 type exportManifest struct {
 	File   string        `json:"file"`
@@ -199,26 +182,11 @@ func (a *app) newExportManifest(s report.Selection, target export.Target) export
 	return m
 }
 
-var candleColumns = []string{
-	"chain", "token_address", "interval_seconds", "timestamp", "open", "high", "low", "close", "volume", "volume_usd", "quality_score", "source",
-	"ingestion_run_id",
-}
-
-// Record implements export.Row.
-func (c exportedCandle) Record(record []string) []string {
-	return append(record, c.Chain, c.TokenAddress, export.Number(c.IntervalSeconds), c.Timestamp.Format(time.RFC3339),
-		export.Float(c.Open), export.Float(c.High), export.Float(c.Low), export.Float(c.Close), export.Float(c.Volume), export.Float(c.VolumeUSD),
-		export.Number(c.QualityScore), c.Source, c.RunID)
-}
-
 func (a *app) writeCandles(ctx context.Context, history *clickhouse.DB, known knownCandles, target export.Target, m *exportManifest) (err error) {
 	m.SHA256, err = writeRows(a, target, candleColumns, func(write func(exportedCandle) error) error {
 		return report.New(history).Served(ctx, known.selection, func(c *report.ServedCandle) error {
 			m.Rows++
-			return write(exportedCandle{
-				string(c.Token.Chain), c.Token.Address, uint32(c.Interval), time.Unix(c.OpenTime, 0).UTC(),
-				c.Open, c.High, c.Low, c.Close, c.Volume, c.VolumeUSD, uint32(c.Quality), c.Source, m.from(c.RunID),
-			})
+			return write(exportedCandle{newExportedValues(c.Token, c.Interval, c.Candle, c.Quality, c.Source), m.from(c.RunID)})
 		})
 	})
 	return err

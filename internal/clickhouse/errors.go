@@ -14,10 +14,10 @@ import (
 	"quantbot/internal/backfill"
 )
 
-// ErrNoDatabase tells that the server is there, and our database or one of its tables is not.
+// ErrNoDatabase reports that the server is there, and our database or one of its tables is not.
 var ErrNoDatabase = errors.New("apply the migrations first: quantbot migrate")
 
-// ErrMomentGone tells that an as-of read would have gaps.
+// ErrMomentGone reports that an as-of read would have gaps.
 var ErrMomentGone = errors.New("versions that were served at that moment have been removed by a sweep or purge: only later moments can be read")
 
 // Error codes of the server that have a cause which a person can put right.
@@ -68,7 +68,7 @@ func (db *DB) waitReason(err error) backfill.WaitReason {
 	return backfill.WaitOther
 }
 
-// untrusted tells a certificate that is not accepted, by us or by the server.
+// untrusted recognizes a certificate that is not accepted, by us or by the server.
 func untrusted(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
@@ -156,7 +156,7 @@ func (db *DB) explainException(e *driver.Exception) error {
 	return e
 }
 
-// unreachable tells a server that is not there from one that answers badly. A deadline of ours counts as not there only
+// unreachable distinguishes a server that is not there from one that answers badly. A deadline of ours counts as not there only
 // while dialing.
 func (db *DB) unreachable(err error) bool {
 	if errors.Is(err, context.Canceled) {

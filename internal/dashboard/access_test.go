@@ -34,7 +34,7 @@ func (w *world) post(t testing.TB, path string, values url.Values, change ...fun
 	return w.send(t, http.MethodPost, path, strings.NewReader(values.Encode()), append([]func(*http.Request){form}, change...)...)
 }
 
-// logIn answers the session's cookie.
+// logIn returns the session's cookie.
 func (w *world) logIn(t testing.TB) *http.Cookie {
 	t.Helper()
 	a := w.post(t, "/login", url.Values{"name": {"ana"}, "token": {token}, "next": {"/fleet"}})

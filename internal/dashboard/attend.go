@@ -30,7 +30,7 @@ type attended[T any] struct {
 	panic any
 }
 
-// attend answers a visitor's question, or says which store does not answer instead of waiting for it with the visitor: clients
+// attend serves a visitor's question, or says which store does not answer instead of waiting for it with the visitor: clients
 // of stores do not all heed the end of a context. What is left behind ends by the client's own timeouts.
 func attend[T any](d *Dashboard, r *http.Request, ask func(*http.Request) (T, error)) (T, error) {
 	ctx, cancel := context.WithCancel(r.Context())

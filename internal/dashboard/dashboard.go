@@ -26,11 +26,11 @@ type Config struct {
 	RollbackWindow time.Duration
 	// Queues is the queue monitor at /queues; writable lets the visitor change tasks. nil = no such page.
 	Queues func(writable bool) http.Handler
-	// Metrics answers /metrics; nil = no such page.
+	// Metrics serves /metrics; nil = no such page.
 	Metrics http.Handler
 	// Token is what visitors must know to act, and, beyond loopback, to see anything; empty = nobody acts.
 	Token string
-	// Public tells that the dashboard listens beyond loopback: every page is for those who know the token.
+	// Public reports that the dashboard listens beyond loopback: every page is for those who know the token.
 	Public bool
 	// Private wants the token for every page on loopback, too: other users of the machine get there as well.
 	Private bool
@@ -93,7 +93,7 @@ func New(cfg Config) (*Dashboard, error) {
 	return d, nil
 }
 
-// ServeHTTP answers a request.
+// ServeHTTP serves a request.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handler.ServeHTTP(w, r) }
 
 // Close ends streams, actions and background work and waits for the latter.
@@ -113,7 +113,7 @@ const (
 	shutdownTimeout = 10 * time.Second
 )
 
-// Serve answers requests until ctx ends, then lets running ones end, streams at once. It closes the dashboard.
+// Serve serves requests until ctx ends, then lets running ones end, streams at once. It closes the dashboard.
 func (d *Dashboard) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: d, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,

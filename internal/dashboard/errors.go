@@ -44,14 +44,14 @@ func forVisitors(err error) (status int, message string, known bool) {
 	return http.StatusInternalServerError, "Something went wrong here; the log says what.", false
 }
 
-// errorData is what the error page shows and what the API answers.
+// errorData is what the error page shows and what the API returns.
 type errorData struct {
 	Status  int    `json:"status"`
 	Heading string `json:"-"`
 	Message string `json:"error"`
 }
 
-// fail answers with an error. What visitors must not see is logged.
+// fail responds with an error. What visitors must not see is logged.
 func (d *Dashboard) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		return // the visitor has left
@@ -77,7 +77,7 @@ func (d *Dashboard) showError(w http.ResponseWriter, r *http.Request, status int
 	d.render(w, r, status, "error.html", view{Title: data.Heading, Data: data})
 }
 
-// unrouted answers what no route matches: an unknown path, or a method that the path does not know.
+// unrouted serves what no route matches: an unknown path, or a method that the path does not know.
 func (d *Dashboard) unrouted(w http.ResponseWriter, r *http.Request, router http.Handler) {
 	asked := statusRecorder{header: make(http.Header)}
 	router.ServeHTTP(&asked, r)

@@ -9,13 +9,13 @@ import (
 // readyTimeout bounds the question to each store.
 const readyTimeout = 2 * time.Second
 
-// healthy answers that the process lives.
+// healthy responds that the process lives.
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("ok\n")) // a probe that has left is nobody's trouble
 }
 
-// ready answers whether the stores answer. It names which one does not, and no address.
+// ready responds whether the stores answer. It names which one does not, and no address.
 func (d *Dashboard) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()

@@ -23,7 +23,7 @@ type History interface {
 // Live is what pages read from Redis: the sum of the interfaces that they declare.
 type Live interface {
 	fleetLive
-	// State answers backfill.ErrUnknownRun for a run that Redis does not have.
+	// State returns backfill.ErrUnknownRun for a run that Redis does not have.
 	State(ctx context.Context, runID uuid.UUID) (backfill.LedgerState, error)
 	// Repairs is how often reconcilers did what for the run.
 	Repairs(ctx context.Context, runID uuid.UUID) (map[backfill.RepairAction]int64, error)

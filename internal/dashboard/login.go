@@ -82,7 +82,7 @@ func newSessions(token string, now func() time.Time) *sessions {
 	}
 }
 
-// enabled tells whether anybody can log in.
+// enabled reports whether anybody can log in.
 func (s *sessions) enabled() bool { return s.hasOne }
 
 // matches compares in constant time.
@@ -128,7 +128,7 @@ func (s *sessions) client(address string, now time.Time) *client {
 	return made
 }
 
-// begin opens a session and answers its id.
+// begin opens a session and returns its id.
 func (s *sessions) begin(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +176,7 @@ func (s *sessions) end(id string) {
 	delete(s.open, id)
 }
 
-// visitor tells who sends the request: by session cookie, or by "Authorization: Bearer" with the token itself. A wrong
+// visitor reports who sends the request: by session cookie, or by "Authorization: Bearer" with the token itself. A wrong
 // bearer token counts as a try.
 func (d *Dashboard) visitor(r *http.Request) visitor {
 	if known, ok := r.Context().Value(visitorKey{}).(visitor); ok {

@@ -85,7 +85,7 @@ func isLocalName(host string) bool {
 	return strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
 }
 
-// IsLoopback tells whether only this machine can reach a server at the address, host:port. An empty host is every address.
+// IsLoopback reports whether only this machine can reach a server at the address, host:port. An empty host is every address.
 func IsLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && host != "" && isLocalName(host)

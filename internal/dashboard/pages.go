@@ -124,7 +124,7 @@ func (d *Dashboard) servePage(p page) http.Handler {
 	})
 }
 
-// serveAPI answers with the page's data as JSON.
+// serveAPI responds with the page's data as JSON.
 func (d *Dashboard) serveAPI(p page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.slow {
@@ -139,7 +139,7 @@ func (d *Dashboard) serveAPI(p page) http.Handler {
 	})
 }
 
-// wantsJSON tells who gets errors as JSON.
+// wantsJSON reports who gets errors as JSON.
 func wantsJSON(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, queuesPath+"/api/") || strings.HasPrefix(r.Header.Get("Accept"), "application/json")
 }

@@ -33,7 +33,7 @@ type Progress struct {
 	// Waits are what the run waits for, the longest first, and WaitingFor the same in words.
 	Waits      []backfill.Wait `json:"waits,omitempty"`
 	WaitingFor []string        `json:"waiting_for"`
-	// Ended tells that the run is over: its row has the result.
+	// Ended reports that the run is over: its row has the result.
 	Ended bool `json:"ended"`
 }
 

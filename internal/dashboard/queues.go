@@ -132,7 +132,7 @@ func (d *Dashboard) queueAnswers(monitor http.Handler) http.Handler {
 	})
 }
 
-// isUnknown tells whether asynq says that a queue or a task is not there.
+// isUnknown reports whether asynq says that a queue or a task is not there.
 func isUnknown(says []byte) bool {
 	return bytes.Contains(says, []byte("NOT_FOUND")) || bytes.HasPrefix(says, []byte("asynq: queue not found"))
 }

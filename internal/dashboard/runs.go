@@ -43,9 +43,9 @@ type runsData struct {
 	Statuses []string   `json:"-"`
 	Sources  []string   `json:"-"`
 	Trend    trend      `json:"-"`
-	// Running tells that something on the page still moves.
+	// Running reports that something on the page still moves.
 	Running bool `json:"-"`
-	// Paged tells that this is not the first page.
+	// Paged reports that this is not the first page.
 	Paged bool `json:"-"`
 }
 
@@ -79,7 +79,7 @@ func (r runItem) Took() time.Duration {
 // runsFilter is the form as it was filled in.
 type runsFilter struct{ Status, Source, Token, Since, Until, Search string }
 
-// Any tells whether anything is filtered.
+// Any reports whether anything is filtered.
 func (f runsFilter) Any() bool { return f != runsFilter{} }
 
 func (d *Dashboard) runsPage() page {

@@ -43,7 +43,7 @@ func (s *sweeping) change(f func(*sweepState)) {
 	f(&s.now)
 }
 
-// begin answers false when a sweep is running.
+// begin returns false when a sweep is running.
 func (s *sweeping) begin(by string, at time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -24,7 +24,7 @@ func (t tokenData) RangeText() string {
 	return formatMinute(t.Range.From) + " to " + formatMinute(t.Range.To)
 }
 
-// Zoomed tells that the chart shows the candles themselves.
+// Zoomed reports that the chart shows the candles themselves.
 func (t tokenData) Zoomed() bool { return int64(t.Bucket) == t.Interval.Seconds() }
 
 // BucketTitle says what one candle of the chart is.
@@ -38,7 +38,7 @@ func (t tokenData) BucketTitle() string {
 // LastText is the last candle in words.
 func (t tokenData) LastText() string { return candleText(&t.Candles[len(t.Candles)-1], t.Bucket) }
 
-// ManyChunks tells that there may be more than those that are listed.
+// ManyChunks reports that there may be more than those that are listed.
 func (t tokenData) ManyChunks() bool { return len(t.Chunks) == shownChunks }
 
 // CoverageHref leads to the token's row of the heat map.

@@ -40,7 +40,7 @@ type QuarantinedCandle struct {
 	Rule       candle.Rule
 	Source     string
 	RejectedAt time.Time
-	// Detail tells which item and field was no number; empty where the rule and the values say it all.
+	// Detail reports which item and field was no number; empty where the rule and the values say it all.
 	Detail string
 }
 
