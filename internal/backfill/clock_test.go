@@ -190,9 +190,9 @@ func TestNothingIsCoveredThatWasNotClosedAndAnswered(t *testing.T) {
 				behind := time.Duration(rapid.SampledFrom([]int{0, 1, 90}).Draw(t, "behind")) * time.Second
 				v.behind = &behind
 			}
-			share := rapid.SampledFrom([]int{0, 50, 100}).Draw(t, "share")
+			percent := rapid.SampledFrom([]int{0, 50, 100}).Draw(t, "percent")
 			for open := s.wanted.From; open < s.wanted.To; open += 60 {
-				v.has[open] = rapid.IntRange(1, 100).Draw(t, "has") <= share
+				v.has[open] = rapid.IntRange(1, 100).Draw(t, "has") <= percent
 			}
 			s.venues[name] = v
 		}

@@ -14,7 +14,7 @@ func failed(address, reason string) Outcome {
 	return Outcome{ChunkID: ChunkID(address), Token: token, Status: OutcomeFailed, Error: "fetch " + token.String() + " 1m [a, b) from x: " + reason}
 }
 
-func TestTallyAddsUp(t *testing.T) {
+func TestRunTotalsAddUp(t *testing.T) {
 	t.Parallel()
 	totals := newRunTotals(Run{Attempt: 1}, time.Unix(1, 0))
 	for range 2 {
@@ -29,7 +29,7 @@ func TestTallyAddsUp(t *testing.T) {
 	require.False(t, totals.unrecorded[0].Unrecorded, "once written, the row says so")
 }
 
-func TestTallyGroupsFailures(t *testing.T) {
+func TestRunTotalsGroupFailures(t *testing.T) {
 	t.Parallel()
 	totals := newRunTotals(Run{Attempt: 1}, time.Unix(1, 0))
 	for _, o := range []Outcome{failed("b", "HTTP 500"), failed("a", "HTTP 500"), failed("c", "HTTP 404"), {Status: OutcomeSuccess}} {

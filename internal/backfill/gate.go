@@ -48,8 +48,8 @@ type refused struct {
 	err           error
 	// tryAt is when the next chunk that has candles may try to write them, lookAt when the next one that has none may ask.
 	tryAt, lookAt time.Time
-	// over is closed when the store takes candles again.
-	over chan struct{}
+	// ended is closed when the store takes candles again.
+	ended chan struct{}
 	// writer is held by the chunk that tries to write, scout by the one that asks before it fetches.
 	writer, scout chan struct{}
 }
@@ -73,7 +73,7 @@ func (g *StoreGate) Refuse(ctx context.Context, err error) {
 	defer g.mu.Unlock()
 	now := g.Now()
 	if g.refused == nil {
-		g.refused = &refused{since: g.inserts.SilentSince(now), over: make(chan struct{}), writer: make(chan struct{}, 1), scout: make(chan struct{}, 1)}
+		g.refused = &refused{since: g.inserts.SilentSince(now), ended: make(chan struct{}), writer: make(chan struct{}, 1), scout: make(chan struct{}, 1)}
 	}
 	r := g.refused
 	changed := r.err == nil || ReasonOf(r.err) != ReasonOf(err)
@@ -97,7 +97,7 @@ func (g *StoreGate) accept(ctx context.Context) {
 		return
 	}
 	g.Logger.InfoContext(ctx, "ClickHouse takes candles again", "after", g.Now().Sub(g.refused.since).Round(time.Second))
-	close(g.refused.over)
+	close(g.refused.ended)
 	g.refused = nil
 }
 
@@ -129,7 +129,7 @@ func (g *StoreGate) state() *refused {
 func (g *StoreGate) admit(ctx context.Context) (leave func(), ok bool) {
 	for r := g.state(); r != nil; r = g.state() {
 		select {
-		case <-r.over:
+		case <-r.ended:
 		case <-ctx.Done():
 			return nil, false
 		case r.scout <- struct{}{}:
@@ -182,7 +182,7 @@ func (g *StoreGate) turn(ctx context.Context) (tried func(), ok bool) {
 	g.load(1)
 	unload := func() { g.load(-1) }
 	select {
-	case <-r.over:
+	case <-r.ended:
 		return unload, ctx.Err() == nil
 	case <-ctx.Done():
 		unload()
@@ -214,7 +214,7 @@ func (g *StoreGate) until(ctx context.Context, r *refused, at *time.Time) bool {
 		}
 		timer := time.NewTimer(left)
 		select {
-		case <-r.over:
+		case <-r.ended:
 		case <-ctx.Done():
 		case <-timer.C:
 			continue

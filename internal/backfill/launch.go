@@ -67,8 +67,8 @@ const maxRelaunches = 3
 func (l *Launcher) Continue(ctx context.Context, run Run, epoch int64, chunks []Chunk) error {
 	ctx, stop := l.keepAlive(ctx, run.ID(), epoch)
 	defer stop()
-	behind := l.writeHistory(ctx, run, chunks)
-	err := retry(ctx, func() error { return l.Ledger.SetHistoryStale(ctx, run.ID(), behind) })
+	stale := l.writeHistory(ctx, run, chunks)
+	err := retry(ctx, func() error { return l.Ledger.SetHistoryStale(ctx, run.ID(), stale) })
 	if err != nil {
 		return fmt.Errorf("note the history's state of run %s: %w", run.ID(), launchError(ctx, err))
 	}
@@ -97,9 +97,9 @@ func (l *Launcher) Continue(ctx context.Context, run Run, epoch int64, chunks []
 	return l.Finisher.Finish(ctx, run.ID(), run.Attempt)
 }
 
-// writeHistory reports whether the history is behind. Trouble with the audit trail does not stop the run (R7): the
+// writeHistory reports whether the history is stale. Trouble with the audit trail does not stop the run (R7): the
 // reconciler writes the rows when the history is back.
-func (l *Launcher) writeHistory(ctx context.Context, run Run, chunks []Chunk) (behind bool) {
+func (l *Launcher) writeHistory(ctx context.Context, run Run, chunks []Chunk) (stale bool) {
 	err := l.History.Planned(ctx, run, chunks)
 	if err == nil {
 		err = l.History.Started(ctx, run)
@@ -127,8 +127,8 @@ func (l *Launcher) enqueue(ctx context.Context, run Run, chunks []Chunk) error {
 // The launch is asked for again while our own stores do not answer: a restart of Redis takes seconds. What it asks for is
 // harmless when it is done twice.
 const (
-	insistTimes = 30
-	insistPause = time.Second
+	retryTimes = 30
+	retryPause = time.Second
 )
 
 // retry repeats what fails because a store does not answer.
@@ -136,10 +136,10 @@ func retry(ctx context.Context, do func() error) error {
 	for tries := 1; ; tries++ {
 		err := do()
 		lost := errors.Is(err, ErrUnknownRun) || errors.Is(err, ErrStale)
-		if err == nil || lost || ClassOf(err) != ClassStore || tries == insistTimes {
+		if err == nil || lost || ClassOf(err) != ClassStore || tries == retryTimes {
 			return err
 		}
-		if pause.For(ctx, insistPause) != nil {
+		if pause.For(ctx, retryPause) != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ type LaunchLedger interface {
 	// Seal ends PhasePlanning. finish is true when nothing is pending.
 	Seal(ctx context.Context, runID uuid.UUID, epoch int64) (finish bool, err error)
 	// SetHistoryStale remembers whether the history lacks the run's start or plan.
-	SetHistoryStale(ctx context.Context, runID uuid.UUID, behind bool) error
+	SetHistoryStale(ctx context.Context, runID uuid.UUID, stale bool) error
 }
 
 // LeaseTime is for how long a worker has a chunk without renewing, and LeaseRenewal how often it renews: four missed

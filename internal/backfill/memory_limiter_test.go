@@ -15,15 +15,15 @@ func chunkOf(candles int64) Chunk {
 	return NewChunk(candle.Token{Chain: candle.Solana, Address: "a"}, candle.Interval1m, candle.Range{From: 0, To: 60 * candles})
 }
 
-func TestRoomHoldsManySmallOrFewLargeChunks(t *testing.T) {
+func TestTheMemoryLimiterHoldsManySmallOrFewLargeChunks(t *testing.T) {
 	t.Parallel()
 	for candles, want := range map[int64]int{20_000: 10, 1_440: 55, 1: 80_000, 1_000_000: 1} {
 		synctest.Test(t, func(t *testing.T) {
-			room := NewMemoryLimiter(24 << 20)
+			limiter := NewMemoryLimiter(24 << 20)
 			inside := 0
 			for {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // passes at once when nobody leaves
-				_, err := room.acquire(ctx, chunkOf(candles))
+				_, err := limiter.acquire(ctx, chunkOf(candles))
 				cancel()
 				if err != nil {
 					break
@@ -35,15 +35,15 @@ func TestRoomHoldsManySmallOrFewLargeChunks(t *testing.T) {
 	}
 }
 
-func TestRoomGoesOnWhenAChunkLeaves(t *testing.T) {
+func TestTheMemoryLimiterGoesOnWhenAChunkLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		room := NewMemoryLimiter(1 << 20)
-		leave, err := room.acquire(t.Context(), chunkOf(1_000_000))
+		limiter := NewMemoryLimiter(1 << 20)
+		leave, err := limiter.acquire(t.Context(), chunkOf(1_000_000))
 		require.NoError(t, err)
 		time.AfterFunc(time.Minute, leave)
 		began := time.Now()
-		_, err = room.acquire(t.Context(), chunkOf(1))
+		_, err = limiter.acquire(t.Context(), chunkOf(1))
 		require.NoError(t, err)
 		require.Equal(t, time.Minute, time.Since(began))
 	})

@@ -19,7 +19,7 @@ func siftable(n int) (run Run, chunk Chunk, candles []candle.Candle) {
 }
 
 // A good answer, which is nearly every one, is judged without a single allocation.
-func TestSiftDoesNotAllocate(t *testing.T) {
+func TestValidateDoesNotAllocate(t *testing.T) {
 	run, chunk, candles := siftable(5_000)
 	var write ChunkWrite
 	var outcome Outcome
@@ -27,7 +27,7 @@ func TestSiftDoesNotAllocate(t *testing.T) {
 	require.Len(t, write.Candles, len(candles))
 }
 
-func BenchmarkSift(b *testing.B) {
+func BenchmarkValidate(b *testing.B) {
 	run, chunk, candles := siftable(20_000)
 	disordered := slices.Clone(candles)
 	disordered[0], disordered[1] = disordered[1], disordered[0]

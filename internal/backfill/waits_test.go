@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// waitShelf keeps what was shown last.
-type waitShelf map[uuid.UUID][]Wait
+// memoryWaits keeps what was shown last.
+type memoryWaits map[uuid.UUID][]Wait
 
-func (s waitShelf) ShowWaits(_ context.Context, runID uuid.UUID, _ string, _ time.Time, waits []Wait) error {
+func (s memoryWaits) ShowWaits(_ context.Context, runID uuid.UUID, _ string, _ time.Time, waits []Wait) error {
 	s[runID] = waits
 	return nil
 }
@@ -24,7 +24,7 @@ func (s waitShelf) ShowWaits(_ context.Context, runID uuid.UUID, _ string, _ tim
 func TestARunWaitsForASourceBetweenTwoTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		shown, down := waitShelf{}, true
+		shown, down := memoryWaits{}, true
 		runID := uuid.New()
 		w := &Waits{
 			Ledger: shown, Worker: "a", Logger: slog.New(slog.DiscardHandler), Now: time.Now,

@@ -145,16 +145,16 @@ func (p *outageProxy) answer(client, upstream net.Conn) {
 	}
 }
 
-// behind puts proxies in front of all that a deployment needs.
-type behind struct{ redis, clickhouse, market *outageProxy }
+// proxies puts proxies in front of all that a deployment needs.
+type proxies struct{ redis, clickhouse, market *outageProxy }
 
-func (h *harness) behindProxies(t *testing.T) behind {
+func (h *harness) behindProxies(t *testing.T) proxies {
 	t.Helper()
 	redisURL, err := url.Parse(h.vars["REDIS_URL"])
 	require.NoError(t, err)
 	marketURL, err := url.Parse(h.vars["BIRDEYE_BASE_URL"])
 	require.NoError(t, err)
-	p := behind{
+	p := proxies{
 		redis: newOutageProxy(t, redisURL.Host), market: newOutageProxy(t, marketURL.Host),
 		clickhouse: newOutageProxy(t, net.JoinHostPort(h.env.Host, strconv.Itoa(h.env.NativePort))),
 	}
@@ -176,7 +176,7 @@ type outage struct {
 	// vars are the worker's own; nil = no worker is there.
 	vars func(t *testing.T, h *harness) map[string]string
 	// begin is the outage, before the run, or after its start where a run cannot be started in it.
-	begin func(t *testing.T, h *harness, p behind)
+	begin func(t *testing.T, h *harness, p proxies)
 	after bool
 }
 
@@ -187,7 +187,7 @@ const moment = `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`
 func tenOutages() []outage {
 	takesNothing := func(reason string) string { return "clickhouse takes nothing since " + moment + ` \(` + reason + `\)` }
 	return []outage{
-		{name: "disk full", sentence: takesNothing("disk"), on: "clickhouse", reason: "disk", vars: sameVars, begin: func(t *testing.T, h *harness, _ behind) {
+		{name: "disk full", sentence: takesNothing("disk"), on: "clickhouse", reason: "disk", vars: sameVars, begin: func(t *testing.T, h *harness, _ proxies) {
 			h.env.ClickHouse(t, "ALTER TABLE "+h.table("ohlcv_candle_versions")+" MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000000")
 		}},
 		{name: "rights", sentence: takesNothing("rights"), on: "clickhouse", reason: "rights", vars: func(_ *testing.T, h *harness) map[string]string {
@@ -204,17 +204,17 @@ func tenOutages() []outage {
 			proxy := newTLSProxy(t, net.JoinHostPort(h.env.Host, strconv.Itoa(h.env.NativePort)), ours)
 			h.present = func() { proxy.show(stranger) }
 			return map[string]string{"SSL_CERT_FILE": authority, "CLICKHOUSE_DSN": h.dsn("127.0.0.1", proxy.port, "secure=true")}
-		}, begin: func(_ *testing.T, h *harness, _ behind) { h.present() }},
+		}, begin: func(_ *testing.T, h *harness, _ proxies) { h.present() }},
 		{name: "ClickHouse away", sentence: "clickhouse cannot be reached since " + moment, on: "clickhouse", reason: "unreachable", vars: sameVars, after: true,
-			begin: func(_ *testing.T, _ *harness, p behind) { p.clickhouse.away() }},
+			begin: func(_ *testing.T, _ *harness, p proxies) { p.clickhouse.away() }},
 		{name: "Redis away", sentence: "redis cannot be reached since " + moment, on: "redis", reason: "unreachable", vars: sameVars, after: true,
-			begin: func(_ *testing.T, _ *harness, p behind) { p.redis.away() }},
+			begin: func(_ *testing.T, _ *harness, p proxies) { p.redis.away() }},
 		{name: "market gone", sentence: "birdeye answers nobody since " + moment, on: "birdeye", reason: "source_down", vars: sameVars,
-			begin: func(_ *testing.T, _ *harness, p behind) { p.market.away() }},
+			begin: func(_ *testing.T, _ *harness, p proxies) { p.market.away() }},
 		{name: "market hangs", sentence: "no answer from birdeye since " + moment, on: "birdeye", reason: "no_answer", vars: sameVars,
-			begin: func(_ *testing.T, _ *harness, p behind) { p.market.hang() }},
+			begin: func(_ *testing.T, _ *harness, p proxies) { p.market.hang() }},
 		{name: "quota parked", sentence: "birdeye is parked until " + moment + `: its quota is used up \(sources-unpark birdeye\)`, on: "birdeye", reason: "parked", vars: sameVars,
-			begin: func(_ *testing.T, h *harness, _ behind) { h.market.SetFaults([]simmarket.Fault{{Kind: "quota"}}) }},
+			begin: func(_ *testing.T, h *harness, _ proxies) { h.market.SetFaults([]simmarket.Fault{{Kind: "quota"}}) }},
 		{name: "no worker", sentence: "no worker is running: start one with `worker`, on any machine that reaches Redis and ClickHouse", on: "worker", reason: "no_worker"},
 	}
 }

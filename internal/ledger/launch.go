@@ -147,7 +147,7 @@ func (l *Ledger) Seal(ctx context.Context, runID uuid.UUID, epoch int64) (finish
 }
 
 // SetHistoryStale remembers whether the history lacks the run's start or plan.
-func (l *Ledger) SetHistoryStale(ctx context.Context, runID uuid.UUID, behind bool) error {
-	_, err := l.run(ctx, markScript, []string{keysOf(runID).meta()}, "history_behind", flag(behind))
+func (l *Ledger) SetHistoryStale(ctx context.Context, runID uuid.UUID, stale bool) error {
+	_, err := l.run(ctx, markScript, []string{keysOf(runID).meta()}, "history_behind", flag(stale))
 	return err
 }

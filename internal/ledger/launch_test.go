@@ -228,9 +228,9 @@ func TestSetHistoryStale(t *testing.T) {
 	run, _ := newRun(1)
 	_, err := l.Open(t.Context(), run, false)
 	require.NoError(t, err)
-	for _, behind := range []bool{true, false} {
-		require.NoError(t, l.SetHistoryStale(t.Context(), run.ID(), behind))
-		require.Equal(t, behind, stateOf(t, l, run).HistoryStale)
+	for _, stale := range []bool{true, false} {
+		require.NoError(t, l.SetHistoryStale(t.Context(), run.ID(), stale))
+		require.Equal(t, stale, stateOf(t, l, run).HistoryStale)
 	}
 }
 
@@ -257,7 +257,7 @@ func TestPlannerIsRefused(t *testing.T) {
 	require.Equal(t, backfill.PhasePlanning, stateOf(t, l, run).Phase)
 
 	require.NoError(t, client.FlushDB(t.Context()).Err())
-	calls["history behind"] = func(int64) error { return l.SetHistoryStale(t.Context(), run.ID(), true) }
+	calls["history stale"] = func(int64) error { return l.SetHistoryStale(t.Context(), run.ID(), true) }
 	calls["cancel"] = func(int64) error { return l.Cancel(t.Context(), run.ID()) }
 	calls["take over"] = func(int64) error {
 		_, err := l.TakeOver(t.Context(), run.ID())

@@ -26,9 +26,9 @@ import (
 // the less ClickHouse has to do: with 32 tasks it takes half of what it takes with 16, with 64 a third.
 const DefaultConcurrency = 32
 
-// chunkRoom is how much memory the chunks that a worker has in hand may take: ten chunks of 20,000 candles, or all tasks
+// chunkMemory is how much memory the chunks that a worker has in hand may take: ten chunks of 20,000 candles, or all tasks
 // with a day of minutes each.
-const chunkRoom = 24 << 20
+const chunkMemory = 24 << 20
 
 // WorkerConfig configures RunWorker.
 type WorkerConfig struct {
@@ -91,7 +91,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) (err error) {
 		Ledger: seen.fillLedger(stores.Ledger), Leases: leases, History: fillHistory{stores.History, writer}, Queue: stores.Queue,
 		Deployment: stores.Deployment, Logger: logger,
 		Filler: &backfill.Filler{
-			Source: seen.source(sources.Source), Store: seen.store(writer), Memory: backfill.NewMemoryLimiter(chunkRoom),
+			Source: seen.source(sources.Source), Store: seen.store(writer), Memory: backfill.NewMemoryLimiter(chunkMemory),
 			Gate: gate, Waits: waits, Worker: name, Version: cfg.Build.Version, Clock: clock,
 			Secrets: secretsOf(cfg.Config),
 		},

@@ -152,8 +152,8 @@ func (r *ledgerRun) attempt(n int) *ledgerAttempt {
 
 func (r *ledgerRun) current() *ledgerAttempt { return r.attempt(r.run.Attempt) }
 
-// over reports whether outcomes of the attempt no longer change.
-func (r *ledgerRun) over(attempt int) bool {
+// finished reports whether outcomes of the attempt no longer change.
+func (r *ledgerRun) finished(attempt int) bool {
 	return attempt != r.run.Attempt || r.phase == backfill.PhaseFinishing || r.phase == backfill.PhaseFinished
 }
 

@@ -18,7 +18,7 @@ func (l *Ledger) Admit(_ context.Context, task backfill.Task) (admission backfil
 	if !ok {
 		return backfill.Admission{Verdict: backfill.RunMissing}, nil
 	}
-	if r.over(task.Attempt) {
+	if r.finished(task.Attempt) {
 		return backfill.Admission{Verdict: backfill.AlreadyDone}, nil
 	}
 	attempt := r.current()
@@ -57,7 +57,7 @@ func (l *Ledger) StillWanted(_ context.Context, e backfill.Execution) (bool, err
 	defer end()
 	attempt, id := r.current(), e.Task.ChunkID
 	switch {
-	case r.over(e.Task.Attempt):
+	case r.finished(e.Task.Attempt):
 		return false, nil
 	case e.Epoch < r.createdEpoch:
 		return false, backfill.WithClass(backfill.ClassStore, backfill.ErrStale)
@@ -83,7 +83,7 @@ func (l *Ledger) Renew(_ context.Context, executions []backfill.Execution) (lost
 	defer end()
 	for _, e := range executions {
 		r, ok := l.runs[e.Task.RunID]
-		if !ok || r.over(e.Task.Attempt) || r.cancelled || e.Epoch < r.createdEpoch ||
+		if !ok || r.finished(e.Task.Attempt) || r.cancelled || e.Epoch < r.createdEpoch ||
 			!r.current().pending[e.Task.ChunkID] || !r.current().isLast(e) {
 			lost = append(lost, e)
 			continue
@@ -135,7 +135,7 @@ func (l *Ledger) Record(ctx context.Context, task backfill.Task, epoch int64, ou
 	}
 	defer end()
 	before, present := r.attempt(task.Attempt).outcomes[task.ChunkID]
-	if r.over(task.Attempt) {
+	if r.finished(task.Attempt) {
 		if outcome.Status.Rank() == 2 && before.Status.Rank() < 2 {
 			r.late[task.ChunkID] = outcome
 		}

@@ -132,7 +132,7 @@ func (l *Ledger) Cancel(_ context.Context, runID uuid.UUID) error {
 		return err
 	}
 	defer end()
-	if r.over(r.run.Attempt) {
+	if r.finished(r.run.Attempt) {
 		return backfill.ErrFinished
 	}
 	r.cancelled = true
@@ -147,7 +147,7 @@ func (l *Ledger) EndCancelled(_ context.Context, runID uuid.UUID, attempt int, e
 	}
 	defer end()
 	switch {
-	case r.over(attempt):
+	case r.finished(attempt):
 		return nil
 	case epoch < r.createdEpoch:
 		return backfill.ErrStale

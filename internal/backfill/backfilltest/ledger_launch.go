@@ -152,13 +152,13 @@ func (l *Ledger) Seal(_ context.Context, runID uuid.UUID, epoch int64) (finish b
 }
 
 // SetHistoryStale implements backfill.LaunchLedger.
-func (l *Ledger) SetHistoryStale(_ context.Context, runID uuid.UUID, behind bool) error {
+func (l *Ledger) SetHistoryStale(_ context.Context, runID uuid.UUID, stale bool) error {
 	r, end, err := l.of("SetHistoryStale", runID)
 	if err != nil {
 		return err
 	}
 	defer end()
-	r.historyStale = behind
+	r.historyStale = stale
 	return nil
 }
 
@@ -169,7 +169,7 @@ func (l *Ledger) TakeOver(_ context.Context, runID uuid.UUID) (epoch int64, err 
 		return 0, err
 	}
 	defer end()
-	if r.over(r.run.Attempt) {
+	if r.finished(r.run.Attempt) {
 		return 0, backfill.ErrFinished
 	}
 	r.epoch, r.heartbeat = l.nextEpoch(), l.now()

@@ -173,7 +173,7 @@ func (l *Ledger) Regenerate(_ context.Context, task backfill.Task, generation in
 	}
 	defer end()
 	r, there := l.runs[task.RunID]
-	if !there || r.over(task.Attempt) {
+	if !there || r.finished(task.Attempt) {
 		return 0, false, nil
 	}
 	a, id := r.current(), task.ChunkID

@@ -301,19 +301,19 @@ func (s *Source) yieldFile(ctx context.Context, token candle.Token, interval can
 	rest := got.candles
 	for _, hole := range got.holes {
 		before, _ := slices.BinarySearchFunc(rest, hole.From, opensAt)
-		behind, _ := slices.BinarySearchFunc(rest, hole.To, opensAt)
+		after, _ := slices.BinarySearchFunc(rest, hole.To, opensAt)
 		if !pass(rest[:before]) {
 			return false
 		}
-		added := newcomers{known: rest[before:behind], yield: yield}
-		if !s.askAPI(ctx, token, interval, hole, added.pass) || !pass(rest[before:behind]) {
+		added := newcomers{known: rest[before:after], yield: yield}
+		if !s.askAPI(ctx, token, interval, hole, added.pass) || !pass(rest[before:after]) {
 			return false
 		}
 		if added.count > 0 {
 			s.dumps.logger.WarnContext(ctx, "dump lacked candles that the API has", "source", Name, "dump", got.file.Name,
 				"from", candle.FormatTime(hole.From), "to", candle.FormatTime(hole.To), "candles", added.count)
 		}
-		rest = rest[behind:]
+		rest = rest[after:]
 	}
 	return pass(rest) && (len(page.Files) == 0 || yield(page, nil))
 }

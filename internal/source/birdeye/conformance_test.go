@@ -44,8 +44,8 @@ func TestConformance(t *testing.T) {
 		},
 		Odd: func(body []byte, item int) []byte {
 			items := bytes.Split(body, []byte(`"o":`))
-			_, behind, _ := bytes.Cut(items[item+1], []byte(","))
-			items[item+1] = append([]byte("null,"), behind...)
+			_, after, _ := bytes.Cut(items[item+1], []byte(","))
+			items[item+1] = append([]byte("null,"), after...)
 			return bytes.Join(items, []byte(`"o":`))
 		},
 		Chains:  supportedChains,

@@ -86,8 +86,8 @@ func (r *Rows) between(index int, interval candle.Interval) (open int64, ok bool
 	if index == 0 || index+1 >= len(r.Candles) {
 		return 0, false
 	}
-	before, behind := r.Candles[index-1].OpenTime, r.Candles[index+1].OpenTime
-	from, to := min(before, behind), max(before, behind)
+	before, after := r.Candles[index-1].OpenTime, r.Candles[index+1].OpenTime
+	from, to := min(before, after), max(before, after)
 	return interval.Next(from), from >= 0 && interval.OnGrid(from) && interval.Next(interval.Next(from)) == to
 }
 
