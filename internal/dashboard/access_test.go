@@ -29,13 +29,13 @@ func form(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-for
 
 func asJSON(r *http.Request) { r.Header.Set("Accept", "application/json") }
 
-func (w *world) post(t testing.TB, path string, values url.Values, change ...func(*http.Request)) answer {
+func (w *harness) post(t testing.TB, path string, values url.Values, change ...func(*http.Request)) answer {
 	t.Helper()
 	return w.send(t, http.MethodPost, path, strings.NewReader(values.Encode()), append([]func(*http.Request){form}, change...)...)
 }
 
 // logIn returns the session's cookie.
-func (w *world) logIn(t testing.TB) *http.Cookie {
+func (w *harness) logIn(t testing.TB) *http.Cookie {
 	t.Helper()
 	a := w.post(t, "/login", url.Values{"name": {"ana"}, "token": {token}, "next": {"/fleet"}})
 	require.Equal(t, http.StatusSeeOther, a.StatusCode, a.body)
@@ -94,7 +94,7 @@ func TestLoginTriesAreLimited(t *testing.T) {
 }
 
 // statusElsewhere is what a client at another address gets.
-func (w *world) statusElsewhere(t testing.TB, path string, change ...func(*http.Request)) int {
+func (w *harness) statusElsewhere(t testing.TB, path string, change ...func(*http.Request)) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+path, nil)
 	require.NoError(t, err)
@@ -272,7 +272,7 @@ func TestBadInputGetsAProperStatus(t *testing.T) {
 }
 
 // scripted is a failed run with a script in every field that people or services can fill.
-func (w *world) scripted(t testing.TB) string {
+func (w *harness) scripted(t testing.TB) string {
 	t.Helper()
 	const bad = `<script>alert(1)</script>"'&` + "\u202e\u0007\u200b"
 	ctx := t.Context()

@@ -15,7 +15,7 @@ import (
 )
 
 // recordedActions are the actions as the record has them, the newest first: action, result.
-func (w *world) recordedActions(t testing.TB) (list []string) {
+func (w *harness) recordedActions(t testing.TB) (list []string) {
 	t.Helper()
 	actions, err := w.Reports().OperatorActions(t.Context(), uuid.Nil, 100)
 	require.NoError(t, err)
@@ -25,7 +25,7 @@ func (w *world) recordedActions(t testing.TB) (list []string) {
 	return list
 }
 
-func (w *world) status(t testing.TB, run backfill.Run) string {
+func (w *harness) status(t testing.TB, run backfill.Run) string {
 	t.Helper()
 	row, err := w.History.RunDetails(t.Context(), run.ID())
 	require.NoError(t, err)

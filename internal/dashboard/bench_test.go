@@ -43,7 +43,7 @@ const runColumns = `run_id, attempt, phase, recorded_at, started_at, completed_a
 
 // fill generates runs (one of ten failed, one of fifty cancelled; the first has a tenth of all chunks), chunks and candles
 // on the server.
-func (s size) fill(t testing.TB, w *world) {
+func (s size) fill(t testing.TB, w *harness) {
 	t.Helper()
 	db := w.env.Database
 	h := func(n string) string {
@@ -105,7 +105,7 @@ var benchPages = []struct{ name, path string }{
 
 // cpuMillis is what ClickHouse and this process have computed so far. On a machine that is busy with other things it tells
 // more than the clock: with nothing else to do, a page is there sooner than this.
-func (w *world) cpuMillis(t testing.TB) float64 {
+func (w *harness) cpuMillis(t testing.TB) float64 {
 	t.Helper()
 	text := w.env.ClickHouse(t, "SELECT sum(value) FROM system.events WHERE event IN ('UserTimeMicroseconds', 'SystemTimeMicroseconds')")
 	engine, err := strconv.ParseFloat(strings.TrimSpace(text), 64)

@@ -56,7 +56,7 @@ func TestInABrowser(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *browser){
 		"pages": testPages, "live progress": testLiveProgress, "progress without scripts": testProgressWithoutScripts,
 		"actions": testActions, "refusal": testRefusal, "keyboard": testKeyboard,
-		"desk pages": testDeskPages, "versions": testVersions, "heat map": testHeatMap,
+		"pages of the history": testHistoryPages, "versions": testVersions, "heat map": testHeatMap,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,13 +110,13 @@ func newBrowser(t testing.TB) *browser {
 // tab is a window with cookies of its own, whose console is listened to.
 type tab struct {
 	ctx context.Context
-	w   *world
+	w   *harness
 
 	mu       sync.Mutex
 	problems []string
 }
 
-func (b *browser) tab(t testing.TB, w *world) *tab {
+func (b *browser) tab(t testing.TB, w *harness) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)

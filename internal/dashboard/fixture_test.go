@@ -19,7 +19,7 @@ import (
 )
 
 // market starts a simulated market and makes it the test's source.
-func (w *world) market(t testing.TB, faults ...simmarket.Fault) {
+func (w *harness) market(t testing.TB, faults ...simmarket.Fault) {
 	t.Helper()
 	server := simmarket.NewServer(simmarket.Options{Market: simmarket.NewMarket(1), Faults: faults, Now: time.Now})
 	running, err := simmarket.Listen(t.Context(), "127.0.0.1:0", server)
@@ -32,7 +32,7 @@ func (w *world) market(t testing.TB, faults ...simmarket.Fault) {
 }
 
 // launch starts a run over the last hours of the first tokens: one chunk per token and six hours.
-func (w *world) launch(t testing.TB, tokens, chunksEach int, change ...func(*manifest.Manifest)) backfill.Run {
+func (w *harness) launch(t testing.TB, tokens, chunksEach int, change ...func(*manifest.Manifest)) backfill.Run {
 	t.Helper()
 	end := time.Now().Add(-12 * time.Hour).Truncate(time.Hour)
 	begin := end.Add(-time.Duration(chunksEach) * 6 * time.Hour)
@@ -63,7 +63,7 @@ func (w *world) launch(t testing.TB, tokens, chunksEach int, change ...func(*man
 }
 
 // work runs a worker until stop is called.
-func (w *world) work(t testing.TB) (stop func()) {
+func (w *harness) work(t testing.TB) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var working sync.WaitGroup
@@ -81,7 +81,7 @@ func (w *world) work(t testing.TB) (stop func()) {
 }
 
 // ended waits for the end of a run in the history.
-func (w *world) ended(t testing.TB, run backfill.Run) (row backfill.RunRow) {
+func (w *harness) ended(t testing.TB, run backfill.Run) (row backfill.RunRow) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		var err error
@@ -91,7 +91,7 @@ func (w *world) ended(t testing.TB, run backfill.Run) (row backfill.RunRow) {
 	return row
 }
 
-func (w *world) operator(t testing.TB) *operate.Operator {
+func (w *harness) operator(t testing.TB) *operate.Operator {
 	return w.Operator("test", testLogger(t), time.Now)
 }
 
@@ -102,7 +102,7 @@ type history struct{ completed, failed, cancelled, rolledBack, running backfill.
 func brokenToken() string { return simmarket.Tokens(3)[2].Address }
 
 // seed makes a run of every status, by real work.
-func (w *world) seed(t testing.TB) history {
+func (w *harness) seed(t testing.TB) history {
 	t.Helper()
 	w.market(t, simmarket.Fault{Kind: "401", Token: brokenToken()})
 	stop := w.work(t)

@@ -22,8 +22,8 @@ func TestMain(m *testing.M) { localtest.Main(m) }
 
 const token = "let-me-in-0123456789"
 
-// world is a dashboard over stores of the test's own.
-type world struct {
+// harness is a dashboard over stores of the test's own.
+type harness struct {
 	*wiring.Stores
 	cfg       config.Config
 	dashboard *dashboard.Dashboard
@@ -31,16 +31,16 @@ type world struct {
 	env       *localtest.Env
 }
 
-type worldOption func(map[string]string, *dashboardwiring.Options)
+type harnessOption func(map[string]string, *dashboardwiring.Options)
 
 func withoutToken(vars map[string]string, _ *dashboardwiring.Options) {
 	vars["QUANTBOT_DASHBOARD_TOKEN"] = ""
 }
 func public(_ map[string]string, o *dashboardwiring.Options) { o.Public = true }
 
-func setup(t testing.TB, options ...worldOption) *world {
+func setup(t testing.TB, options ...harnessOption) *harness {
 	t.Helper()
-	w := &world{env: clickhousetest.New(t)}
+	w := &harness{env: clickhousetest.New(t)}
 	vars := w.env.Vars()
 	vars["QUANTBOT_DASHBOARD_TOKEN"] = token
 	o := dashboardwiring.Options{Logger: testLogger(t), Now: time.Now}
@@ -72,12 +72,12 @@ type answer struct {
 }
 
 // get sends a request as a script would; change may add to it.
-func (w *world) get(t testing.TB, path string, change ...func(*http.Request)) answer {
+func (w *harness) get(t testing.TB, path string, change ...func(*http.Request)) answer {
 	t.Helper()
 	return w.send(t, http.MethodGet, path, nil, change...)
 }
 
-func (w *world) send(t testing.TB, method, path string, body io.Reader, change ...func(*http.Request)) answer {
+func (w *harness) send(t testing.TB, method, path string, body io.Reader, change ...func(*http.Request)) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, w.server.URL+path, body)
 	require.NoError(t, err)

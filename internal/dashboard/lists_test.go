@@ -38,7 +38,7 @@ type runsAnswer struct {
 	Older string
 }
 
-func (w *world) runs(t testing.TB, query string) (a runsAnswer) {
+func (w *harness) runs(t testing.TB, query string) (a runsAnswer) {
 	t.Helper()
 	found := w.get(t, "/api/runs"+query)
 	require.Equal(t, 200, found.StatusCode, found.body)

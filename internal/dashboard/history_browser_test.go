@@ -12,14 +12,14 @@ import (
 )
 
 // hourOf is the address of the hour of a token in which candles have several versions, with some time around it.
-func (d *desk) hourOf(token candle.Token) string {
+func (d *filledHistory) hourOf(token candle.Token) string {
 	return tokenPath(token) + "?from=" + candle.FormatTime(d.revised-3600) + "&to=" + candle.FormatTime(d.revised+3*3600)
 }
 
-// testDeskPages opens coverage, tokens and quality on every kind of screen.
-func testDeskPages(t *testing.T, b *browser) {
+// testHistoryPages opens coverage, tokens and quality on every kind of screen.
+func testHistoryPages(t *testing.T, b *browser) {
 	w := setup(t)
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 	at := "&at=" + candle.FormatTime(d.revised+120)
 	for _, screen := range screens {
 		tab := b.tab(t, w)
@@ -49,7 +49,7 @@ func testDeskPages(t *testing.T, b *browser) {
 // testVersions chooses candles by mouse and by keyboard, with scripts and without.
 func testVersions(t *testing.T, b *browser) {
 	w := setup(t)
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 	tab := b.tab(t, w)
 	tab.screen(t, 1280, 900, false)
 	tab.open(t, d.hourOf(d.tokens[0]))
@@ -84,7 +84,7 @@ func testVersions(t *testing.T, b *browser) {
 // testHeatMap moves through the cells by arrow keys, and follows one to the chart of its day.
 func testHeatMap(t *testing.T, b *browser) {
 	w := setup(t)
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 	tab := b.tab(t, w)
 	tab.screen(t, 400, 800, false)
 	tab.open(t, "/coverage")
@@ -93,9 +93,9 @@ func testHeatMap(t *testing.T, b *browser) {
 	value[bool](t, tab, `document.querySelector('a.cell[tabindex="0"]').focus() === undefined`)
 	tab.run(t, chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowLeft), chromedp.KeyEvent(kb.End))
 	at := value[[]int](t, tab, `[document.activeElement.closest('tr').rowIndex - 2, document.activeElement.closest('td').cellIndex - 3]`)
-	require.Equal(t, []int{1, deskDays - 1}, at)
+	require.Equal(t, []int{1, historyDays - 1}, at)
 	tab.run(t, chromedp.KeyEvent(kb.Enter))
 	tab.sees(t, "Runs that asked for this range")
-	require.Equal(t, queryTime(d.day(deskDays-1).From), value[string](t, tab, `location.search.match(/from=([^&]*)/)[1]`))
+	require.Equal(t, queryTime(d.day(historyDays-1).From), value[string](t, tab, `location.search.match(/from=([^&]*)/)[1]`))
 	tab.requireQuietConsole(t, "heat map")
 }

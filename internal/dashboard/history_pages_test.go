@@ -17,7 +17,7 @@ import (
 	"quantbot/internal/publicjson"
 )
 
-func readJSON[T any](t testing.TB, w *world, path string) (data T) {
+func readJSON[T any](t testing.TB, w *harness, path string) (data T) {
 	t.Helper()
 	a := w.get(t, path)
 	require.Equal(t, 200, a.StatusCode, a.body)
@@ -63,11 +63,11 @@ func TestCoveragePage(t *testing.T) {
 	empty := w.get(t, "/coverage")
 	require.Equal(t, 200, empty.StatusCode)
 	require.Contains(t, empty.body, "Nothing was asked for yet")
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 
 	c := readJSON[coverageAnswer](t, w, "/api/coverage")
 	require.Equal(t, "1m", c.Interval)
-	require.Equal(t, candle.Range{From: d.day(0).From, To: d.day(deskDays - 1).To}, c.Range)
+	require.Equal(t, candle.Range{From: d.day(0).From, To: d.day(historyDays - 1).To}, c.Range)
 	require.Equal(t, len(d.tokens), c.TotalTokens)
 	const have, failed, never, unconfirmed = coverage.Have, coverage.FailedToFetch, coverage.NeverAsked, coverage.Unconfirmed
 	require.Equal(t, []coverage.Verdict{have, have, have, have, have}, c.most(t, d.tokens[0]))
@@ -78,11 +78,11 @@ func TestCoveragePage(t *testing.T) {
 	require.Equal(t, []coverage.Verdict{never, never}, c.most(t, d.tokens[5])[:2])
 	for _, row := range c.Tokens {
 		if row.Token == d.tokens[6] {
-			require.EqualValues(t, 20*deskDays, row.Total.Candles[coverage.RejectedCandle])
+			require.EqualValues(t, 20*historyDays, row.Total.Candles[coverage.RejectedCandle])
 		}
 	}
 	for _, row := range c.Tokens {
-		require.EqualValues(t, deskDays*1440, row.Total.Total(), "every minute has one verdict")
+		require.EqualValues(t, historyDays*1440, row.Total.Total(), "every minute has one verdict")
 		var sum coverage.VerdictCounts
 		sum.Candles = map[coverage.Verdict]int64{}
 		for _, day := range row.Days {
@@ -116,9 +116,9 @@ func TestCoveragePage(t *testing.T) {
 func TestCoveragePagesShowWhatIsHidden(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 	stopped := d.run(-time.Hour)
-	chunk := backfill.NewChunk(d.tokens[3], candle.Interval1m, d.day(deskDays-1))
+	chunk := backfill.NewChunk(d.tokens[3], candle.Interval1m, d.day(historyDays-1))
 	require.NoError(t, w.History.RecordOutcomes(t.Context(), stopped, []backfill.Outcome{{
 		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Status: backfill.OutcomeCancelled, Source: "birdeye", StartedAt: d.now, EndedAt: d.now,
 	}}))
@@ -126,11 +126,11 @@ func TestCoveragePagesShowWhatIsHidden(t *testing.T) {
 	require.NoError(t, w.History.RollBack(t.Context(), d.first.ID(), backfill.UndoRequest{By: "ana@desk"}, false))
 
 	c := readJSON[coverageAnswer](t, w, "/api/coverage")
-	require.Equal(t, slices.Repeat([]coverage.Verdict{coverage.RolledBack}, deskDays), c.most(t, d.tokens[7]))
-	require.Equal(t, coverage.CancelledChunk, c.most(t, d.tokens[3])[deskDays-1])
+	require.Equal(t, slices.Repeat([]coverage.Verdict{coverage.RolledBack}, historyDays), c.most(t, d.tokens[7]))
+	require.Equal(t, coverage.CancelledChunk, c.most(t, d.tokens[3])[historyDays-1])
 	for _, row := range c.Tokens {
 		if row.Token == d.tokens[7] {
-			require.EqualValues(t, deskDays*1440, row.Total.Stale)
+			require.EqualValues(t, historyDays*1440, row.Total.Stale)
 		}
 	}
 	page := w.get(t, "/coverage").body
@@ -143,7 +143,7 @@ func TestCoveragePagesShowWhatIsHidden(t *testing.T) {
 func TestCoverageIsBounded(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 	long := readJSON[coverageAnswer](t, w, "/api/coverage?from=2020-01-01")
 	require.Contains(t, long.Bounded, "Only the last 92 of")
 	require.EqualValues(t, 92, (long.Range.To-long.Range.From)/86400)
@@ -189,7 +189,7 @@ type tokenAnswer struct {
 func TestTokenPage(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 	path := tokenPath(d.tokens[0])
 	day := "?from=" + candle.FormatTime(d.day(2).From) + "&to=" + candle.FormatTime(d.day(2).To)
 
@@ -246,7 +246,7 @@ func TestTokenPage(t *testing.T) {
 func TestTokensWithoutCandles(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 	silent := w.get(t, tokenPath(d.tokens[4]))
 	require.Equal(t, 200, silent.StatusCode)
 	require.Contains(t, silent.body, "No candle in this range.")
@@ -292,7 +292,7 @@ func TestQualityPage(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	require.Contains(t, w.get(t, "/quality").body, "No run started in this range.")
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 	q := readJSON[qualityAnswer](t, w, "/api/quality")
 	require.EqualValues(t, 4, q.Total.Runs)
 	require.EqualValues(t, 1, q.Total.RolledBack)
@@ -313,10 +313,10 @@ func TestQualityPage(t *testing.T) {
 }
 
 // Whatever stands in an address, it is answered with a proper status and one sentence, and nothing is rendered unescaped.
-func TestBadAddressesOfDeskPages(t *testing.T) {
+func TestBadAddressesOfHistoryPages(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	d := fillDesk(t, w)
+	d := fillHistory(t, w)
 	token := tokenPath(d.tokens[0])
 	for address, says := range map[string]string{
 		"/coverage?interval=2m":                       "interval must be one of 1s, 15s, 1m, 5m, 15m, 1h, 4h, 1d.",

@@ -14,8 +14,8 @@ import (
 	"quantbot/internal/simmarket"
 )
 
-// desk is what a desk has after a week: candles with gaps, in several versions, failures, quarantine and faulty runs.
-type desk struct {
+// filledHistory is what is there after a week: candles with gaps, in several versions, failures, quarantine and faulty runs.
+type filledHistory struct {
 	now    time.Time
 	tokens []candle.Token
 	// first brought most candles, second some of them again, undone is rolled back, hollow has no volume, broken failed.
@@ -26,24 +26,24 @@ type desk struct {
 	corrupt int64
 }
 
-const deskDays = 5
+const historyDays = 5
 
-// day is the range of the desk's day, from 0.
-func (d *desk) day(i int) candle.Range {
-	from := candle.Interval1d.Truncate(d.now.Unix()) - int64(deskDays-i)*86400
+// day is the range of a day of the history, from 0.
+func (d *filledHistory) day(i int) candle.Range {
+	from := candle.Interval1d.Truncate(d.now.Unix()) - int64(historyDays-i)*86400
 	return candle.Range{From: from, To: from + 86400}
 }
 
-func fillDesk(t testing.TB, w *world) *desk {
+func fillHistory(t testing.TB, w *harness) *filledHistory {
 	t.Helper()
-	d := &desk{now: time.Now().UTC().Truncate(time.Minute)}
+	d := &filledHistory{now: time.Now().UTC().Truncate(time.Minute)}
 	d.first, d.second, d.undone = d.run(-72*time.Hour), d.run(-48*time.Hour), d.run(-24*time.Hour)
 	d.hollow, d.broken = d.run(-12*time.Hour), d.run(-6*time.Hour)
 	d.hollow.Manifest.Fallbacks = []string{"geckoterminal"}
 	market := simmarket.NewMarket(1)
 	d.tokens = d.busiest(market, 8)
 	for i, token := range d.tokens {
-		for day := range deskDays {
+		for day := range historyDays {
 			d.fetch(t, w, market, i, token, day)
 		}
 	}
@@ -72,11 +72,11 @@ func fillDesk(t testing.TB, w *world) *desk {
 	return d
 }
 
-// busiest are tokens that trade on every day of the desk.
-func (d *desk) busiest(market *simmarket.Market, n int) (tokens []candle.Token) {
+// busiest are tokens that trade on every day of the history.
+func (d *filledHistory) busiest(market *simmarket.Market, n int) (tokens []candle.Token) {
 	for _, token := range simmarket.Tokens(500) {
 		busy := len(tokens) < n
-		for day := range deskDays {
+		for day := range historyDays {
 			busy = busy && len(market.Candles(token, candle.Interval1m, d.day(day))) > 800
 		}
 		if busy {
@@ -87,7 +87,7 @@ func (d *desk) busiest(market *simmarket.Market, n int) (tokens []candle.Token) 
 }
 
 // fetch stores what the first run, or the broken one, got for a token on a day.
-func (d *desk) fetch(t testing.TB, w *world, market *simmarket.Market, i int, token candle.Token, day int) {
+func (d *filledHistory) fetch(t testing.TB, w *harness, market *simmarket.Market, i int, token candle.Token, day int) {
 	t.Helper()
 	r := d.day(day)
 	candles := market.Candles(token, candle.Interval1m, r)
@@ -132,22 +132,22 @@ func thin(r candle.Range) (candles []candle.Candle) {
 	return candles
 }
 
-func (d *desk) run(ago time.Duration) backfill.Run {
+func (d *filledHistory) run(ago time.Duration) backfill.Run {
 	return backfill.Run{Attempt: 1, PlannedChunks: 10, Manifest: manifest.Manifest{
 		RunID: uuid.Must(uuid.NewV7()), StartedAt: d.now.Add(ago), ScriptVersion: "1.2.3", Source: "birdeye", Interval: candle.Interval1m,
-		Range: candle.Range{From: d.day(0).From, To: d.day(deskDays - 1).To}, Validation: candle.Lenient, DedupMode: manifest.DedupNone,
+		Range: candle.Range{From: d.day(0).From, To: d.day(historyDays - 1).To}, Validation: candle.Lenient, DedupMode: manifest.DedupNone,
 		SourceTier: candle.TierBackfillAPI,
 	}}
 }
 
-func (d *desk) outcome(chunk backfill.Chunk, run backfill.Run, status backfill.OutcomeStatus) backfill.Outcome {
+func (d *filledHistory) outcome(chunk backfill.Chunk, run backfill.Run, status backfill.OutcomeStatus) backfill.Outcome {
 	return backfill.Outcome{
 		ChunkID: chunk.ID, Token: chunk.Token, Range: chunk.Range, Status: status, Source: "birdeye", Executions: 1, Worker: "worker-1",
 		Version: "1.2.3", AnsweredTo: chunk.Range.To, StartedAt: run.Manifest.StartedAt, EndedAt: run.Manifest.StartedAt.Add(2 * time.Second),
 	}
 }
 
-func (d *desk) write(t testing.TB, w *world, run backfill.Run, token candle.Token, r candle.Range, candles []candle.Candle, rejected []backfill.Rejection, source string) {
+func (d *filledHistory) write(t testing.TB, w *harness, run backfill.Run, token candle.Token, r candle.Range, candles []candle.Candle, rejected []backfill.Rejection, source string) {
 	t.Helper()
 	chunk := backfill.NewChunk(token, candle.Interval1m, r)
 	outcome := d.outcome(chunk, run, backfill.OutcomeSuccess)
@@ -157,14 +157,14 @@ func (d *desk) write(t testing.TB, w *world, run backfill.Run, token candle.Toke
 	require.NoError(t, err)
 }
 
-func (d *desk) fail(t testing.TB, w *world, token candle.Token, r candle.Range) {
+func (d *filledHistory) fail(t testing.TB, w *harness, token candle.Token, r candle.Range) {
 	t.Helper()
 	outcome := d.outcome(backfill.NewChunk(token, candle.Interval1m, r), d.broken, backfill.OutcomeFailed)
 	outcome.Error, outcome.ErrorClass = `birdeye: HTTP 503: <img src=x onerror=alert(1)>`, backfill.ClassUnavailable
 	require.NoError(t, w.History.RecordOutcomes(t.Context(), d.broken, []backfill.Outcome{outcome}))
 }
 
-func (d *desk) finish(t testing.TB, w *world, run backfill.Run, status backfill.RunStatus, stats backfill.Stats, failed int) {
+func (d *filledHistory) finish(t testing.TB, w *harness, run backfill.Run, status backfill.RunStatus, stats backfill.Stats, failed int) {
 	t.Helper()
 	require.NoError(t, w.History.Started(t.Context(), run))
 	require.NoError(t, w.History.Finished(t.Context(), backfill.RunRecord{

@@ -18,8 +18,8 @@ import (
 	"quantbot/internal/wiring/dashboardwiring"
 )
 
-// deskBenchPages are measured; {busy} is a token that trades all the time, {quiet} one that does now and then.
-var deskBenchPages = []struct{ name, path string }{
+// historyBenchPages are measured; {busy} is a token that trades all the time, {quiet} one that does now and then.
+var historyBenchPages = []struct{ name, path string }{
 	{"coverage", "/coverage"},
 	{"coverage of busy tokens", "/coverage?from=2025-01-01&to=2025-02-01"},
 	{"coverage, last page", "/coverage?from=2025-01-01&to=2025-02-01&page={pages}"},
@@ -35,10 +35,10 @@ var deskBenchPages = []struct{ name, path string }{
 	{"quality by run", "/quality?from=2025-01-01&by=run"},
 }
 
-// BenchmarkDeskPages measures what coverage, tokens and quality take at the server: median-ms is of all answers, cpu-ms/op what
+// BenchmarkHistoryPages measures what coverage, tokens and quality take at the server: median-ms is of all answers, cpu-ms/op what
 // ClickHouse and the dashboard compute for one.
 // QUANTBOT_BENCH_FULL=1 makes it 10,000 runs, 1,000,000 chunks, 20 M candles and 100,000 tokens.
-func BenchmarkDeskPages(b *testing.B) {
+func BenchmarkHistoryPages(b *testing.B) {
 	w := setup(b, func(_ map[string]string, o *dashboardwiring.Options) {
 		o.Now = func() time.Time { return clickhousetest.End }
 	})
@@ -48,7 +48,7 @@ func BenchmarkDeskPages(b *testing.B) {
 		return strings.TrimSpace(w.env.ClickHouse(b, fmt.Sprintf("SELECT DISTINCT token_address FROM %s.ohlcv_ingestion_tasks ORDER BY token_address LIMIT 1 OFFSET %d", w.env.Database, offset)))
 	}
 	places := strings.NewReplacer("{busy}", address(0), "{quiet}", address(h.Tokens/2), "{pages}", fmt.Sprint(max(h.Tokens/30, 1)))
-	for _, page := range deskBenchPages {
+	for _, page := range historyBenchPages {
 		path := places.Replace(page.path)
 		b.Run(page.name, func(b *testing.B) {
 			var took []float64
@@ -68,7 +68,7 @@ func BenchmarkDeskPages(b *testing.B) {
 }
 
 // execute runs a statement that may take minutes.
-func execute(b *testing.B, w *world, statement string) {
+func execute(b *testing.B, w *harness, statement string) {
 	b.Helper()
 	address := "http://" + net.JoinHostPort(w.env.Host, strconv.Itoa(w.env.HTTPPort)) + "/?database=" + w.env.Database
 	request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, address, strings.NewReader(statement))
