@@ -1,6 +1,7 @@
 package backfill_test
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -37,11 +38,11 @@ func TestCancelEndsMoreThanOneBatch(t *testing.T) {
 	withHarness(t, func(t *testing.T, h *harness) {
 		const chunks = 12_000
 		run, _ := h.launched(t, chunks)
-		inserts := 0
-		h.history.Before("RecordOutcomes", func() error { inserts++; return nil })
+		var inserts atomic.Int64
+		h.history.Before("RecordOutcomes", func() error { inserts.Add(1); return nil })
 		require.NoError(t, h.canceller.Cancel(t.Context(), run.ID()))
 		require.Equal(t, chunks, h.record(t, run).CancelledChunks)
-		require.Equal(t, 3, inserts)
+		require.EqualValues(t, 3, inserts.Load())
 	})
 }
 

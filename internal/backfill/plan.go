@@ -47,6 +47,35 @@ func (r *Request) Normalize() {
 	r.Wanted = joined
 }
 
+// normalized returns the request as Normalize makes it, and leaves r, which others may read meanwhile, as it is.
+func (r *Request) normalized() Request {
+	if r.isNormal() {
+		return *r
+	}
+	own := *r
+	own.Wanted = slices.Clone(r.Wanted)
+	for i := range own.Wanted {
+		own.Wanted[i].Ranges = slices.Clone(own.Wanted[i].Ranges)
+	}
+	own.Normalize()
+	return own
+}
+
+// isNormal reports whether Normalize would change nothing.
+func (r *Request) isNormal() bool {
+	for i, w := range r.Wanted {
+		if i > 0 && r.Wanted[i-1].Token.Compare(w.Token) >= 0 {
+			return false
+		}
+		for j, wanted := range w.Ranges {
+			if wanted.Empty() || j > 0 && wanted.From <= w.Ranges[j-1].To {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // PlanOptions bound a plan.
 type PlanOptions struct {
 	// Now, by the stores' clock (see Clock), with SettleDelay, decides which candles are closed.

@@ -86,7 +86,7 @@ func newCutter(request Request, opts PlanOptions) (cutter, error) {
 	if step/opts.Cut.Candles != request.Interval.Seconds() {
 		return cutter{}, fmt.Errorf("plan: %d candles of %s are too many for one chunk", opts.Cut.Candles, request.Interval)
 	}
-	request.Normalize()
+	request = request.normalized()
 	closed := request.Interval.ClosedBefore(opts.SettleDelay, opts.Now)
 	return cutter{request: request, cut: opts.Cut, closed: closed, step: step}, nil
 }

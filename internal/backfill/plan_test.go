@@ -147,3 +147,26 @@ func BenchmarkPlanMillionChunks(b *testing.B) {
 		}
 	}
 }
+
+// A request may be planned and measured by several at a time: none of them changes it.
+func TestPlanningLeavesTheRequestAsItIs(t *testing.T) {
+	t.Parallel()
+	other := candle.Token{Chain: candle.Solana, Address: "4k3Dyjzvzp8eMZWUXbBCjEvwSkkk59S5iCNLY3QrkX6R"}
+	wanted := func() []candle.TokenRanges {
+		return []candle.TokenRanges{
+			{Token: testToken, Ranges: []candle.Range{{From: 600, To: 900}, {From: 0, To: 660}}},
+			{Token: other, Ranges: []candle.Range{{From: 0, To: 60}}},
+			{Token: testToken, Ranges: []candle.Range{{From: 1200, To: 1260}}},
+		}
+	}
+	request := Request{Interval: candle.Interval1m, Wanted: wanted()}
+	plan, err := NewPlan(t.Context(), request, PlanOptions{Now: time.Unix(6000, 0), Cut: Cut{Candles: 100}})
+	require.NoError(t, err)
+	require.Equal(t, wanted(), request.Wanted)
+	require.Len(t, plan.Chunks, 3, "tokens named twice are joined")
+	request.Normalize()
+	require.True(t, request.isNormal())
+	again, err := NewPlan(t.Context(), request, PlanOptions{Now: time.Unix(6000, 0), Cut: Cut{Candles: 100}})
+	require.NoError(t, err)
+	require.Equal(t, plan.Chunks, again.Chunks)
+}

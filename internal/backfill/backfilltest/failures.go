@@ -13,7 +13,8 @@ func (f *failures) Fail(method string, err error) {
 	f.Before(method, func() error { return err })
 }
 
-// Before is called at the beginning of each call of a method, which has no effect and returns the error if it is not nil.
+// Before has do called at the beginning of each call of a method, which has no effect and returns the error if it is not nil. Several
+// goroutines may call it at a time.
 func (f *failures) Before(method string, do func() error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
