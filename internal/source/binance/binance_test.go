@@ -124,6 +124,20 @@ func shift(body []byte, milliseconds int64) []byte {
 	})
 }
 
+// responding sends the same response to every request.
+func responding(t *testing.T, status int, retryAfter, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("User-Agent") != "quantbot/test" {
+			t.Error("no user agent")
+		}
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	})
+}
+
 func TestErrorsCarryTheirClass(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -175,16 +189,7 @@ func TestErrorsCarryTheirClass(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg := testConfig(serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Header.Get("User-Agent") != "quantbot/test" {
-					t.Error("no user agent")
-				}
-				if test.retryAfter != "" {
-					w.Header().Set("Retry-After", test.retryAfter)
-				}
-				w.WriteHeader(test.status)
-				_, _ = w.Write([]byte(test.body))
-			})))
+			cfg := testConfig(serve(t, responding(t, test.status, test.retryAfter, test.body)))
 			cfg.Now = func() time.Time { return now }
 			f := fetch(t.Context(), open(t, cfg), btc, candle.Interval1m, candle.Range{From: 0, To: 600})
 			require.ErrorContains(t, f.err, test.text)
