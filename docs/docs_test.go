@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"quantbot/internal/backfill"
 )
 
 // code is what a document may name: `package.Name`, `package.Type.Member`.
@@ -122,5 +124,17 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A state of runs that the schema or the drawing forgets is named here.
+func TestEveryRunStatusIsDescribed(t *testing.T) {
+	t.Parallel()
+	for _, document := range []string{"json.schema.json", "run_states.md"} {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		for _, status := range backfill.RunStatusNames() {
+			require.Contains(t, string(text), status, "%s does not mention the status", document)
+		}
 	}
 }

@@ -42,7 +42,7 @@ type Canceller struct {
 }
 
 // Cancel marks the run, then ends its pending chunks as cancelled and the run itself; no worker and no enqueuer needs to
-// be there. ErrUnknownRun and ErrFinished tell that there is nothing to cancel.
+// be there. ErrUnknownRun and ErrFinished say that there is nothing to cancel.
 func (c *Canceller) Cancel(ctx context.Context, runID uuid.UUID) error {
 	state, err := c.Ledger.State(ctx, runID)
 	if err != nil {

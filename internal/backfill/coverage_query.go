@@ -18,9 +18,9 @@ type CoverageQuery struct {
 	Range candle.Range
 	// Tokens narrows the reading; none means all.
 	Tokens []candle.Token
-	// Outliers is what the answers did with them; empty = they were kept, or the source's default of the day held, which is that.
+	// Outliers is what was done with them; empty = they were kept, or the source's default of the day held, which is that.
 	Outliers manifest.Outliers
-	// Filtering are the sources that can be asked to filter outliers: only their answers can be Defaulted.
+	// Filtering are the sources that can be asked to filter outliers: only their records can be Defaulted.
 	Filtering []string
 	// NoPublishedFiles leaves out what was read from published files.
 	NoPublishedFiles bool

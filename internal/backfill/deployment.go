@@ -10,7 +10,7 @@ import (
 
 // A deployment is one Redis and one ClickHouse database that belong together (R13). The database has the deployment's id
 // and says which Redis it goes with; that Redis carries the same id and a random one of its own. A process works only when
-// both agree. What must be told apart:
+// both agree. What must be distinguished:
 //
 //   - a Redis of another deployment: it carries another id, and is left alone;
 //   - a Redis that was emptied (R9): it carries nothing and is the same server as before, so it is bound again at once;
@@ -36,7 +36,7 @@ type RedisBinding struct {
 	DeploymentID uuid.UUID
 	// ID is this Redis' own, made when it was bound.
 	ID uuid.UUID
-	// Server names the server process and the database in it; empty when Redis does not tell.
+	// Server names the server process and the database in it; empty when Redis does not say.
 	Server string
 	// PresentAt is ClickHouse's time of the last sign of life that Redis heard of, and PresenceAge how long ago, by Redis' clock.
 	PresentAt   time.Time
@@ -113,7 +113,7 @@ const (
 	bindingRestore
 	// bindingAdopt: this Redis becomes the deployment's.
 	bindingAdopt
-	// bindingUndecided: another Redis may be in use. Time tells.
+	// bindingUndecided: another Redis may be in use. Time shows which.
 	bindingUndecided
 	// bindingRefused: they do not belong together.
 	bindingRefused
@@ -147,7 +147,7 @@ func checkBinding(redis RedisBinding, history HistoryBinding, at places) (verdic
 	return bindingAdopt, ""
 }
 
-// checkPresence tells a ClickHouse that belongs to this Redis from a copy of it: of the signs of life that are being written now,
+// checkPresence distinguishes a ClickHouse that belongs to this Redis from a copy of it: of the signs of life that are being written now,
 // a copy has none.
 func checkPresence(redis RedisBinding, history HistoryBinding, at places) (bindingVerdict, string) {
 	signed := history.Adopted[0].PresentAt

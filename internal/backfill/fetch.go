@@ -22,36 +22,36 @@ type fetchResult struct {
 }
 
 // fetchWithFallbacks asks the run's source and, where that has nothing, its fallbacks in turn. The outcome names the source
-// whose answer counts. A source that answers without a candle is overruled by a later one that has some; a failure of the
+// whose response counts. A source that responds without a candle is overruled by a later one that has some; a failure of the
 // source is only made good by candles, because the silence of a fallback proves nothing about the source that was asked
 // for.
 func (f *Filler) fetchWithFallbacks(ctx context.Context, run Run, chunk Chunk, unanswered int, outcome *Outcome) (fetchResult, error) {
 	var failure error
-	var silence fetchResult // of the run's own source
-	var silent Stats
+	var empty fetchResult // of the run's own source, which has no candle
+	var emptyStats Stats
 	for i, name := range append([]string{run.Manifest.Source}, run.Manifest.Fallbacks...) {
 		got, err := f.fetch(ctx, name, run, chunk, &outcome.Stats)
 		switch {
 		case err == nil && len(got.candles) > 0:
 			outcome.Source = name
 			if i > 0 && failure == nil {
-				got.answeredTo = min(got.answeredTo, silence.answeredTo) // behind it, the run's own source was not asked
+				got.answeredTo = min(got.answeredTo, empty.answeredTo) // after that, the run's own source was not asked
 			}
 			return got, nil
 		case i == 0:
-			failure, silence, silent = err, got, outcome.Stats
+			failure, empty, emptyStats = err, got, outcome.Stats
 		}
 		if err != nil && !shouldFallBack(err, unanswered) {
 			return fetchResult{}, err
 		}
 	}
 	// What the fallbacks said does not count, but it was paid for.
-	silent.APICalls, silent.Credits = outcome.Stats.APICalls, outcome.Stats.Credits
-	outcome.Stats = silent
-	return silence, failure
+	emptyStats.APICalls, emptyStats.Credits = outcome.Stats.APICalls, outcome.Stats.Credits
+	outcome.Stats = emptyStats
+	return empty, failure
 }
 
-// namedOddities bounds how many candles of a chunk are told apart: when that many are odd, the next is as well.
+// namedOddities bounds how many candles of a chunk are described: when that many are odd, the next is as well.
 const namedOddities = 100
 
 // detail says more about a candle that broke the rule.
@@ -134,9 +134,9 @@ func (f *Filler) closed(ctx context.Context, chunk Chunk, source Source) (end in
 func gather(candles []candle.Candle, page Page, answered candle.Range, chunk Chunk, stats *Stats) []candle.Candle {
 	switch {
 	case candles == nil:
-		candles = page.Candles[:0] // most chunks are one page, which is sifted where it is
+		candles = page.Candles[:0] // most chunks are one page, which is filtered in place
 	case cap(candles)-len(candles) < len(page.Candles):
-		// The chunk is dense: room for the rest, at once.
+		// The chunk is dense: grow for the rest, at once.
 		candles = slices.Grow(candles, max(len(page.Candles), int(chunk.Range.Candles(chunk.Interval))-len(candles)))
 	}
 	for _, c := range page.Candles {

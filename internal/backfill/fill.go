@@ -27,7 +27,7 @@ type Filler struct {
 	Gate *StoreGate
 	// Waits shows people what chunks wait for; nil = nobody asks.
 	Waits *Waits
-	// Secrets are left out of the errors that outcomes keep, whoever's words they are.
+	// Secrets are left out of the errors that outcomes keep, whosever words they are.
 	Secrets manifest.Secrets
 	// Worker and Version name this process in outcomes.
 	Worker  string
@@ -44,16 +44,16 @@ func (f *Filler) Fill(ctx context.Context, admission Admission, chunk Chunk, sti
 	outcome := f.begin(admission, chunk)
 	write := ChunkWrite{Run: run, Chunk: chunk}
 	defer f.Waits.hold(run.ID())()
-	leave, err := f.Memory.acquire(ctx, chunk)
+	release, err := f.Memory.acquire(ctx, chunk)
 	if err != nil {
-		return outcome, fmt.Errorf("wait for room for chunk %s: %w", chunk.ID, err)
+		return outcome, fmt.Errorf("wait for memory for chunk %s: %w", chunk.ID, err)
 	}
-	defer leave()
-	passed, ok := f.Gate.admit(ctx)
+	defer release()
+	leave, ok := f.Gate.admit(ctx)
 	if !ok {
 		return outcome, fmt.Errorf("wait until candles of chunk %s can be stored: %w", chunk.ID, endOfWait(ctx))
 	}
-	defer passed()
+	defer leave()
 	fetched, err := f.fetchWithFallbacks(ctx, run, chunk, admission.Unanswered, &outcome)
 	if err != nil {
 		return outcome, err
@@ -110,9 +110,9 @@ func (f *Filler) tryStore(ctx context.Context, write ChunkWrite, outcome *Outcom
 	}
 	outcome.EndedAt = f.Clock.Now().UTC()
 	write.Outcome = *outcome
-	back := f.Gate.asking()
+	done := f.Gate.asking()
 	recorded, err = f.Store.WriteChunk(ctx, write)
-	back(err)
+	done(err)
 	if err != nil {
 		return false, ClassOf(err) == ClassStore && ctx.Err() == nil, fmt.Errorf("store chunk %s: %w", write.Chunk.ID, err)
 	}
@@ -138,7 +138,7 @@ func endOfWait(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// deduplicate leaves out what settled runs serve as well, and tells what is stored in the shadow of others from what is new.
+// deduplicate leaves out what settled runs serve as well, and counts what is stored in the shadow of others apart from what is new.
 func (f *Filler) deduplicate(ctx context.Context, write *ChunkWrite, outcome *Outcome) {
 	store, shadowed := f.Store.Deduplicate(ctx, write.Run, write.Chunk, outcome.Source, write.Candles)
 	outcome.Stats.skip(int64(len(write.Candles) - len(store)))

@@ -124,8 +124,7 @@ func (l *Launcher) enqueue(ctx context.Context, run Run, chunks []Chunk) error {
 	return nil
 }
 
-// The launch is asked for again while our own stores do not answer: a restart of Redis takes seconds. What it asks for is
-// harmless when it is done twice.
+// Each step of a launch is retried while our own stores do not respond: a restart of Redis takes seconds. Doing it twice is harmless.
 const (
 	retryTimes = 30
 	retryPause = time.Second

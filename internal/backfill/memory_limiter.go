@@ -14,7 +14,7 @@ type MemoryLimiter struct {
 	free  *semaphore.Weighted
 }
 
-// NewMemoryLimiter returns room for so many bytes.
+// NewMemoryLimiter returns a limiter of so many bytes.
 func NewMemoryLimiter(bytes int64) *MemoryLimiter {
 	return &MemoryLimiter{bytes: bytes, free: semaphore.NewWeighted(bytes)}
 }
@@ -22,15 +22,15 @@ func NewMemoryLimiter(bytes int64) *MemoryLimiter {
 const (
 	// candleBytes is what a fetched candle takes.
 	candleBytes = 56
-	// answerBytes is what it takes in an answer that is being read, and decoded beside it.
+	// answerBytes is what it takes in a response that is being read, and decoded beside it.
 	answerBytes = 250
-	// answerCandles is what the largest answers hold.
+	// answerCandles is what the largest responses hold.
 	answerCandles = 5_000
 )
 
-// acquire waits, first come, first served, until there is room for the chunk; the largest may take all. No room is
-// limitless.
-func (r *MemoryLimiter) acquire(ctx context.Context, chunk Chunk) (leave func(), err error) {
+// acquire waits, first come, first served, until there is memory for the chunk; the largest may take all. A nil limiter
+// has no limit.
+func (r *MemoryLimiter) acquire(ctx context.Context, chunk Chunk) (release func(), err error) {
 	if r == nil {
 		return func() {}, nil
 	}

@@ -78,13 +78,13 @@ func (s *Stats) shadow(n int64) {
 	s.Shadowed += n
 }
 
-// Balanced reports whether R3 holds, and no more are told apart than were deduplicated.
+// Balanced reports whether R3 holds, and no more are split than were deduplicated.
 func (s Stats) Balanced() bool {
 	return s.Fetched == s.Inserted+s.Rejected+s.Deduplicated && s.Shadowed+s.Skipped <= s.Deduplicated
 }
 
 // SplitKnown reports whether Shadowed and Skipped are the whole of Deduplicated. They are less where an older program took
-// part, whose outcomes do not tell them apart; what they are then is not known.
+// part, whose outcomes do not split them; what they are then is not known.
 func (s Stats) SplitKnown() bool { return s.Shadowed+s.Skipped == s.Deduplicated }
 
 // Split returns how deduplicated candles split, and nil where that is not known.

@@ -104,7 +104,7 @@ const (
 	EveryMonth
 )
 
-// Pages is the usual cut: four full answers of the source. That is large enough that queueing costs little beside fetching
+// Pages is the usual cut: four full pages of the source. That is large enough that queueing costs little beside fetching
 // (20,000 candles at 5,000 a page), and small enough that a retry repeats seconds, not minutes.
 func Pages(pageSize int) Cut { return Cut{Candles: 4 * int64(pageSize)} }
 

@@ -35,7 +35,7 @@ type PlanLedger interface {
 type Planner struct {
 	// History is nil where it cannot be read: then everything that is wanted is planned.
 	History PlanHistory
-	// Ledger tells which runs will fetch nothing more, although the history does not know it yet; nil = not asked.
+	// Ledger says which runs will fetch nothing more, although the history does not know it yet; nil = not asked.
 	Ledger PlanLedger
 	Logger *slog.Logger
 }

@@ -56,7 +56,7 @@ var retryPolicies = map[Class]RetryPolicy{
 	ClassForeign: {Delay: 20 * time.Second},
 }
 
-// PolicyOf returns the policy of the error's class; a class without a row is unknown.
+// PolicyOf returns the policy of the error's class; a class without a row gets that of ClassUnknown.
 func PolicyOf(err error) RetryPolicy { return policyOf(ClassOf(err)) }
 
 func policyOf(class Class) RetryPolicy {

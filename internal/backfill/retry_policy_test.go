@@ -21,11 +21,15 @@ func TestOwnLimitsEndAChunkBeforeTheQueueDoes(t *testing.T) {
 
 func TestEachClassHasAPolicy(t *testing.T) {
 	t.Parallel()
-	require.Len(t, retryPolicies, len(Classes()))
 	for _, class := range Classes() {
-		require.Contains(t, retryPolicies, class)
-		require.Positive(t, policyOf(class).Delay, class)
+		policy, ok := retryPolicies[class]
+		require.True(t, ok, "retryPolicies has no row for class %s", class)
+		require.Positive(t, policy.Delay, class)
+		if policy.Unanswered {
+			require.Equal(t, unansweredLimit, policy.Limit, "tries without an answer add up over the classes, so class %s shares their limit", class)
+		}
 	}
+	require.Len(t, retryPolicies, len(Classes()), "a class of retryPolicies is not in Classes")
 	require.Equal(t, []Class{ClassUnknown, ClassUnavailable}, UnansweredClasses())
 }
 

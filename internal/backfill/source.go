@@ -22,7 +22,7 @@ type Page struct {
 	// APICalls is how many requests the page took, and Credits what they cost in the source's own units.
 	APICalls int64
 	Credits  int64
-	// At is when the service made the answer by its own clock; zero where it does not tell. A service whose clock is behind
+	// At is when the service made the response by its own clock; zero where it does not say. A service whose clock is behind
 	// cannot know of candles that it takes to be open.
 	At time.Time
 }
@@ -31,7 +31,7 @@ type Page struct {
 type File struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
-	// Modified is when it was last changed, by its server; zero where that does not tell.
+	// Modified is when it was last changed, by its server; zero where that does not say.
 	Modified time.Time `json:"modified,omitzero"`
 }
 

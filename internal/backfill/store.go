@@ -32,6 +32,6 @@ type CandleStore interface {
 	// is trouble with the audit trail, already logged, and never an error of the chunk (R7).
 	WriteChunk(ctx context.Context, w ChunkWrite) (recorded bool, err error)
 	// Deduplicate returns which of the chunk's candles, from this source, are worth storing, and how many of those bring nothing
-	// over what other runs serve. Where it cannot tell, all are stored and none counts.
+	// over what other runs serve. Where that cannot be known, all are stored and none counts.
 	Deduplicate(ctx context.Context, run Run, chunk Chunk, source string, candles []candle.Candle) (store []candle.Candle, shadowed int64)
 }

@@ -57,7 +57,7 @@ type SweepRequest struct {
 	DryRun bool
 	// Locked runs one step while no rollback and no other sweep does anything; nil runs it as it is.
 	Locked func(ctx context.Context, step func(context.Context) error) error
-	// OnSlice, when set, is told after each slice.
+	// OnSlice, when set, is called after each slice.
 	OnSlice func(SweepProgress)
 }
 

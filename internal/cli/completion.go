@@ -133,7 +133,7 @@ func (a *app) completeTokens(cmd *cobra.Command, _ []string, typed string) ([]co
 	var tokens []candle.Token
 	if a.localDir == "" {
 		a.peek(cmd.Context(), func(ctx context.Context, history *clickhouse.DB) (err error) {
-			tokens, err = report.New(history).AskedTokensLike(ctx, interval, typed, completedTokens)
+			tokens, err = report.New(history).RequestedTokensLike(ctx, interval, typed, completedTokens)
 			return err
 		})
 	}

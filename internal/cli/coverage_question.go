@@ -54,7 +54,7 @@ type judgedToken struct {
 	// Candles counts candles by verdict; Due those that a run would ask for now.
 	Candles map[coverage.Verdict]int64 `json:"candles"`
 	Due     int64                      `json:"due"`
-	// Defaulted counts candles of answers from before runs said what to do with outliers: the source's default of the day held.
+	// Defaulted counts candles that were fetched before runs said what to do with outliers: the source's default of the day held.
 	Defaulted int64 `json:"vendor_default"`
 }
 
@@ -88,7 +88,7 @@ func (a *app) askCoverage(ctx context.Context, cfg config.Config, history *click
 		q.Sources, err = askedSources(ctx, history, q.Interval)
 	}
 	if err == nil && len(q.Tokens) == 0 {
-		q.Tokens, err = report.New(history).AskedTokens(ctx, q.Interval, q.run)
+		q.Tokens, err = report.New(history).RequestedTokens(ctx, q.Interval, q.run)
 	}
 	q.moment = coverage.Moment{Now: now, SettleDelay: register.SettleDelay(q.Sources)}
 	return q, err

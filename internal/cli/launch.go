@@ -110,7 +110,7 @@ func (a *app) launchOne(ctx context.Context, cfg config.Config, stores *wiring.S
 	ctx = manifest.WithRun(ctx, run.ID())
 	a.announceTwin(ctx, stores.History, run)
 	if err := stores.History.RecordDependencies(ctx, run.ID(), planned.Dependencies); err != nil {
-		a.logger().WarnContext(ctx, "not written on whose answers the run relies", "run_id", run.ID(), "err", err)
+		a.logger().WarnContext(ctx, "dependencies of the run not recorded", "run_id", run.ID(), "err", err)
 	}
 	err = a.traced(ctx, cfg, run.ID(), func(ctx context.Context) error { return a.start(ctx, stores, run, plan, r.Force) })
 	if err != nil {

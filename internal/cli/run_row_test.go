@@ -53,6 +53,7 @@ func TestRunsDetailsShowsEveryColumn(t *testing.T) {
 	}
 	full := filledRow(t)
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[backfill.RunRow]()) {
+		require.False(t, reflect.ValueOf(full).FieldByIndex(field.Index).IsZero(), "filledRow gives column %s no value", field.Tag.Get("json"))
 		without := full
 		reflect.ValueOf(&without).Elem().FieldByIndex(field.Index).SetZero()
 		column := field.Tag.Get("json")

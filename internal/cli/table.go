@@ -73,7 +73,7 @@ func (g *grid) Render() {
 	}
 }
 
-// The beginning of a run id up to its second hyphen tells runs apart that began at different milliseconds, and commands take it.
+// The beginning of a run id up to its second hyphen distinguishes runs that began at different milliseconds, and commands take it.
 // It stands where the whole id has no room beside the rest.
 const shortRunID, wideEnough = 13, 160
 

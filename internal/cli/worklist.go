@@ -130,7 +130,7 @@ func (a *app) reportSkipped(list worklist.List, strict bool) error {
 	return nil
 }
 
-// shownSkipped is how many skipped rows are listed; the count tells the rest.
+// shownSkipped is how many skipped rows are listed; the count says how many more.
 const shownSkipped = 20
 
 func writeSkipped(w io.Writer, list worklist.List) {

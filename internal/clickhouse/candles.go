@@ -8,20 +8,6 @@ import (
 	"quantbot/internal/backfill"
 )
 
-// WriteChunk makes the chunk's candles durable, then its quarantine and its outcome row. Trouble with either of the
-// latter is logged and answered with recorded = false: the candles are there, and what is missing of the audit trail is
-// written later (R7).
-//
-// An error means that candles may be missing; some of them may be there, because each month commits by itself. Writing
-// the chunk again is always right. It is backfill.ClassStore, except for candles that no column can hold.
-func (db *DB) WriteChunk(ctx context.Context, w backfill.ChunkWrite) (recorded bool, err error) {
-	writes := []backfill.ChunkWrite{w}
-	if err := db.insertCandles(ctx, writes); err != nil {
-		return false, err
-	}
-	return db.insertAudit(ctx, writes)[0], nil
-}
-
 // insertCandles inserts the candles of all chunks, in as few blocks as the server's limit of months allows.
 func (db *DB) insertCandles(ctx context.Context, writes []backfill.ChunkWrite) error {
 	for _, w := range writes {

@@ -129,7 +129,7 @@ var insertChecks = [...]insertCheck{ // the candles first
 	{"ohlcv_candle_versions", checkInsertCandlesSQL},
 	{"ohlcv_ingestion_tasks", checkInsertTasksSQL},
 	{"ohlcv_run_lifecycle", checkInsertLifecycleSQL},
-	// Who cannot say which Redis the database goes with stores nothing: another one could not be told from it.
+	// Who cannot say which Redis the database goes with stores nothing: another one could not be distinguished from it.
 	{"ohlcv_deployment_redis", checkInsertDeploymentRedisSQL},
 	{"ohlcv_deployment_signs", checkInsertDeploymentSignsSQL},
 }

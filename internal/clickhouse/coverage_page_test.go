@@ -19,7 +19,7 @@ func TestCoverageScopesAndPages(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, scopes)
 	everything := candle.Range{From: 0, To: 1 << 32}
-	page, total, err := report.New(db).AskedTokensPage(t.Context(), candle.Interval1m, everything, "", 2, 0)
+	page, total, err := report.New(db).RequestedTokensPage(t.Context(), candle.Interval1m, everything, "", 2, 0)
 	require.NoError(t, err)
 	require.Empty(t, page)
 	require.Zero(t, total)
@@ -55,12 +55,12 @@ func TestCoverageScopesAndPages(t *testing.T) {
 		{"mint3", 0, 1, tokens[3:4]},
 		{"'; DROP TABLE x --", 0, 0, nil},
 	} {
-		page, total, err := report.New(db).AskedTokensPage(t.Context(), candle.Interval1m, everything, c.text, 2, c.offset)
+		page, total, err := report.New(db).RequestedTokensPage(t.Context(), candle.Interval1m, everything, c.text, 2, c.offset)
 		require.NoError(t, err)
 		require.Equal(t, c.want, page, "%+v", c)
 		require.Equal(t, c.total, total, "%+v", c)
 	}
-	page, _, err = report.New(db).AskedTokensPage(t.Context(), candle.Interval1m, candle.Range{From: day0 + 2*86400, To: day0 + 3*86400}, "", 2, 0)
+	page, _, err = report.New(db).RequestedTokensPage(t.Context(), candle.Interval1m, candle.Range{From: day0 + 2*86400, To: day0 + 3*86400}, "", 2, 0)
 	require.NoError(t, err)
 	require.Empty(t, page, "nothing was asked for in this range")
 }

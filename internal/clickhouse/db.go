@@ -16,7 +16,6 @@ import (
 
 // What the heart asks of this package.
 var (
-	_ backfill.CandleStore      = (*DB)(nil)
 	_ backfill.LaunchHistory    = (*DB)(nil)
 	_ backfill.FillHistory      = (*DB)(nil)
 	_ backfill.FinishHistory    = (*DB)(nil)

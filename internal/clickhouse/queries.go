@@ -115,10 +115,10 @@ var (
 	insertServiceSQL string
 	//go:embed queries/server_moment.sql
 	serverMomentSQL string
-	//go:embed queries/insert_reliances.sql
-	insertReliancesSQL string
-	//go:embed queries/relying_runs.sql
-	relyingRunsSQL string
+	//go:embed queries/insert_dependencies.sql
+	insertDependenciesSQL string
+	//go:embed queries/dependents.sql
+	dependentsSQL string
 
 	//go:embed queries/insert_operator_action.sql
 	insertOperatorActionSQL string

@@ -44,7 +44,7 @@ func (db *DB) PreviewRollback(ctx context.Context, runID uuid.UUID) (p backfill.
 	if p.Removed, err = db.removedFor(ctx, runID); err != nil {
 		return p, err
 	}
-	p.Dependents, err = db.relyingOn(ctx, runID)
+	p.Dependents, err = db.dependentsOf(ctx, runID)
 	return p, err
 }
 
@@ -53,9 +53,9 @@ func (db *DB) removedFor(ctx context.Context, runID uuid.UUID) ([]backfill.Remov
 	return removed, db.Failed("look up what was removed for run "+runID.String(), err)
 }
 
-// RollBack hides the run from readers, at once and atomically. It returns a *backfill.RefusedError
-// where the state of the run forbids that; force overrides backfill.RefusedUndo. The caller holds the maintenance lock; without it two events of one run might share
-// a number.
+// RollBack hides the run from readers, at once and atomically. It returns a *backfill.RefusedError where the state of the run
+// forbids that; force overrides backfill.RefusedUndo. The caller holds the maintenance lock; without it two events of one run might
+// share a number.
 //
 // The event is written first and what was removed is looked up after it: a sweep writes down what it is about to remove
 // first and looks for rolled-back runs after that, so one of the two always sees the other.

@@ -28,7 +28,7 @@ type ResultReader struct {
 	Row     func([]any) error
 }
 
-// SQL runs one statement, within 15 minutes. Unless it may write, the server is told to refuse whatever changes anything.
+// SQL runs one statement, within 15 minutes. Unless it may write, the server has to refuse whatever changes anything.
 func (db *DB) SQL(ctx context.Context, statement string, write bool, r ResultReader) error {
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
 	defer cancel()

@@ -80,7 +80,7 @@ func NewWriter(db *DB) *Writer {
 }
 
 // Close refuses further chunks, interrupts inserts on which nobody waits any more and returns when they have ended. Call
-// it when all calls of WriteChunk have returned: those that have not are answered with an error.
+// it when all calls of WriteChunk have returned: those that have not return an error.
 func (w *Writer) Close() {
 	w.mu.Lock()
 	w.closed = true
@@ -94,7 +94,14 @@ func (w *Writer) Deduplicate(ctx context.Context, run backfill.Run, chunk backfi
 	return w.db.Deduplicate(ctx, run, chunk, source, candles)
 }
 
-// WriteChunk does what DB.WriteChunk does, together with other chunks. When ctx ends before the insert has begun, the chunk
+// WriteChunk makes the chunk's candles durable, then its quarantine and its outcome row, together with other chunks. Trouble with
+// either of the latter is logged and leads to recorded = false: the candles are there, and what is missing of the audit trail is
+// written later (R7).
+//
+// An error means that candles may be missing; some of them may be there, because each month commits by itself. Writing
+// the chunk again is always right. It is backfill.ClassStore, except for candles that no column can hold.
+//
+// When ctx ends before the insert has begun, the chunk
 // is taken out of it. An insert that is on its way is waited for, for a second: what becomes of it is better known. After
 // that the chunk may still be stored, as with any insert that is interrupted.
 func (w *Writer) WriteChunk(ctx context.Context, write backfill.ChunkWrite) (recorded bool, err error) {

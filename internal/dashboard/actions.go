@@ -66,7 +66,7 @@ type actionData struct {
 	Refusal string `json:"refusal,omitempty"`
 	// NeedsForce says what would be lost by doing it all the same.
 	NeedsForce string `json:"needs_force,omitempty"`
-	// Seen is the state that the preview shows; who confirms another is told to look again.
+	// Seen is the state that the preview shows; who confirms another has to look again.
 	Seen string `json:"seen"`
 	// Problem is why it was not done.
 	Problem string `json:"problem,omitempty"`

@@ -14,7 +14,7 @@ const (
 	// patience is how long a visitor waits for a store that is known not to answer: pages that can do without it have given it
 	// up by then. With silentFor and the pause between two looks at the stores, everybody has an answer within five seconds.
 	patience = 3500 * time.Millisecond
-	// silentFor is how long a store says nothing before visitors are told so; other places, which make nobody wait, say it later.
+	// silentFor is how long a store says nothing before visitors read so; other places, which make nobody wait, say it later.
 	silentFor = 2 * time.Second
 	lookEvery = 250 * time.Millisecond
 	// sameSilence is for how long the watch must hear nothing, too, of a store that a page was given up on.

@@ -31,7 +31,7 @@ func (b bucket) count(r candle.Range) int64 {
 	return (r.To+step-1)/step - r.From/step
 }
 
-// bucketsFor are the buckets that a chart of the range can be resampled to: whole candles, and no more than can be told
+// bucketsFor are the buckets that a chart of the range can be resampled to: whole candles, and no more than can be seen
 // apart. At least the longest is always there.
 func bucketsFor(interval candle.Interval, r candle.Range) (fit []bucket) {
 	for _, b := range buckets {

@@ -18,7 +18,7 @@ import (
 
 type coverageHistory interface {
 	CoverageScopes(ctx context.Context) ([]report.CoverageScope, error)
-	AskedTokensPage(ctx context.Context, interval candle.Interval, r candle.Range, text string, limit, offset int) ([]candle.Token, int, error)
+	RequestedTokensPage(ctx context.Context, interval candle.Interval, r candle.Range, text string, limit, offset int) ([]candle.Token, int, error)
 	TokenHistories(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.TokenHistory) error) error
 }
 
@@ -191,7 +191,7 @@ func ceilDay(t int64) int64  { return candle.Interval1d.Ceil(t) }
 
 // judgeTokens fills in the rows of the page.
 func (d *Dashboard) judgeTokens(ctx context.Context, c *coverageData) error {
-	tokens, total, err := d.cfg.History.AskedTokensPage(ctx, c.Interval, c.Range, c.Text, c.PageSize, (c.Page-1)*c.PageSize)
+	tokens, total, err := d.cfg.History.RequestedTokensPage(ctx, c.Interval, c.Range, c.Text, c.PageSize, (c.Page-1)*c.PageSize)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,9 @@ func New(cfg Config) (*Dashboard, error) {
 		cfg: cfg, templates: templates, assets: assets, sessions: newSessions(cfg.Token, cfg.Now), previews: make(chan struct{}, previewsAtOnce),
 		hub: &hub{state: cfg.Live.State, now: cfg.Now, logger: cfg.Logger, every: pollEvery, watched: make(map[uuid.UUID]*watched)},
 	}
+	if err := d.checkPages(); err != nil {
+		return nil, err
+	}
 	d.closing, d.close = context.WithCancel(context.Background())
 	d.streaming, d.stopStreams = context.WithCancel(d.closing)
 	d.handler = d.protect(d.routes())

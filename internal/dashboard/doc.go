@@ -12,7 +12,7 @@
 //     page{path: "/quality", template: "quality.html", section: "Quality", load: d.loadQuality}
 //     Parameters are read by readQuery, whose err is a 400 that names each bad one.
 //  2. templates/quality.html defines "content"; .Data is what load returned. Helpers are in template_functions.go.
-//  3. pages.go lists it. The navigation shows a section as soon as its page is listed.
+//  3. pages.go lists it. Its section, where it is a new one, is a line of sections there.
 //  4. browser_test.go lists it in browserPages: it is then opened in Chromium, wide, narrow and dark.
 //
 // Scripts and styles are files in assets/, used as {{asset "quality.js"}}. The policy forbids inline scripts and styles:

@@ -222,7 +222,7 @@ func (f *fleetData) addOutage(store string, asked time.Time, problems []error) {
 	}
 }
 
-// addWork tells workers and sources what they have done lately.
+// addWork adds to workers and sources what they have done lately.
 func (f *fleetData) addWork(work []report.RecentWork) {
 	for _, done := range work {
 		for i := range f.Workers {

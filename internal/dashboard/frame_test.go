@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"quantbot/internal/backfill"
+	"quantbot/internal/clickhouse"
 	"quantbot/internal/clickhouse/clickhousetest"
 	"quantbot/internal/config"
 	"quantbot/internal/dashboard"
@@ -29,6 +32,14 @@ type harness struct {
 	dashboard *dashboard.Dashboard
 	server    *httptest.Server
 	env       *localtest.Env
+}
+
+// writeChunk stores what a worker would.
+func (w *harness) writeChunk(ctx context.Context, write backfill.ChunkWrite) error {
+	writer := clickhouse.NewWriter(w.History)
+	defer writer.Close()
+	_, err := writer.WriteChunk(ctx, write)
+	return err
 }
 
 type harnessOption func(map[string]string, *dashboardwiring.Options)

@@ -153,7 +153,7 @@ func (d *filledHistory) write(t testing.TB, w *harness, run backfill.Run, token 
 	outcome := d.outcome(chunk, run, backfill.OutcomeSuccess)
 	outcome.Source = source
 	outcome.Stats = backfill.Stats{Fetched: int64(len(candles) + len(rejected)), Inserted: int64(len(candles)), Rejected: int64(len(rejected)), APICalls: 1}
-	_, err := w.History.WriteChunk(t.Context(), backfill.ChunkWrite{Run: run, Chunk: chunk, Candles: candles, Rejected: rejected, Outcome: outcome})
+	err := w.writeChunk(t.Context(), backfill.ChunkWrite{Run: run, Chunk: chunk, Candles: candles, Rejected: rejected, Outcome: outcome})
 	require.NoError(t, err)
 }
 

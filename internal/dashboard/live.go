@@ -129,7 +129,7 @@ func (h *hub) ask(ctx context.Context, runID uuid.UUID) {
 	progress := newProgress(state)
 	switch {
 	case errors.Is(err, backfill.ErrUnknownRun):
-		progress = Progress{RunID: runID, Ended: true} // archived, or lost: the page tells which
+		progress = Progress{RunID: runID, Ended: true} // archived, or lost: the page says which
 	case err != nil:
 		if ctx.Err() == nil {
 			h.logger.WarnContext(ctx, "progress not read", "run_id", runID, "err", err)

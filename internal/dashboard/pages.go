@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -44,6 +46,20 @@ func (d *Dashboard) pages() []page {
 		d.tokenPage(),
 		d.qualityPage(),
 	}
+}
+
+// checkPages returns an error that names what a listed page lacks: a page that is only found to be broken when somebody opens it
+// would be found too late.
+func (d *Dashboard) checkPages() error {
+	for _, p := range d.pages() {
+		if d.templates[p.template] == nil {
+			return fmt.Errorf("page %s: there is no template %q", p.path, p.template)
+		}
+		if !slices.ContainsFunc(sections, func(s section) bool { return s.Name == p.section }) {
+			return fmt.Errorf("page %s: section %q is not in the navigation", p.path, p.section)
+		}
+	}
+	return nil
 }
 
 // sections is the navigation. An item is shown when its page is listed.

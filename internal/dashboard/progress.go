@@ -27,7 +27,7 @@ type Progress struct {
 	CandlesPerSecond float64 `json:"candles_per_second"`
 	// SecondsLeft is an estimate; nil when there is no rate to estimate from.
 	SecondsLeft *float64 `json:"seconds_left"`
-	// Cancelling and Halted tell that the run is being ended before its time, and why.
+	// Cancelling and Halted say that the run is being ended before its time, and why.
 	Cancelling bool   `json:"cancelling"`
 	Halted     string `json:"halted,omitempty"`
 	// Waits are what the run waits for, the longest first, and WaitingFor the same in words.

@@ -57,7 +57,7 @@ func (q *query) validation(name string) candle.Validation {
 	return candle.Lenient
 }
 
-// outliers reads which answers count; those with outliers when nothing is given.
+// outliers reads which records count; those with outliers when nothing is given.
 func (q *query) outliers(name string) manifest.Outliers {
 	if o := q.oneOf(name, string(manifest.OutliersKeep), string(manifest.OutliersFilter)); o != "" {
 		return manifest.Outliers(o)

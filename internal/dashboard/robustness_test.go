@@ -67,7 +67,7 @@ func (w *harness) scripted(t testing.TB) string {
 		Executions: 1, StartedAt: time.UnixMilli(1_700_000_000_000), EndedAt: time.UnixMilli(1_700_000_001_000),
 	}
 	rejection := backfill.Rejection{Candle: candle.Candle{OpenTime: at.From}, Rule: bad}
-	_, err := w.History.WriteChunk(ctx, backfill.ChunkWrite{Run: run, Chunk: chunk, Rejected: []backfill.Rejection{rejection}, Outcome: outcome})
+	err := w.writeChunk(ctx, backfill.ChunkWrite{Run: run, Chunk: chunk, Rejected: []backfill.Rejection{rejection}, Outcome: outcome})
 	require.NoError(t, err)
 	require.NoError(t, w.History.Finished(ctx, backfill.RunRecord{
 		Run: run, Status: backfill.StatusFailed, CompletedAt: time.UnixMilli(1_700_000_002_000), FailedChunks: 1, ErrorMessage: bad,

@@ -100,7 +100,7 @@ func (d *Dashboard) loadRuns(r *http.Request) (content, error) {
 		return content{}, err
 	}
 	limit := search.Limit
-	search.Limit++ // one more tells whether there is a next page
+	search.Limit++ // one more says whether there is a next page
 	rows, err := d.cfg.History.RunsPage(r.Context(), search)
 	if err != nil {
 		return content{}, err

@@ -67,7 +67,7 @@ var templateFunctions = template.FuncMap{
 	},
 }
 
-// shortID is the beginning of a run id, which the commands take too, and its end, which tells runs of the same minute
+// shortID is the beginning of a run id, which the commands take too, and its end, which distinguishes runs of the same minute
 // apart.
 func shortID(id uuid.UUID) string {
 	text := id.String()

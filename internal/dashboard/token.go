@@ -27,7 +27,7 @@ const (
 	usualCandles = 1440
 	// mostCharted bounds how many candles a chart may have to read.
 	mostCharted = 150_000
-	// usualBuckets fit a screen; mostBuckets can still be told apart when scrolling.
+	// usualBuckets fit a screen; mostBuckets can still be seen apart when scrolling.
 	usualBuckets, mostBuckets = 300, 1000
 	shownChunks               = 50
 )

@@ -13,7 +13,7 @@ import (
 	"quantbot/internal/local"
 )
 
-// processShutdown is how long a worker process may take to end once it was told to.
+// processShutdown is how long a worker process may take to end once it was stopped.
 const processShutdown = 10 * time.Second
 
 // Processes are worker processes.
@@ -61,7 +61,7 @@ func (p *Processes) IDs() (ids []int) {
 	return ids
 }
 
-// Stop tells the processes to end, and waits. How each of them went is in the log.
+// Stop has the processes end, and waits. How each of them went is in the log.
 func (p *Processes) Stop() {
 	p.cancel()
 	for _, command := range p.commands {

@@ -77,7 +77,7 @@ func (l *Ledger) Abandon(ctx context.Context, runID uuid.UUID, epoch int64, resu
 	return l.releaseInputs(ctx, inputsOf(&result.Manifest), claim{runID: runID, owner: r.text(1)})
 }
 
-// Archive takes a run whose attempt is finished off the active ones and lets its keys expire after Retention. It answers
+// Archive takes a run whose attempt is finished off the active ones and lets its keys expire after Retention. It returns
 // ErrNotDone when the attempt is going on, and does nothing when a newer one has begun: what the history has of this
 // attempt says nothing about that one.
 //

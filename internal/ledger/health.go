@@ -15,7 +15,7 @@ import (
 type Warning struct {
 	// Setting is what is wrong: "version" or the name of Redis' setting.
 	Setting string
-	// Value is what Redis has; empty when it does not tell.
+	// Value is what Redis has; empty when it does not say.
 	Value  string
 	Advice string
 }

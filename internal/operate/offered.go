@@ -39,6 +39,7 @@ func Refused(action Action, runID uuid.UUID, status backfill.RunStatus) *backfil
 	return &backfill.RefusedError{Reason: reason(action, status), RunID: runID, Status: status}
 }
 
+// reason is why the status does not allow the action. What an action wants more than the others comes before its general case.
 func reason(action Action, status backfill.RunStatus) backfill.RefusalReason {
 	switch {
 	case action == Rollback && status == backfill.StatusRunning:

@@ -12,6 +12,7 @@ import (
 func TestActionsThatAStatusAllows(t *testing.T) {
 	t.Parallel()
 	id := uuid.New()
+	var tested []backfill.RunStatus
 	for _, c := range []struct {
 		status                          backfill.RunStatus
 		rollback, restore, retry, abort backfill.RefusalReason
@@ -22,6 +23,7 @@ func TestActionsThatAStatusAllows(t *testing.T) {
 		{backfill.StatusCancelled, "", backfill.RefusedNotRolledBack, "", backfill.RefusedNotRunning},
 		{backfill.StatusRolledBack, backfill.RefusedRolledBack, "", backfill.RefusedRetryHidden, backfill.RefusedNotRunning},
 	} {
+		tested = append(tested, c.status)
 		var allowed []Action
 		for action, want := range map[Action]backfill.RefusalReason{Rollback: c.rollback, Restore: c.restore, Retry: c.retry, Cancel: c.abort} {
 			refused := Refused(action, id, c.status)
@@ -33,5 +35,9 @@ func TestActionsThatAStatusAllows(t *testing.T) {
 			require.Equal(t, &backfill.RefusedError{Reason: want, RunID: id, Status: c.status}, refused, "%s of a %s run", action, c.status)
 		}
 		require.ElementsMatch(t, allowed, Offered(c.status))
+	}
+	require.ElementsMatch(t, backfill.RunStatuses(), tested, "a status without a row here")
+	for _, status := range backfill.RunStatuses() {
+		require.Contains(t, offered, status, "what may be done to such a run")
 	}
 }

@@ -20,7 +20,7 @@ type Range struct {
 	To   time.Time `json:"to"`
 }
 
-// Counts is how backfill.Stats are written. CandlesShadowed and CandlesSkipped are nil where an older program did not tell them apart.
+// Counts is how backfill.Stats are written. CandlesShadowed and CandlesSkipped are nil where an older program did not count them apart.
 type Counts struct {
 	CandlesFetched      int64  `json:"candles_fetched"`
 	CandlesInserted     int64  `json:"candles_inserted"`

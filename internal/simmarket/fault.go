@@ -86,7 +86,7 @@ func positive(value string) (int64, error) {
 	return n, err
 }
 
-// hides reports that an answer with the fault does not tell everything.
+// hides reports that a response with the fault is not whole.
 func (f Fault) hides() bool {
 	return f.Kind == "cut" || f.Kind == "blank" || f.Kind == "empty" || f.Kind == "garbage"
 }

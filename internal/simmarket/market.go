@@ -149,7 +149,7 @@ func (m *Market) latest(token candle.Token, interval candle.Interval, end int64,
 }
 
 // begin returns when the token began to trade, 0 if it never did, and whether it exists. Of a recording, the candles of the
-// shortest interval tell best.
+// shortest interval are the most exact.
 func (m *Market) begin(token candle.Token) (begin int64, exists bool) {
 	if m.recorded == nil {
 		return m.process(token).life.From, true

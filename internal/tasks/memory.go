@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// withoutMemory makes clients for which a queue's memory is unknown, 0, where Redis does not tell it. asynq asks for it whenever
+// withoutMemory makes clients for which a queue's memory is unknown, 0, where Redis does not report it. asynq asks for it whenever
 // it looks at a queue and fails altogether when it is refused: by hosted services that forbid MEMORY, or because one id of the
 // queue has no task.
 type withoutMemory struct{ asynq.RedisConnOpt }

@@ -181,22 +181,22 @@ func (q *Queue) Workers() (int, error) {
 }
 
 // RunDelayedNow takes up at once the chunks that wait for a later moment. It returns how many.
-func (q *Queue) RunDelayedNow() (hurried int, err error) {
+func (q *Queue) RunDelayedNow() (resumed int, err error) {
 	known, err := q.inspector.Queues()
 	if err != nil {
 		return 0, backfill.WithClass(backfill.ClassStore, fmt.Errorf("list queues: %w", err))
 	}
 	for _, queue := range []string{QueueIngestHigh, QueueIngest, QueueIngestLow} {
-		if !slices.Contains(known, queue) { // nobody has used it yet; asynq's error for that cannot be told apart here
+		if !slices.Contains(known, queue) { // nobody has used it yet; asynq's error for that cannot be distinguished here
 			continue
 		}
 		for _, run := range []func(string) (int, error){q.inspector.RunAllRetryTasks, q.inspector.RunAllScheduledTasks} {
 			n, err := run(queue)
 			if err != nil {
-				return hurried, backfill.WithClass(backfill.ClassStore, fmt.Errorf("take up waiting chunks: %w", err))
+				return resumed, backfill.WithClass(backfill.ClassStore, fmt.Errorf("take up waiting chunks: %w", err))
 			}
-			hurried += n
+			resumed += n
 		}
 	}
-	return hurried, nil
+	return resumed, nil
 }

@@ -84,7 +84,7 @@ type watch struct {
 	stopTraces func()
 }
 
-// openWatch opens the address before anything else starts, so that a wrong one is told at once.
+// openWatch opens the address before anything else starts, so that a wrong one is reported at once.
 func openWatch(ctx context.Context, cfg WorkerConfig) (*watch, error) {
 	w := &watch{}
 	if cfg.MetricsAddr != "" {
@@ -115,7 +115,7 @@ func (w *watch) closeListener() {
 	}
 }
 
-// serve answers until ctx ends.
+// serve serves until ctx ends.
 func (w *watch) serve(ctx context.Context, m *metrics.Metrics, stores *Stores, logger *slog.Logger) {
 	if w.listener == nil {
 		return

@@ -208,7 +208,7 @@ func TestAnEmptiedRedisIsRebuiltFromTheHistory(t *testing.T) {
 		ChunkID: chunks[0].ID, Token: chunks[0].Token, Range: chunks[0].Range, Status: backfill.OutcomeSuccess, Worker: "before",
 		Stats: backfill.Stats{Fetched: 1, Inserted: 1}, StartedAt: time.Now(), EndedAt: time.Now(), Executions: 1,
 	}
-	recorded, err := w.History.WriteChunk(t.Context(), done)
+	recorded, err := w.writer.WriteChunk(t.Context(), done)
 	require.NoError(t, err)
 	require.True(t, recorded)
 	require.NoError(t, w.Redis.FlushDB(t.Context()).Err())

@@ -58,7 +58,7 @@ func TestAChunkWaitsForClickHouse(t *testing.T) {
 	run, chunks := newRun(t, 3)
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	h := w.handler()
-	frozen := &frozenStore{CandleStore: w.History, entered: make(chan struct{}, 9), open: make(chan struct{})}
+	frozen := &frozenStore{CandleStore: w.writer, entered: make(chan struct{}, 9), open: make(chan struct{})}
 	h.Worker.Filler.Store = frozen
 	ended := make(chan error, 1)
 	task := w.task(t, run, chunks[0])

@@ -111,7 +111,7 @@ func TestRetryAdoptsALateSuccess(t *testing.T) {
 	run, chunks := newRun(t, 1)
 	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
 	late := w.handler()
-	frozen := &frozenStore{CandleStore: w.History, entered: make(chan struct{}), open: make(chan struct{})}
+	frozen := &frozenStore{CandleStore: w.writer, entered: make(chan struct{}), open: make(chan struct{})}
 	late.Worker.Filler.Store = frozen
 	ended := make(chan error, 1)
 	task := w.task(t, run, chunks[0])

@@ -48,7 +48,7 @@ type Sources struct {
 	asked   map[string]*sourceQuestions
 }
 
-// sourceQuestions is what is known of a source's answers.
+// sourceQuestions is what is known of a source's responses.
 type sourceQuestions struct {
 	backfill.Questions
 	breaker *breaker.Breaker // nil until it is open
@@ -67,7 +67,7 @@ func (s *Sources) questions(name string) *sourceQuestions {
 	return s.asked[name]
 }
 
-// Waiting returns since when a source answers nobody, or this process waits for its response; ok is false while all is well.
+// Waiting returns since when a source responds to nobody, or this process waits for its response; ok is false while all is well.
 func (s *Sources) Waiting(name string) (wait backfill.Wait, ok bool) {
 	q := s.questions(name)
 	s.askedMu.Lock()
@@ -91,7 +91,7 @@ func (s *Sources) Source(name string, m *manifest.Manifest) (backfill.Source, er
 	return source.For(m), nil
 }
 
-// Probe asks a source the cheapest question that it always answers when it works.
+// Probe sends a source the cheapest request to which it always responds when it works.
 func (s *Sources) Probe(ctx context.Context, name string) error {
 	source, err := s.openNew(name)
 	if err != nil {

@@ -67,7 +67,7 @@ func OpenStores(ctx context.Context, cfg config.Config, logger *slog.Logger) (*S
 	return s, nil
 }
 
-// guard is unbound yet.
+// guard returns the guard of the deployment, which is not bound yet.
 func (s *Stores) guard(cfg config.Config, logger *slog.Logger) *backfill.DeploymentGuard {
 	return backfill.NewDeploymentGuard(backfill.GuardConfig{
 		Ledger: s.Ledger, History: s.History, Name: workerName() + "/" + uuid.NewString(),
@@ -84,7 +84,7 @@ func (s *Stores) Examine(ctx context.Context, cfg config.Config, logger *slog.Lo
 // deniedWait is how long a Redis in protected mode has to say so.
 const deniedWait = time.Second
 
-// refusesOtherMachines tells whether a Redis is in protected mode. It says so to whoever connects and hangs up before it is
+// refusesOtherMachines reports whether a Redis is in protected mode. It says so to whoever connects and hangs up before it is
 // asked anything, which its clients report as a broken pipe.
 func refusesOtherMachines(ctx context.Context, address string) bool {
 	ctx, cancel := context.WithTimeout(ctx, deniedWait)

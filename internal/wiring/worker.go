@@ -153,7 +153,7 @@ func (b background) start(ctx context.Context) (stop func()) {
 	}
 }
 
-// storeWaiting is what the store keeps chunks waiting with; while no chunk tells, what asking it tells.
+// storeWaiting is what the store keeps chunks waiting with; while no chunk shows it, what pings of it show.
 func (s *Stores) storeWaiting(gate *backfill.StoreGate) func() (backfill.Wait, bool) {
 	return func() (backfill.Wait, bool) {
 		if wait, ok := gate.Waiting(); ok {

@@ -3,5 +3,5 @@
 // RunHistorySuite and RunQueueSuite.
 //
 // What happens to engines themselves, that they are lost, slow, full, or that processes die between two commands, stays with
-// tests that use real ones. A fake can be told to fail, by its Fail.
+// tests that use real ones. Before makes a method fail.
 package backfilltest

@@ -35,9 +35,9 @@ const mostUndelivered = 1_000
 // UndeliveredFailures lists, oldest first, the attempts that ended badly since a moment and of which no alert of these kinds was
 // delivered. rate is the share of failed chunks, or of rejected candles, from which on an end is bad.
 func (db Reader) UndeliveredFailures(ctx context.Context, since time.Time, rate float64, kinds []string) ([]EndedAttempt, error) {
-	found, err := selectStructs[EndedAttempt](ctx, db, untoldEndsSQL,
+	found, err := selectStructs[EndedAttempt](ctx, db, undeliveredFailuresSQL,
 		named("since", since.UnixMilli()), named("rate", rate), named("kinds", kinds), named("limit", mostUndelivered))
-	return found, db.failed("list the ends that nobody was told of", err)
+	return found, db.failed("list the undelivered failures", err)
 }
 
 // LastActivity is the last sign of life of an attempt.
@@ -56,7 +56,7 @@ func (db Reader) LastActivity(ctx context.Context, runID uuid.UUID, attempt int)
 		Now      time.Time `ch:"now"`
 		Ended    uint64    `ch:"ended"`
 		Planned  uint64    `ch:"planned"`
-	}](ctx, db, lastSignSQL, named("run_id", runID), named("attempt", attempt))
+	}](ctx, db, lastActivitySQL, named("run_id", runID), named("attempt", attempt))
 	if err != nil || len(rows) == 0 || rows[0].Planned == 0 {
 		return LastActivity{}, false, db.failed(fmt.Sprintf("read the last sign of run %s", runID), err)
 	}
@@ -68,6 +68,6 @@ func (db Reader) LastActivity(ctx context.Context, runID uuid.UUID, attempt int)
 func (db Reader) Delivered(ctx context.Context, kind string, eventID uuid.UUID) (bool, error) {
 	var count uint64
 	params := []any{named("kind", kind), named("event_id", eventID)}
-	err := db.rows(ctx, queryTimeout, toldSQL, params, func(rows chdriver.Rows) error { return rows.Scan(&count) })
+	err := db.rows(ctx, queryTimeout, deliveredSQL, params, func(rows chdriver.Rows) error { return rows.Scan(&count) })
 	return count > 0, db.failed("look up an alert", err)
 }

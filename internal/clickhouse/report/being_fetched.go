@@ -11,7 +11,7 @@ import (
 	"quantbot/internal/candle"
 )
 
-// LiveRuns lists the runs that are going on and whose answers would cover what the query is about, the oldest first.
+// LiveRuns lists the runs that are going on and whose records would cover what the query is about, the oldest first.
 func (db Reader) LiveRuns(ctx context.Context, q backfill.CoverageQuery) ([]backfill.LiveRun, error) {
 	type row struct {
 		RunID   uuid.UUID `ch:"run_id"`

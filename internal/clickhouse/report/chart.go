@@ -36,7 +36,7 @@ func (db Reader) TokenScopes(ctx context.Context, token candle.Token) ([]TokenSc
 	if err != nil {
 		return nil, err
 	}
-	err = db.tokenSpans(ctx, tokenAskedScopesSQL, token, func(interval candle.Interval, first, last uint32) {
+	err = db.tokenSpans(ctx, tokenRequestedScopesSQL, token, func(interval candle.Interval, first, last uint32) {
 		scope(interval).Asked = candle.Range{From: int64(first), To: int64(last)}
 	})
 	var scopes []TokenScope

@@ -15,12 +15,12 @@ import (
 	"quantbot/internal/manifest"
 )
 
-// maxTokensAsked is up to how many tokens are named in a query; beyond, all are read and the reader chooses.
-const maxTokensAsked = 10_000
+// maxTokensNamed is up to how many tokens are named in a query; beyond, all are read and the reader chooses.
+const maxTokensNamed = 10_000
 
 func coverageParams(q backfill.CoverageQuery) []any {
 	addresses := []string{}
-	if len(q.Tokens) <= maxTokensAsked {
+	if len(q.Tokens) <= maxTokensNamed {
 		for _, token := range q.Tokens {
 			addresses = append(addresses, token.Address)
 		}
@@ -42,13 +42,13 @@ func coverageParams(q backfill.CoverageQuery) []any {
 // endOfTime is after everything that is recorded.
 var endOfTime = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// FillCoverage adds the answers in the history to the coverage. Tokens other than those of the query may come, too.
+// FillCoverage adds the fetch records of the history to the coverage. Tokens other than those of the query may come, too.
 func (db Reader) FillCoverage(ctx context.Context, q backfill.CoverageQuery, coverage *coverage.Filter) error {
 	if err := db.rejectedRanges(ctx, q, coverage.AddRejected); err != nil {
 		return err
 	}
 	q.CoveringOnly = true
-	if err := db.asked(ctx, q, coverage.Add); err != nil {
+	if err := db.fetchRecords(ctx, q, coverage.Add); err != nil {
 		return err
 	}
 	aged, span := coverage.Aged()
@@ -65,15 +65,15 @@ func (db Reader) FillCoverage(ctx context.Context, q backfill.CoverageQuery, cov
 // tokensAtOnce is of how many tokens candles are looked through in one query.
 const tokensAtOnce = 500
 
-// The outcomes of asked.sql beside failed, 0.
+// The outcomes of fetch_records.sql beside failed, 0.
 const (
 	outcomeCancelled = 1
 	outcomeAnswered  = 2
 	outcomeHidden    = 3
 )
 
-// asked reads outcomes in order of token and time. Answers that are hidden are given as hidden by their own runs.
-func (db Reader) asked(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.FetchRecord)) error {
+// fetchRecords reads outcomes in order of token and time. Those that are hidden are yielded as hidden by their own runs.
+func (db Reader) fetchRecords(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.FetchRecord)) error {
 	// The same few chains, tokens and runs come again and again: decoding into one struct saves their copies.
 	var row struct {
 		chain, token  string
@@ -85,23 +85,23 @@ func (db Reader) asked(ctx context.Context, q backfill.CoverageQuery, yield func
 		defaulted     bool
 		recorded      time.Time
 	}
-	err := db.rows(ctx, streamTimeout, askedSQL, coverageParams(q), func(rows chdriver.Rows) error {
+	err := db.rows(ctx, streamTimeout, fetchRecordsSQL, coverageParams(q), func(rows chdriver.Rows) error {
 		err := rows.Scan(&row.chain, &row.token, &row.from, &row.covered, &row.to, &row.runID, &row.outcome, &row.confirmed, &row.defaulted, &row.recorded)
 		if err != nil {
 			return err
 		}
-		asked := coverage.FetchRecord{
+		record := coverage.FetchRecord{
 			Token: candle.Token{Chain: candle.Chain(row.chain), Address: row.token}, Range: candle.Range{From: row.from.Unix(), To: row.covered.Unix()},
 			RunID: row.runID, Answered: row.outcome >= outcomeAnswered, Cancelled: row.outcome == outcomeCancelled, Confirmed: row.confirmed == 1,
 			At: row.recorded, Defaulted: row.defaulted,
 		}
 		if row.outcome == outcomeHidden {
-			asked.HiddenBy = row.runID
+			record.HiddenBy = row.runID
 		}
-		if to := row.to.Unix(); to > asked.Range.To {
-			asked.RequestedTo = to
+		if to := row.to.Unix(); to > record.Range.To {
+			record.RequestedTo = to
 		}
-		yield(asked)
+		yield(record)
 		return nil
 	})
 	return db.failed("read what was asked", err)
@@ -128,13 +128,13 @@ func stretch(first, last uint32, interval candle.Interval) candle.Range {
 	return candle.Range{From: int64(first), To: interval.Next(int64(last))}
 }
 
-// AskedTokens are all that were ever asked for at the interval, by this run alone or, without one, by any, in order.
-func (db Reader) AskedTokens(ctx context.Context, interval candle.Interval, run uuid.UUID) ([]candle.Token, error) {
+// RequestedTokens are all that were ever asked for at the interval, by this run alone or, without one, by any, in order.
+func (db Reader) RequestedTokens(ctx context.Context, interval candle.Interval, run uuid.UUID) ([]candle.Token, error) {
 	type row struct {
 		Chain string `ch:"chain"`
 		Token string `ch:"token_address"`
 	}
-	rows, err := selectLong[row](ctx, db, askedTokensSQL, named("interval", uint32(interval)), named("run", run))
+	rows, err := selectLong[row](ctx, db, requestedTokensSQL, named("interval", uint32(interval)), named("run", run))
 	tokens := make([]candle.Token, len(rows))
 	for i, r := range rows {
 		tokens[i] = candle.Token{Chain: candle.Chain(r.Chain), Address: r.Token}
@@ -142,13 +142,13 @@ func (db Reader) AskedTokens(ctx context.Context, interval candle.Interval, run 
 	return tokens, db.failed("list the tokens that were asked for", err)
 }
 
-// AskedTokensLike lists at most limit of the AskedTokens whose name, with or without its chain, begins with the text.
-func (db Reader) AskedTokensLike(ctx context.Context, interval candle.Interval, begin string, limit int) ([]candle.Token, error) {
+// RequestedTokensLike lists at most limit of the RequestedTokens whose name, with or without its chain, begins with the text.
+func (db Reader) RequestedTokensLike(ctx context.Context, interval candle.Interval, begin string, limit int) ([]candle.Token, error) {
 	type row struct {
 		Chain string `ch:"chain"`
 		Token string `ch:"token_address"`
 	}
-	rows, err := selectStructs[row](ctx, db, askedTokensLikeSQL, named("interval", uint32(interval)), named("begin", begin), named("limit", limit))
+	rows, err := selectStructs[row](ctx, db, requestedTokensLikeSQL, named("interval", uint32(interval)), named("begin", begin), named("limit", limit))
 	tokens := make([]candle.Token, len(rows))
 	for i, r := range rows {
 		tokens[i] = candle.Token{Chain: candle.Chain(r.Chain), Address: r.Token}
@@ -183,7 +183,7 @@ func (db Reader) tokenHistories(ctx context.Context, q backfill.CoverageQuery, y
 		return err
 	}
 	hidden := false
-	err = db.asked(ctx, q, func(a coverage.FetchRecord) {
+	err = db.fetchRecords(ctx, q, func(a coverage.FetchRecord) {
 		if h := known[a.Token]; h != nil {
 			h.Fetches = append(h.Fetches, a)
 			hidden = hidden || a.HiddenBy != uuid.Nil

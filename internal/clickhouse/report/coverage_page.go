@@ -34,10 +34,10 @@ func (db Reader) CoverageScopes(ctx context.Context) ([]CoverageScope, error) {
 	return scopes, db.failed("read what was asked for", err)
 }
 
-// AskedTokensPage returns up to limit of the tokens that were asked for at the interval within the range, in order, after
+// RequestedTokensPage returns up to limit of the tokens that were asked for at the interval within the range, in order, after
 // the first offset ones; and how many there are. A text narrows them to addresses that
 // contain it, in any case.
-func (db Reader) AskedTokensPage(ctx context.Context, interval candle.Interval, r candle.Range, text string, limit, offset int) (page []candle.Token, total int, err error) {
+func (db Reader) RequestedTokensPage(ctx context.Context, interval candle.Interval, r candle.Range, text string, limit, offset int) (page []candle.Token, total int, err error) {
 	var tokens []candle.Token
 	params := []any{
 		named("interval", uint32(interval)), named("from", storableTime(r.From).Unix()), named("to", storableTime(r.To).Unix()),
@@ -48,7 +48,7 @@ func (db Reader) AskedTokensPage(ctx context.Context, interval candle.Interval, 
 			total = int(p.RowsBeforeLimit)
 		}
 	}))
-	err = db.rows(ctx, queryTimeout, askedTokensPageSQL, params, func(rows chdriver.Rows) error {
+	err = db.rows(ctx, queryTimeout, requestedTokensPageSQL, params, func(rows chdriver.Rows) error {
 		var chain, address string
 		err := rows.Scan(&chain, &address)
 		tokens = append(tokens, candle.Token{Chain: candle.Chain(chain), Address: address})

@@ -17,7 +17,7 @@ import (
 func (db Reader) Known(ctx context.Context, s Selection, m coverage.Moment) (map[coverage.Verdict]int64, error) {
 	tokens := s.Tokens
 	if len(tokens) == 0 {
-		asked, err := db.AskedTokens(ctx, s.Interval, uuid.Nil)
+		asked, err := db.RequestedTokens(ctx, s.Interval, uuid.Nil)
 		if err != nil {
 			return nil, err
 		}

@@ -37,14 +37,14 @@ var (
 	storedIntervalsSQL string
 	//go:embed queries/hidden_by.sql
 	hiddenBySQL string
-	//go:embed queries/asked.sql
-	askedSQL string
+	//go:embed queries/fetch_records.sql
+	fetchRecordsSQL string
 	//go:embed queries/rejected_ranges.sql
 	rejectedRangesSQL string
-	//go:embed queries/asked_tokens_like.sql
-	askedTokensLikeSQL string
-	//go:embed queries/asked_tokens.sql
-	askedTokensSQL string
+	//go:embed queries/requested_tokens_like.sql
+	requestedTokensLikeSQL string
+	//go:embed queries/requested_tokens.sql
+	requestedTokensSQL string
 	//go:embed queries/have.sql
 	haveSQL string
 	//go:embed queries/earlier_services.sql
@@ -77,14 +77,14 @@ var (
 	runSummariesSQL string
 	//go:embed queries/quality_by_day.sql
 	qualityByDaySQL string
-	//go:embed queries/asked_tokens_page.sql
-	askedTokensPageSQL string
+	//go:embed queries/requested_tokens_page.sql
+	requestedTokensPageSQL string
 	//go:embed queries/coverage_scopes.sql
 	coverageScopesSQL string
 	//go:embed queries/token_scopes.sql
 	tokenScopesSQL string
-	//go:embed queries/token_asked_scopes.sql
-	tokenAskedScopesSQL string
+	//go:embed queries/token_requested_scopes.sql
+	tokenRequestedScopesSQL string
 	//go:embed queries/chart.sql
 	chartSQL string
 	//go:embed queries/chart_versions.sql
@@ -95,10 +95,10 @@ var (
 	rejectionsSQL string
 	//go:embed queries/token_chunks.sql
 	tokenChunksSQL string
-	//go:embed queries/untold_ends.sql
-	untoldEndsSQL string
-	//go:embed queries/last_sign.sql
-	lastSignSQL string
-	//go:embed queries/told.sql
-	toldSQL string
+	//go:embed queries/undelivered_failures.sql
+	undeliveredFailuresSQL string
+	//go:embed queries/last_activity.sql
+	lastActivitySQL string
+	//go:embed queries/delivered.sql
+	deliveredSQL string
 )

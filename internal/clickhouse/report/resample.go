@@ -77,7 +77,7 @@ func (db Reader) answers(ctx context.Context, s Selection) (*coverage.Fetches, e
 	if err != nil {
 		return nil, err
 	}
-	err = db.asked(ctx, q, func(a coverage.FetchRecord) {
+	err = db.fetchRecords(ctx, q, func(a coverage.FetchRecord) {
 		if a.Confirmed {
 			answers.Add(a.Token, a.Range)
 		}

@@ -10,7 +10,7 @@
 -- leave:   ARGV[2] the process
 --
 -- Returns {"ok", deployment or "", id or "", server, signed_at, age of the sign in µs, living processes}. The server is the
--- run_id of the process that has the key, "" where INFO is refused or says none: it tells a Redis that was emptied from
+-- run_id of the process that has the key, "" where INFO is refused or says none: it distinguishes a Redis that was emptied from
 -- another one.
 local now = redis.call('TIME')
 local now_us = tonumber(now[1]) * 1000000 + tonumber(now[2])

@@ -246,7 +246,7 @@ func perSecond(t int64) int64 {
 // dollarAssets are quote assets that stand for a US dollar.
 var dollarAssets = []string{"USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "DAI", "USD1", "USDS", "PAX"}
 
-// hasDollarQuote goes by the symbol's end; a symbol does not tell where its base asset ends.
+// hasDollarQuote goes by the symbol's end; a symbol does not say where its base asset ends.
 func hasDollarQuote(symbol string) bool {
 	for _, asset := range dollarAssets {
 		if base, found := strings.CutSuffix(symbol, asset); found && base != "" {

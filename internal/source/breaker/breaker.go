@@ -19,7 +19,7 @@ import (
 // Source is a source that can be asked whether it works.
 type Source interface {
 	backfill.Source
-	// Probe asks the cheapest question that a working service always answers.
+	// Probe sends the cheapest request to which a working service always responds.
 	Probe(ctx context.Context) error
 }
 
@@ -178,7 +178,7 @@ func (b *Breaker) ask(ctx context.Context) (works bool) {
 	return works
 }
 
-// Down returns since when the source answers nobody, and why; down is false while it works.
+// Down returns since when the source responds to nobody, and why; down is false while it works.
 func (b *Breaker) Down() (since time.Time, cause error, down bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -147,7 +147,7 @@ type Answer struct {
 	Header http.Header
 }
 
-// At is when the service made the answer by its own clock; zero where it does not tell.
+// At is when the service made the answer by its own clock; zero where it does not say.
 func (a Answer) At() time.Time {
 	at, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil {

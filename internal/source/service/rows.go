@@ -35,9 +35,9 @@ func NewRows(asked int64, body, each int) Rows {
 
 var (
 	errFlood = errors.New("the answer has more than twice the candles that were asked for")
-	// ErrElsewhere refuses an answer: some services answer a time that they do not understand with their newest candles, and a
+	// ErrOutsideWindow refuses an answer: some services answer a time that they do not understand with their newest candles, and a
 	// mixed-up answer is another question's. Neither proves anything about the window.
-	ErrElsewhere = errors.New("the answer has candles, and none of the window that was asked for")
+	ErrOutsideWindow = errors.New("the answer has candles, and none of the window that was asked for")
 )
 
 // Add takes the next candle. odd says what is wrong with a value, which is NaN then; empty = nothing.
@@ -94,7 +94,7 @@ func (r *Rows) between(index int, interval candle.Interval) (open int64, ok bool
 // InWindow refuses candles none of which lies in the window; none at all are an answer.
 func InWindow(candles []candle.Candle, window candle.Range) error {
 	if len(candles) > 0 && !slices.ContainsFunc(candles, func(c candle.Candle) bool { return window.Contains(c.OpenTime) }) {
-		return ErrElsewhere
+		return ErrOutsideWindow
 	}
 	return nil
 }

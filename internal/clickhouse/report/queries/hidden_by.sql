@@ -1,4 +1,4 @@
--- The runs whose candles are hidden (see asked.sql), each with the run whose rollback hides them: mostly itself, otherwise the one for
+-- The runs whose candles are hidden (see fetch_records.sql), each with the run whose rollback hides them: mostly itself, otherwise the one for
 -- whose sake versions of it were removed (see 0006; a forced rollback leaves gaps there).
 WITH undone AS
 (

@@ -1,5 +1,5 @@
--- The latest attempts of the runs that are going on and whose answers would cover what is asked for: of the same interval,
--- validation and parameters, and asking none but these sources (see asked.sql). Runs of another deployment, whose database this one
+-- The latest attempts of the runs that are going on and whose records would cover what is wanted: of the same interval,
+-- validation and parameters, and asking none but these sources (see fetch_records.sql). Runs of another deployment, whose database this one
 -- is a copy of, are not going on here.
 SELECT run_id, attempt
 FROM ohlcv_ingestion_runs

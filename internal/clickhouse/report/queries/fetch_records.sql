@@ -1,4 +1,4 @@
--- What these sources were asked for at this interval, by runs of this validation: every outcome, or the answers that count alone.
+-- What was requested from these sources at this interval, by runs of this validation: every outcome, or those that count alone.
 -- With any, it is by every run, of every source. With as_of it is what was known then, of the runs that had ended.
 -- An empty list of tokens means all.
 --
@@ -14,7 +14,7 @@
 -- Answers are comparable when their runs asked for the same: outliers filtered, or kept, which is also the source's default where a
 -- run does not say (defaulted).
 -- Where published files are left out, what was read from them does not count.
--- PREWHERE: few tokens of many are told apart by one column, before the others are read.
+-- PREWHERE: few tokens of many are chosen by one column, before the others are read.
 -- FINAL is not needed: a success is one in any revision, and what is said twice changes nothing.
 WITH
 least(recorded_at, ifNull(ended_at, recorded_at)) AS moment,
