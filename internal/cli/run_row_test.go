@@ -29,7 +29,7 @@ func filledRow(t *testing.T) backfill.RunRow {
 				GitBranch: "main", GitDirty: &clean, CLIArgs: map[string]any{"from": "-5d"}, EnvInfo: map[string]string{"BIRDEYE_RPS": "50"},
 				InputHash: "aaaa", TypedHash: "bbbb", Labels: map[string]string{"study": "wicks"}, Source: "birdeye", Interval: candle.Interval15m,
 				Range: candle.Range{From: 900, To: 1800}, Validation: candle.Strict, DedupMode: manifest.DedupPostBatch, SourceTier: candle.TierValidated,
-				Fallbacks: []string{"binance"}, Priority: manifest.PriorityLow, Outliers: manifest.OutliersFilter, NoPublishedFiles: true,
+				Fallbacks: []string{"binance"}, Priority: manifest.PriorityLow, Outliers: manifest.OutliersFilter, NoPublishedFiles: true, HaltRejectionRate: 0.5, MaxCredits: 1_000,
 				Services: map[string]string{"birdeye": "market.example"}, DeploymentID: uuid.New(),
 			},
 			Attempt: 2, PlannedChunks: 31, RetriedChunks: 7,
