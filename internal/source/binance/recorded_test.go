@@ -79,7 +79,7 @@ func (r recording) window(t *testing.T) (token candle.Token, interval candle.Int
 	return token, interval, window
 }
 
-// replay responds by symbol, interval and start, and insists that the question's end is the recorded one or, where the
+// replay responds by symbol, interval and start, and requires that the question's end is the recorded one or, where the
 // recorded answer is full, later.
 func replay(t *testing.T, all []recording) http.Handler {
 	type key struct {
