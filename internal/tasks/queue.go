@@ -167,6 +167,10 @@ func (q *Queue) TaskState(ctx context.Context, run backfill.Run, chunk backfill.
 		return backfill.TaskDead, info.LastErr, nil
 	case info.State == asynq.TaskStateCompleted:
 		return backfill.TaskGone, "", nil
+	case info.State == asynq.TaskStateActive:
+		if dropped, err := q.dropUnlisted(ctx, ingestQueue(run), id); err != nil || dropped {
+			return backfill.TaskGone, "", err
+		}
 	}
 	return backfill.TaskLive, info.LastErr, nil
 }

@@ -21,9 +21,13 @@ var (
 	strayLua string
 	//go:embed scripts/drop.lua
 	dropLua string
+	//go:embed scripts/drop_unlisted.lua
+	dropUnlistedLua string
 
 	strayScript = redis.NewScript(strayLua)
 	dropScript  = redis.NewScript(dropLua)
+
+	dropUnlistedScript = redis.NewScript(dropUnlistedLua)
 )
 
 // leaseSeconds is how long asynq's own leases last.
@@ -131,4 +135,14 @@ func decodable(id, queue, message string) bool {
 func (q *Queue) gone(ctx context.Context, queue, id string) bool {
 	message, err := q.redis.HGet(ctx, "asynq:{"+queue+"}:t:"+id, "msg").Result()
 	return err == nil && !decodable(id, queue, message)
+}
+
+// dropUnlisted removes the task where it is active and in no list, and reports whether it was.
+func (q *Queue) dropUnlisted(ctx context.Context, queue, id string) (bool, error) {
+	prefix := "asynq:{" + queue + "}:"
+	dropped, err := dropUnlistedScript.Run(ctx, q.redis, []string{prefix + "active", prefix + "t:" + id}, id).Bool()
+	if err != nil {
+		return false, backfill.WithClass(backfill.ClassStore, fmt.Errorf("look whether a worker has task %s: %w", id, err))
+	}
+	return dropped, nil
 }

@@ -96,3 +96,16 @@ func TestTheQueueMonitorBearsARedisThatRefuses(t *testing.T) {
 		require.Equal(t, http.StatusOK, answer.Code, "%s: %s", path, answer.Body)
 	}
 }
+
+// A task that says that it is active and is in no list, as after Redis was emptied under its worker, is enqueued again.
+func TestATaskThatNobodyHasIsEnqueuedAgain(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	run, chunks := newRun(t, 2)
+	require.NoError(t, w.launcher.Launch(t.Context(), run, chunks, false))
+	lost := w.taken(t, run, chunks[0], 1)
+	require.NoError(t, w.Redis.LRem(t.Context(), activeKey, 0, lost).Err())
+	require.NoError(t, w.Redis.ZRem(t.Context(), leasesKey, lost).Err())
+	w.round(t)
+	requireExact(t, w.work(t, run), 2)
+}
