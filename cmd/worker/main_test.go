@@ -218,7 +218,7 @@ func TestTheLogIsForPrograms(t *testing.T) {
 	require.Equal(t, []string{"WARN", "WARN"}, levels["chunk failed"])
 }
 
-func TestBadUsageIsTold(t *testing.T) {
+func TestBadUsageIsReported(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--concurrency", "0"}, {"--log-level", "loud"}, {"--log-format", "xml"}, {"--no-such-flag"}, {"extra"}} {
 		require.Equal(t, 2, run(t.Context(), args, t.Output(), t.Output()))

@@ -41,7 +41,7 @@ func TestIDsAreDeterministic(t *testing.T) {
 	require.NotEqual(t, test.ID, alert.Test(day).ID)
 }
 
-func TestAnEndIsToldAsOneKind(t *testing.T) {
+func TestAnEndIsReportedAsOneKind(t *testing.T) {
 	t.Parallel()
 	end := failedRun()
 	require.Equal(t, alert.KindFailed, alert.Ended(end).Kind)

@@ -111,7 +111,7 @@ func (n *Notifier) Look(ctx context.Context) error {
 	}
 	var events []Event
 	var errs []error
-	for _, look := range []func(context.Context) ([]Event, error){n.ends, n.stalls, n.quotas} {
+	for _, look := range []func(context.Context) ([]Event, error){n.ends, n.stalledRuns, n.quotas} {
 		found, err := look(ctx)
 		events, errs = append(events, found...), append(errs, err)
 	}
@@ -145,7 +145,7 @@ func (n *Notifier) ends(ctx context.Context) ([]Event, error) {
 	return events, err
 }
 
-func (n *Notifier) stalls(ctx context.Context) ([]Event, error) {
+func (n *Notifier) stalledRuns(ctx context.Context) ([]Event, error) {
 	if n.Now().Sub(n.stallsAt) < stallsEvery {
 		return nil, nil
 	}

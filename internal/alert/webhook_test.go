@@ -120,7 +120,7 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 }
 
 // Whatever goes wrong, the error says what, and nothing of the URL, even when the receiver echoes it.
-func TestTroubleIsToldWithoutTheURL(t *testing.T) {
+func TestTroubleIsReportedWithoutTheURL(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		handle http.HandlerFunc

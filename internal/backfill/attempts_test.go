@@ -64,7 +64,7 @@ func TestRetryIsRefusedInTheseStates(t *testing.T) {
 			h.ledger.Lose()
 			return run
 		},
-		backfill.RefusedRetryHidden: func(t *testing.T, h *harness) backfill.Run {
+		backfill.RefusedRetryRolledBack: func(t *testing.T, h *harness) backfill.Run {
 			run, _ := h.failed(t, 1)
 			h.history.RollBack(run.ID())
 			return run

@@ -68,7 +68,7 @@ type venue struct {
 	settle time.Duration
 	has    map[int64]bool
 	now    func() time.Time
-	// behind is how far the service's own clock is, where it tells.
+	// behind is by how much the service's own clock is late, where its responses carry a time.
 	behind *time.Duration
 }
 
@@ -186,7 +186,7 @@ func TestNothingIsCoveredThatWasNotClosedAndAnswered(t *testing.T) {
 		s.venues = map[string]*venue{}
 		for _, name := range []string{"a", "b"} {
 			v := &venue{name: name, settle: time.Duration(rapid.SampledFrom([]int{0, 5, 60, 120}).Draw(t, "settle")) * time.Second, has: map[int64]bool{}, now: s.clock("service")}
-			if rapid.Bool().Draw(t, "tells its time") {
+			if rapid.Bool().Draw(t, "sends its time") {
 				behind := time.Duration(rapid.SampledFrom([]int{0, 1, 90}).Draw(t, "behind")) * time.Second
 				v.behind = &behind
 			}

@@ -9,7 +9,7 @@ import (
 	"quantbot/internal/manifest"
 )
 
-// CoverageQuery says whose outcomes cover: those of these sources, judged by this validation, at this interval.
+// CoverageQuery says whose outcomes cover: those of these sources, of this validation, at this interval.
 type CoverageQuery struct {
 	Sources    []string
 	Validation candle.Validation

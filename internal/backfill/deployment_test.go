@@ -33,7 +33,7 @@ func TestJudgeBinding(t *testing.T) {
 		"Redis was emptied":                         {RedisBinding{Server: "abc/0"}, adopted(living), bindingRestore, ""},
 		"another database of the same server":       {RedisBinding{Server: "abc/1"}, adopted(living), bindingUndecided, "another one"},
 		"an empty Redis beside one in use":          {RedisBinding{Server: "def/0"}, adopted(living), bindingUndecided, "one:6379/0"},
-		"the same, and Redis does not tell who":     {RedisBinding{}, adopted(living), bindingUndecided, "another one"},
+		"the same, and Redis does not say who":      {RedisBinding{}, adopted(living), bindingUndecided, "another one"},
 		"Redis was lost, and replaced":              {RedisBinding{Server: "def/0"}, adopted(silent), bindingAdopt, ""},
 		"everybody took leave":                      {RedisBinding{Server: "def/0"}, adopted(released), bindingAdopt, ""},
 		"nobody ever showed life":                   {RedisBinding{Server: "def/0"}, adopted(unsigned), bindingAdopt, ""},

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// RunSummary is what a run is judged by.
+// RunSummary is what a run is examined by.
 type RunSummary struct {
 	RunID     uuid.UUID
 	Status    RunStatus
@@ -52,7 +52,7 @@ func DefaultFaultLimits() FaultLimits {
 	return FaultLimits{ErrorRate: 0.1, ZeroVolumeRate: 0.5, RejectionRate: 0.1, StuckAfter: 24 * time.Hour}
 }
 
-// Examine judges a run. What is rolled back has been dealt with.
+// Examine says what is wrong with a run. What is rolled back has been dealt with.
 func (l FaultLimits) Examine(r RunSummary, now time.Time) (Fault, bool) {
 	f := Fault{RunID: r.RunID, Status: r.Status, StartedAt: r.StartedAt}
 	if r.Status == StatusRolledBack {

@@ -115,7 +115,7 @@ func TestPostBatchDedupCountsNoMoreThanTheOutcomes(t *testing.T) {
 	}
 }
 
-// oldOutcomes is a ledger with the outcome of a worker from before shadowed and skipped candles were told apart, and one from after.
+// oldOutcomes is a ledger with the outcome of a worker from before shadowed and skipped candles were counted apart, and one from after.
 type oldOutcomes struct{ manyOutcomes }
 
 func (l *oldOutcomes) Outcomes(_ context.Context, _ uuid.UUID, _ int, yield func(Outcome) error) error {

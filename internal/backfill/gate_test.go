@@ -171,7 +171,7 @@ func TestWhileTheStoreRefusesNothingMoreIsBought(t *testing.T) {
 	})
 }
 
-// People are told at the first refusal and each minute, not at each try, and when it is over.
+// A warning is logged at the first refusal and each minute, not at each try, and when it is over.
 func TestRefusalsAreToldEachMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestRefusalsAreToldEachMinute(t *testing.T) {
 		g.store.become(refusal(WaitMemory))
 		before := strings.Count(g.log.String(), "level=WARN")
 		time.Sleep(6 * time.Second)
-		require.Equal(t, before+1, strings.Count(g.log.String(), "level=WARN"), "another reason is told at once")
+		require.Equal(t, before+1, strings.Count(g.log.String(), "level=WARN"), "another reason is logged at once")
 		g.store.become(nil)
 		require.NoError(t, <-g.ended)
 		require.NoError(t, <-g.ended)

@@ -21,19 +21,19 @@ import (
 type DeploymentGuard struct {
 	GuardConfig
 
-	mu     sync.Mutex
-	id     uuid.UUID
-	redis  RedisBinding
-	reason error // why this process is a stranger; nil = it is not
-	signed bool
-	// asks is where this process asks sources, known where the deployment does.
-	asks  map[string]string
-	known map[string][]string
+	mu        sync.Mutex
+	id        uuid.UUID
+	redis     RedisBinding
+	reason    error // why this process is a stranger; nil = it is not
+	announced bool
+	// services is where this process asks its sources, by source; known is where the deployment does.
+	services map[string]string
+	known    map[string][]string
 	// changed is closed, and made anew, when the process becomes a stranger or ceases to be one.
 	changed chan struct{}
 
 	// What may come again and again is logged once a minute.
-	strange, foreign, unread, unsigned, unadoptedYet rate.Sometimes
+	stranger, foreignWork, unreadable, unannounced, notAdopted rate.Sometimes
 }
 
 // GuardConfig configures a DeploymentGuard.
@@ -53,7 +53,7 @@ type GuardConfig struct {
 // NewDeploymentGuard returns a guard that has not looked yet.
 func NewDeploymentGuard(cfg GuardConfig) *DeploymentGuard {
 	g := &DeploymentGuard{GuardConfig: cfg, changed: make(chan struct{})}
-	for _, message := range []*rate.Sometimes{&g.strange, &g.foreign, &g.unread, &g.unsigned, &g.unadoptedYet} {
+	for _, message := range []*rate.Sometimes{&g.stranger, &g.foreignWork, &g.unreadable, &g.unannounced, &g.notAdopted} {
 		message.Interval = time.Minute
 	}
 	return g
@@ -63,7 +63,7 @@ func NewDeploymentGuard(cfg GuardConfig) *DeploymentGuard {
 const (
 	// guardEvery is how soon a process sees that Redis or ClickHouse is another one: two short questions.
 	guardEvery = 5 * time.Second
-	// undecidedPoll is how often a starting process looks whether a sign of life comes from elsewhere.
+	// undecidedPoll is how often a starting process looks whether a sign of life comes from another deployment.
 	undecidedPoll = time.Second
 	// leaveTime bounds the last call of a process that ends.
 	leaveTime = 5 * time.Second
@@ -97,7 +97,7 @@ func (g *DeploymentGuard) Owns(deployment uuid.UUID) bool {
 // Foreign is the error of what belongs to another deployment; it says so in the log once a minute.
 func (g *DeploymentGuard) Foreign(ctx context.Context, what string, deployment uuid.UUID) error {
 	err := &StrangerError{Reason: fmt.Sprintf("%s belongs to deployment %s, this process to %s", what, deployment, g.ID())}
-	g.foreign.Do(func() { g.Logger.WarnContext(ctx, "left alone what belongs to another deployment", "err", err) })
+	g.foreignWork.Do(func() { g.Logger.WarnContext(ctx, "left alone what belongs to another deployment", "err", err) })
 	return WithClass(ClassForeign, err)
 }
 
@@ -105,7 +105,7 @@ func (g *DeploymentGuard) Foreign(ctx context.Context, what string, deployment u
 // of them elsewhere.
 func (g *DeploymentGuard) AskServices(ctx context.Context, services map[string]string) error {
 	g.mu.Lock()
-	g.asks = services
+	g.services = services
 	g.mu.Unlock()
 	return g.Check(ctx)
 }
@@ -115,10 +115,10 @@ func (g *DeploymentGuard) checkServices(known map[string][]string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.known = known
-	for _, source := range slices.Sorted(maps.Keys(g.asks)) {
-		if services := known[source]; len(services) > 0 && !slices.Contains(services, g.asks[source]) {
+	for _, source := range slices.Sorted(maps.Keys(g.services)) {
+		if services := known[source]; len(services) > 0 && !slices.Contains(services, g.services[source]) {
 			return &StrangerError{Reason: fmt.Sprintf("%s is asked at %s in this deployment, and at %s by this process: configure the same service, or say that it moved (quantbot migrate --service-moved SOURCE)",
-				source, services[0], g.asks[source])}
+				source, services[0], g.services[source])}
 		}
 	}
 	return nil
@@ -131,17 +131,17 @@ func (g *DeploymentGuard) Serves(ctx context.Context, m *manifest.Manifest) erro
 		return nil
 	}
 	g.mu.Lock()
-	asks, known := g.asks, g.known
+	own, known := g.services, g.known
 	g.mu.Unlock()
-	services := g.ServicesOf(m)
-	for _, source := range slices.Sorted(maps.Keys(services)) {
-		own, asked := asks[source]
-		same := own == services[source] || slices.Contains(known[source], own) && slices.Contains(known[source], services[source])
+	wanted := g.ServicesOf(m)
+	for _, source := range slices.Sorted(maps.Keys(wanted)) {
+		here, asked := own[source]
+		same := here == wanted[source] || slices.Contains(known[source], here) && slices.Contains(known[source], wanted[source])
 		if !asked || same {
 			continue
 		}
-		err := &StrangerError{Reason: fmt.Sprintf("run %s asks %s at %s, this worker at %s", m.RunID, source, services[source], own)}
-		g.foreign.Do(func() { g.Logger.WarnContext(ctx, "left alone a run of another service", "err", err) })
+		err := &StrangerError{Reason: fmt.Sprintf("run %s asks %s at %s, this worker at %s", m.RunID, source, wanted[source], here)}
+		g.foreignWork.Do(func() { g.Logger.WarnContext(ctx, "left alone a run of another service", "err", err) })
 		return WithClass(ClassForeign, err)
 	}
 	return nil

@@ -44,7 +44,7 @@ func (g *DeploymentGuard) Check(ctx context.Context) error {
 	_, _, err := g.look(ctx)
 	if _, stranger := errors.AsType[*StrangerError](err); err != nil && !stranger {
 		if ctx.Err() == nil {
-			g.unread.Do(func() {
+			g.unreadable.Do(func() {
 				g.Logger.WarnContext(ctx, "not looked up whether Redis and ClickHouse still belong together", "err", err)
 			})
 		}
@@ -138,7 +138,7 @@ func (g *DeploymentGuard) unadopted(ctx context.Context, history HistoryBinding,
 	if redis.DeploymentID != history.DeploymentID {
 		return cause // it was emptied, or bound by another, just now
 	}
-	g.unadoptedYet.Do(func() {
+	g.notAdopted.Do(func() {
 		g.Logger.WarnContext(ctx, "not written down that Redis belongs to the deployment, going on", "redis", g.RedisAddress, "err", cause)
 	})
 	return g.holds(ctx, redis, history)

@@ -13,7 +13,7 @@ func (g *DeploymentGuard) Run(ctx context.Context) {
 	for look := 0; ; look++ {
 		err := g.Check(ctx)
 		if err != nil {
-			g.strange.Do(func() {
+			g.stranger.Do(func() {
 				g.Logger.ErrorContext(ctx, "redis and ClickHouse do not belong together, leaving both alone", "err", err)
 			})
 		} else if look%int(PresenceEvery/guardEvery) == 0 {
@@ -43,12 +43,12 @@ func (g *DeploymentGuard) recordPresence(ctx context.Context) {
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			g.unsigned.Do(func() { g.Logger.WarnContext(ctx, "sign of life not written", "err", err) })
+			g.unannounced.Do(func() { g.Logger.WarnContext(ctx, "presence not written", "err", err) })
 		}
 		return
 	}
 	g.mu.Lock()
-	g.signed = true
+	g.announced = true
 	g.mu.Unlock()
 }
 
@@ -56,9 +56,9 @@ func (g *DeploymentGuard) takeLeave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
 	g.mu.Lock()
-	id, redis, signed, stranger := g.id, g.redis, g.signed, g.reason
+	id, redis, announced, stranger := g.id, g.redis, g.announced, g.reason
 	g.mu.Unlock()
-	if !signed || stranger != nil {
+	if !announced || stranger != nil {
 		return
 	}
 	last, err := g.Ledger.TakeLeave(ctx, g.Name)

@@ -138,7 +138,7 @@ func (h *harness) outcome(t *testing.T, run backfill.Run, chunk backfill.Chunk) 
 	return found
 }
 
-// scriptedSource has one candle at the beginning of each range, which costs 10 credits, where it is not told to fail.
+// scriptedSource has one candle at the beginning of each range, which costs 10 credits, where it is not set to fail.
 type scriptedSource struct {
 	mu     sync.Mutex
 	errs   []error // of the next calls, in turn

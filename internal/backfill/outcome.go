@@ -30,7 +30,7 @@ func (s OutcomeStatus) Rank() int {
 // Stats counts what happened to the candles of a chunk, or of a run when added up. Fetched is what the source returned
 // inside the chunk's range and already closed; R3 demands Fetched = Inserted + Rejected + Deduplicated.
 //
-// Deduplicated = Shadowed + Skipped, and Inserted + Shadowed is what the store holds. Programs from before they were told
+// Deduplicated = Shadowed + Skipped, and Inserted + Shadowed is what the store holds. Programs from before they were counted
 // apart count Deduplicated alone, see SplitKnown.
 type Stats struct {
 	Fetched      int64 `json:"fetched"`

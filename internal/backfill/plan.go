@@ -99,7 +99,7 @@ type Boundary int
 
 // The boundaries, in UTC.
 const (
-	Anywhere Boundary = iota
+	NoBoundary Boundary = iota
 	EveryDay
 	EveryMonth
 )

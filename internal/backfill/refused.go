@@ -15,19 +15,19 @@ type RefusalReason string
 
 // The reasons. refusals has their words.
 const (
-	RefusedRunning        RefusalReason = "running"         // a rollback, of a run that goes on
-	RefusedRolledBack     RefusalReason = "rolled_back"     // a second rollback
-	RefusedPurging        RefusalReason = "purging"         // its candles are gone, or are going
-	RefusedUndo           RefusalReason = "undo_impossible" // versions that the undo would need have been removed
-	RefusedNotRolledBack  RefusalReason = "not_rolled_back" // a restore
-	RefusedNotRunning     RefusalReason = "not_running"     // a cancel
-	RefusedNothingToGoOn  RefusalReason = "nothing_to_resume"
-	RefusedNothingToRetry RefusalReason = "nothing_to_retry"
-	RefusedRetryRunning   RefusalReason = "retry_running"
-	RefusedRetryLost      RefusalReason = "retry_lost" // it goes on for the history, and Redis does not know it
-	RefusedRetryHidden    RefusalReason = "retry_rolled_back"
-	RefusedRetryUnplanned RefusalReason = "retry_unplanned" // its plan was never whole
-	RefusedSameInput      RefusalReason = "same_input"      // a run with the same input goes on
+	RefusedRunning         RefusalReason = "running"         // a rollback, of a run that goes on
+	RefusedRolledBack      RefusalReason = "rolled_back"     // a second rollback
+	RefusedPurging         RefusalReason = "purging"         // its candles are gone, or are going
+	RefusedUndo            RefusalReason = "undo_impossible" // versions that the undo would need have been removed
+	RefusedNotRolledBack   RefusalReason = "not_rolled_back" // a restore
+	RefusedNotRunning      RefusalReason = "not_running"     // a cancel
+	RefusedNothingToResume RefusalReason = "nothing_to_resume"
+	RefusedNothingToRetry  RefusalReason = "nothing_to_retry"
+	RefusedRetryRunning    RefusalReason = "retry_running"
+	RefusedRetryLost       RefusalReason = "retry_lost" // it goes on for the history, and Redis does not know it
+	RefusedRetryRolledBack RefusalReason = "retry_rolled_back"
+	RefusedRetryUnplanned  RefusalReason = "retry_unplanned" // its plan was never whole
+	RefusedSameInput       RefusalReason = "same_input"      // a run with the same input goes on
 )
 
 // RefusedError says that the state of a run forbids what was asked for. Nothing was done.
@@ -82,7 +82,7 @@ var refusals = map[RefusalReason]refusalWords{
 		text:    "The run is not running.",
 		command: "run {run} is not running: see {program} ohlcv runs-details {run}",
 	},
-	RefusedNothingToGoOn: {
+	RefusedNothingToResume: {
 		text: "run {run} is {status}, not running: take up its failed chunks with runs-retry",
 	},
 	RefusedNothingToRetry: {
@@ -95,7 +95,7 @@ var refusals = map[RefusalReason]refusalWords{
 	RefusedRetryLost: {
 		text: "run {run} is running for the history and unknown to Redis: go on with it by runs-resume",
 	},
-	RefusedRetryHidden: {
+	RefusedRetryRolledBack: {
 		text: "run {run} is rolled back: its candles would stay invisible",
 		page: "The run is rolled back: its candles would stay invisible.",
 	},

@@ -36,8 +36,8 @@ func TestRefusalsAreWordedForCommandsAndPages(t *testing.T) {
 func TestEveryRefusalHasWords(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []RefusalReason{
-		RefusedRunning, RefusedRolledBack, RefusedPurging, RefusedUndo, RefusedNotRolledBack, RefusedNotRunning, RefusedNothingToGoOn,
-		RefusedNothingToRetry, RefusedRetryRunning, RefusedRetryLost, RefusedRetryHidden, RefusedRetryUnplanned, RefusedSameInput,
+		RefusedRunning, RefusedRolledBack, RefusedPurging, RefusedUndo, RefusedNotRolledBack, RefusedNotRunning, RefusedNothingToResume,
+		RefusedNothingToRetry, RefusedRetryRunning, RefusedRetryLost, RefusedRetryRolledBack, RefusedRetryUnplanned, RefusedSameInput,
 	} {
 		refused := &RefusedError{Reason: reason, RunID: refusedRun}
 		require.NotEmpty(t, refused.Error(), reason)

@@ -113,7 +113,7 @@ func (r *Retrier) ended(ctx context.Context, runID uuid.UUID) (RunRecord, error)
 	case StatusRunning:
 		return record, &RefusedError{Reason: RefusedRetryLost, RunID: runID}
 	case StatusRolledBack:
-		return record, &RefusedError{Reason: RefusedRetryHidden, RunID: runID}
+		return record, &RefusedError{Reason: RefusedRetryRolledBack, RunID: runID}
 	default:
 		return record, &RefusedError{Reason: RefusedNothingToRetry, RunID: runID, Status: record.Status}
 	}

@@ -139,7 +139,7 @@ func jsonObject[V any](values map[string]V) (json.RawMessage, error) {
 }
 
 // TakeLive puts the ledger's counts of the attempt that is going on into the row of a running run, which has none before it
-// ends. What the ledger does not count (tokens, calls, dropped candles) stays nought.
+// ends. What the ledger does not count (tokens, calls, dropped candles) stays zero.
 func (r *RunRow) TakeLive(s LedgerState) {
 	p := s.Progress
 	r.CandlesFetched, r.CandlesInserted, r.CandlesRejected = p.Fetched, p.Inserted, p.Rejected

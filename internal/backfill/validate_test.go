@@ -18,7 +18,7 @@ func siftable(n int) (run Run, chunk Chunk, candles []candle.Candle) {
 	return run, chunkOf(int64(n)), candles
 }
 
-// A good answer, which is nearly every one, is judged without a single allocation.
+// A good answer, which is nearly every one, is validated without a single allocation.
 func TestValidateDoesNotAllocate(t *testing.T) {
 	run, chunk, candles := siftable(5_000)
 	var write ChunkWrite

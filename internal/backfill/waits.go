@@ -177,7 +177,7 @@ func (w *Waits) askers() []question {
 	return askers
 }
 
-// count adds one until back is called; what is nought is left out.
+// count adds one until back is called; what is zero is left out.
 func count[K comparable](mu *sync.Mutex, counts *map[K]int, key K) (back func()) {
 	mu.Lock()
 	defer mu.Unlock()

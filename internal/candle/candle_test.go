@@ -171,7 +171,7 @@ func TestMergeAndSubtractAreSetOperations(t *testing.T) {
 	})
 }
 
-func TestCollapseDoesNotDependOnTheOrder(t *testing.T) {
+func TestDedupeDoesNotDependOnTheOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		candles := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Candle {

@@ -23,7 +23,7 @@ const (
 	RuleZeroPrice         Rule = "ZERO_PRICE"
 )
 
-// Validation is how strictly candles are judged.
+// Validation is how strictly candles are validated.
 type Validation string
 
 // Lenient stores a candle without volume, with its low score; Strict rejects it.

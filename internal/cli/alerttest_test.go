@@ -21,7 +21,7 @@ func TestAlertTest(t *testing.T) {
 	r = h.run(t, "alert-test")
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Regexp(t, `^Delivered: HTTP 200 after [1-9][0-9.]*(µs|ms|s), signed\.\n  event id  [0-9a-f-]{36}\n`, r.stdout)
-	require.Equal(t, alert.KindTest, o.told()[0].Kind)
+	require.Equal(t, alert.KindTest, o.delivered()[0].Kind)
 
 	h.vars["QUANTBOT_ALERT_WEBHOOK_SECRET"] = ""
 	r = h.run(t, "alert-test")

@@ -20,8 +20,8 @@ func (a *app) readTime(ctx context.Context, cfg config.Config, history *clickhou
 	if history != nil {
 		clock.Stores = append(clock.Stores, history.Now)
 	}
-	now, told := clock.NowOrHost(ctx)
-	if !told {
+	now, fromServer := clock.NowOrHost(ctx)
+	if !fromServer {
 		a.logger().WarnContext(ctx, "no store answers: what is closed is judged by the clock of this machine")
 	}
 	return now

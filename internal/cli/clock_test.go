@@ -79,7 +79,7 @@ func TestClocksOfHostsLoseNothing(t *testing.T) {
 			require.WithinRange(t, started, began, time.Now(), "which run is the newer one is the stores' to say")
 
 			fixed := []string{"--from", candle.FormatTime(from), "--to", candle.FormatTime(to + 7_200), "--token", token.Address, "--format", "json"}
-			var covered []judgedToken
+			var covered []tokenVerdicts
 			require.NoError(t, publicjson.Unmarshal([]byte(h.ok(t, append([]string{"ohlcv", "coverage"}, fixed...)...).stdout), &covered))
 			var gaps []gap
 			require.NoError(t, publicjson.Unmarshal([]byte(h.ok(t, append([]string{"ohlcv", "gaps"}, fixed...)...).stdout), &gaps))

@@ -50,8 +50,8 @@ func (a *app) runCoverage(ctx context.Context, o *coverageOptions) error {
 		if err != nil {
 			return err
 		}
-		tokens := []judgedToken{}
-		err = a.judge(ctx, history, q, func(t judgedToken) error { tokens = append(tokens, t); return nil })
+		tokens := []tokenVerdicts{}
+		err = a.judge(ctx, history, q, func(t tokenVerdicts) error { tokens = append(tokens, t); return nil })
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (a *app) runCoverage(ctx context.Context, o *coverageOptions) error {
 	})
 }
 
-func (a *app) printCoverage(tokens []judgedToken) {
+func (a *app) printCoverage(tokens []tokenVerdicts) {
 	t := a.newTable("token", "from (UTC)", "to", "have", "rolled back", "rejected", "failed", "cancelled", "unconfirmed", "empty", "never asked", "bar")
 	t.spare, t.whole = []string{"bar", "empty", "rejected", "unconfirmed", "cancelled", "rolled back", "failed"}, []string{"bar"}
 	for _, token := range tokens {
@@ -91,7 +91,7 @@ var barSigns = map[coverage.Verdict]rune{
 }
 
 // bar cuts the range into equal parts and shows each part's most frequent verdict.
-func bar(t judgedToken) string {
+func bar(t tokenVerdicts) string {
 	const width = 40
 	if t.Range.Empty() {
 		return ""

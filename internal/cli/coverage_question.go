@@ -46,8 +46,8 @@ func (o *coverageOptions) register(f *pflag.FlagSet) {
 // mostTokens is the most that can be looked at in one command.
 const mostTokens = 1_000_000
 
-// judgedToken is what is known of a token.
-type judgedToken struct {
+// tokenVerdicts is what is known of a token.
+type tokenVerdicts struct {
 	Token  candle.Token           `json:"token"`
 	Range  candle.Range           `json:"range"`
 	Judged []coverage.VerdictSpan `json:"-"`
@@ -106,7 +106,7 @@ func askedSources(ctx context.Context, history *clickhouse.DB, interval candle.I
 }
 
 // judge calls yield for each token that was asked for and that one of the sources has, in order.
-func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuestion, yield func(judgedToken) error) (err error) {
+func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuestion, yield func(tokenVerdicts) error) (err error) {
 	q.Tokens = a.served(q)
 	if len(q.Tokens) > q.limit {
 		fmt.Fprintf(a.stderr, "showing %d of %s (--limit)\n", q.limit, counted(len(q.Tokens), "token"))
@@ -118,7 +118,7 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuest
 			strangers++
 			return nil
 		}
-		token := judgedToken{Token: h.Token, Range: q.Range, Candles: make(map[coverage.Verdict]int64)}
+		token := tokenVerdicts{Token: h.Token, Range: q.Range, Candles: make(map[coverage.Verdict]int64)}
 		if !q.fixed {
 			token.Range = h.Span()
 		}

@@ -103,7 +103,7 @@ func TestGapsAreShownAndFetched(t *testing.T) {
 	require.Contains(t, h.ok(t, "ohlcv", "gaps").stdout, bad.Address)
 	require.Contains(t, h.ok(t, "ohlcv", "coverage").stdout, "xxxxxxxx")
 
-	var covered []judgedToken
+	var covered []tokenVerdicts
 	require.NoError(t, publicjson.Unmarshal([]byte(h.ok(t, "ohlcv", "coverage", "--format", "json", "--token", tokens[0].Address).stdout), &covered))
 	have := truth(simmarket.NewMarket(1), tokens[:1], day)
 	require.Equal(t, have, covered[0].Candles[coverage.Have])
@@ -197,7 +197,7 @@ func TestGapsKeepToWhatASourceHas(t *testing.T) {
 	fetch("--token", symbol.String(), "--source", "binance")
 
 	verdicts := func(more ...string) map[candle.Token]map[coverage.Verdict]int64 {
-		var covered []judgedToken
+		var covered []tokenVerdicts
 		require.NoError(t, publicjson.Unmarshal([]byte(h.ok(t, append([]string{"ohlcv", "coverage", "--format", "json"}, more...)...).stdout), &covered))
 		all := map[candle.Token]map[coverage.Verdict]int64{}
 		for _, c := range covered {

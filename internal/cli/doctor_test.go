@@ -50,7 +50,7 @@ func TestDoctorSaysThatAllIsWell(t *testing.T) {
 	require.Contains(t, r.stdout, "birdeye keys             1 set")
 }
 
-// doctor looks at the room on disks, at workers, at sources (those that cost credits when it is told to), and at the webhook's
+// doctor looks at free space, at workers, at sources (those that cost credits when that is asked for), and at the webhook's
 // host, to which it sends nothing.
 func TestDoctorLooksAtEverything(t *testing.T) {
 	t.Parallel()

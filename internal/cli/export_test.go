@@ -13,7 +13,7 @@ import (
 	"quantbot/internal/publicjson"
 )
 
-// An export of all tokens names none in its manifest: an empty list, which readers of JSON tell from a missing one.
+// An export of all tokens names none in its manifest: an empty list, which readers of JSON distinguish from a missing one.
 func TestTheManifestOfAnExportListsItsTokens(t *testing.T) {
 	t.Parallel()
 	a := &app{now: time.Now}

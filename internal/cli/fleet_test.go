@@ -25,7 +25,7 @@ func fleetSeconds(t *testing.T) (seconds time.Duration, strict bool) {
 }
 
 // Four worker processes on one allowance of 50 requests a second, at a service that counts any rolling second: they use
-// it, are not refused, and find a limit that is lower than they were told.
+// it, are not refused, and find a limit that is lower than the documented one.
 func TestAFleetUsesTheAllowanceAndNoMore(t *testing.T) {
 	const configured = 50
 	for _, c := range []struct {

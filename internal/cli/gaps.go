@@ -142,7 +142,7 @@ func (a *app) findGaps(ctx context.Context, cfg config.Config, history *clickhou
 	if found.question, err = a.askGaps(ctx, cfg, history, o); err != nil {
 		return found, err
 	}
-	err = a.judge(ctx, history, found.question, func(t judgedToken) error {
+	err = a.judge(ctx, history, found.question, func(t tokenVerdicts) error {
 		found.refetch = append(found.refetch, candle.TokenRanges{Token: t.Token, Ranges: coverage.Refetch(t.Judged)})
 		for _, j := range t.Judged {
 			if j.Stale && j.Verdict != coverage.Have {

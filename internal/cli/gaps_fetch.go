@@ -20,7 +20,7 @@ import (
 )
 
 // fetchGaps starts a run like ingestion ohlcv does, with what is missing as its worklist, once it has said what that takes and was
-// told to.
+// asked to.
 func (a *app) fetchGaps(cmd *cobra.Command, o gapOptions) error {
 	ctx := cmd.Context()
 	launch := launchOptions{caps: backfill.Caps{Calls: o.maxCalls, Credits: o.maxCredits}, format: o.format, dryRun: o.dryRun, wait: o.wait}

@@ -25,7 +25,7 @@ func (h *harness) gaps(t *testing.T, more ...string) (gaps []gap) {
 	return gaps
 }
 
-func (h *harness) covered(t *testing.T) (covered []judgedToken) {
+func (h *harness) covered(t *testing.T) (covered []tokenVerdicts) {
 	t.Helper()
 	require.NoError(t, publicjson.Unmarshal([]byte(h.ok(t, "ohlcv", "coverage", "--format", "json").stdout), &covered))
 	return covered

@@ -208,7 +208,7 @@ func (a *app) start(ctx context.Context, stores *wiring.Stores, run backfill.Run
 		err = launcher.Launch(ctx, run, plan.Chunks, force)
 	}
 	if backfill.RefusalOf(err) != "" {
-		return refusal(err)
+		return exitOfRefused(err)
 	}
 	if errors.Is(err, backfill.ErrStale) {
 		// This process stood still for so long that others went on with the run, or somebody cancelled it.

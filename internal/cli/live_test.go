@@ -49,7 +49,7 @@ func TestRunningRunsHaveTheirLiveCounts(t *testing.T) {
 	require.Contains(t, plain("/api/runs"), `"candles_inserted":`+count)
 }
 
-// Whoever starts a run and does not wait is told, in one line, that nobody works.
+// Whoever starts a run and does not wait reads, in one line, that nobody works.
 func TestWithoutWorkersAStartedRunSaysSo(t *testing.T) {
 	t.Parallel()
 	h := setup(t, simmarket.Options{})

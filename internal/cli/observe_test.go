@@ -94,7 +94,7 @@ func (o *outside) traced() (spans map[string]string, traces int) {
 	return copied, len(o.services)
 }
 
-func (o *outside) told() []alert.Event {
+func (o *outside) delivered() []alert.Event {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var events []alert.Event
@@ -104,8 +104,8 @@ func (o *outside) told() []alert.Event {
 	return events
 }
 
-// A run that fails is told by the worker, and its trace goes through both programs. None of their logs names the webhook.
-func TestABadRunIsToldAndTraced(t *testing.T) {
+// A run that fails is reported by the worker, and its trace goes through both programs. None of their logs names the webhook.
+func TestABadRunIsReportedAndTraced(t *testing.T) {
 	t.Parallel()
 	tokens := simmarket.Tokens(2)
 	h, o := setup(t, simmarket.Options{Faults: []simmarket.Fault{{Kind: "401", Token: tokens[1].Address}}}), newOutside(t)
@@ -124,9 +124,9 @@ func TestABadRunIsToldAndTraced(t *testing.T) {
 	require.Equal(t, exitRunFailed, enqueuer.ProcessState.ExitCode(), string(said))
 	require.NotContains(t, string(said), "distinctive-key")
 
-	require.Eventually(t, func() bool { return len(o.told()) > 0 }, time.Minute, 20*time.Millisecond)
-	require.Len(t, o.told(), 1)
-	event := o.told()[0]
+	require.Eventually(t, func() bool { return len(o.delivered()) > 0 }, time.Minute, 20*time.Millisecond)
+	require.Len(t, o.delivered(), 1)
+	event := o.delivered()[0]
 	require.Equal(t, alert.KindFailed, event.Kind)
 	require.Contains(t, event.Text, "1 of 2 chunks failed")
 	want := map[string]string{

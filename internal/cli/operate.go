@@ -25,8 +25,8 @@ func operatorName() string {
 	return "unknown"
 }
 
-// refusal turns what the state of a run forbids into exit code 3; other errors stay as they are.
-func refusal(err error) error {
+// exitOfRefused turns what the state of a run forbids into exit code 3; other errors stay as they are.
+func exitOfRefused(err error) error {
 	if refused, ok := errors.AsType[*backfill.RefusedError](err); ok {
 		return &exitError{exitRefused, errors.New(refused.CommandWords(programName()))}
 	}

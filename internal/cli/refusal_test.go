@@ -26,7 +26,7 @@ import (
 	"quantbot/internal/wiring/dashboardwiring"
 )
 
-// seenWithin is how soon everybody who looks must be told why a run waits.
+// seenWithin is how soon everybody who looks must see why a run waits.
 const seenWithin = time.Minute
 
 // places are where people look for what a run waits for.
@@ -206,8 +206,8 @@ func TestARefusalIsSeenEverywhere(t *testing.T) {
 	}
 }
 
-// Whoever plans a run with a user that may only read is told before it is started, and whoever starts it at once.
-func TestAnEnqueuerThatMayOnlyReadIsToldSo(t *testing.T) {
+// Whoever plans a run with a user that may only read learns it before it is started, and whoever starts it at once.
+func TestAnEnqueuerThatMayOnlyReadGetsOneSentence(t *testing.T) {
 	t.Parallel()
 	h := setup(t, simmarket.Options{})
 	h.ok(t, "migrate")

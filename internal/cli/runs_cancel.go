@@ -48,7 +48,7 @@ func (a *app) runRunsCancel(ctx context.Context, o *runsCancelOptions) error {
 
 func (a *app) cancel(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, format string) error {
 	if err := a.operator(stores, "runs-cancel").Cancel(ctx, runID); err != nil {
-		return refusal(err)
+		return exitOfRefused(err)
 	}
 	// Redis may skip chunks that moved while they were being ended: workers end those within seconds.
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)

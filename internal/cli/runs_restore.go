@@ -43,7 +43,7 @@ func (o *runsRestoreOptions) check(_ *app, _ *cobra.Command, args []string) erro
 func (a *app) runRunsRestore(ctx context.Context, o *runsRestoreOptions) error {
 	return a.withRun(ctx, o.run, func(_ config.Config, stores *wiring.Stores, runID uuid.UUID) error {
 		err := a.operator(stores, "runs-restore").Restore(ctx, runID, backfill.UndoRequest{By: operatorName(), Reason: o.reason})
-		if err := refusal(err); err != nil {
+		if err := exitOfRefused(err); err != nil {
 			return err
 		}
 		if o.format == "json" {

@@ -26,6 +26,6 @@ is looked through, and what its dead processes left undone is repaired.`,
 func (a *app) runRunsResume(ctx context.Context, o *goOnOptions) error {
 	return a.goOn(ctx, *o, func(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.Run, error) {
 		run, err := a.operator(stores, "runs-resume").Resume(ctx, runID)
-		return run, refusal(err)
+		return run, exitOfRefused(err)
 	})
 }

@@ -38,6 +38,6 @@ func (o *runsRetryOptions) register(flags *pflag.FlagSet) {
 func (a *app) runRunsRetry(ctx context.Context, o *runsRetryOptions) error {
 	return a.goOn(ctx, o.goOnOptions, func(ctx context.Context, stores *wiring.Stores, runID uuid.UUID) (backfill.Run, error) {
 		run, err := a.operator(stores, "runs-retry").Retry(ctx, runID, o.force)
-		return run, refusal(err)
+		return run, exitOfRefused(err)
 	})
 }

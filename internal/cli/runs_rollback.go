@@ -72,7 +72,7 @@ func (a *app) runRunsRollback(ctx context.Context, o *runsRollbackOptions) error
 func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, dryRun bool, format string) (backfill.RollbackPreview, error) {
 	preview, err := a.operator(stores, "runs-rollback").PreviewRollback(ctx, runID)
 	if err != nil {
-		return preview, refusal(err)
+		return preview, exitOfRefused(err)
 	}
 	out := a.stdout
 	if format == "json" && dryRun {
@@ -104,7 +104,7 @@ func (a *app) previewRollback(ctx context.Context, stores *wiring.Stores, runID 
 
 func (a *app) rollBack(ctx context.Context, stores *wiring.Stores, runID uuid.UUID, request backfill.UndoRequest, force bool, format string) error {
 	err := a.operator(stores, "runs-rollback").RollBack(ctx, runID, request, force)
-	if err := refusal(err); err != nil {
+	if err := exitOfRefused(err); err != nil {
 		return err
 	}
 	if format == "json" {

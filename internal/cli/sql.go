@@ -34,7 +34,7 @@ const maxStatements = 64 << 20
 func newSQLCommand(a *app) *cobra.Command {
 	return newCommand(a, new(sqlOptions), a.runSQL, &cobra.Command{
 		Use:   "sql [STATEMENT]",
-		Short: "Run SQL on ClickHouse, which only reads unless told otherwise",
+		Short: "Run SQL on ClickHouse, which only reads unless --write is given",
 		Long: `Run a statement on the ClickHouse that is configured, or on the local one (--local), in quantbot's database, and print its result.
 Without a statement it reads some from standard input, each ended by a semicolon at the end of a line; on a terminal it asks for them
 (Ctrl-D ends).

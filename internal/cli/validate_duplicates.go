@@ -43,7 +43,7 @@ func newValidateDuplicatesCommand(a *app) *cobra.Command {
 up, or stuck; each with a recommendation: rollback (its candles are doubtful), revalidate (fetch or look again) or ignore
 (it stored nothing). Then the versions beside the served candles, per interval and month, which wait for the sweep.
 
-The exit code is 1 when a run is faulty, so that cron can tell somebody.`,
+The exit code is 1 when a run is faulty, so that cron can alert somebody.`,
 		Example: "  quantbot ohlcv validate-duplicates --since=-7d --min-error-rate .05",
 		Args:    cobra.NoArgs,
 	})

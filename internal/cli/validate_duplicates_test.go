@@ -21,7 +21,7 @@ func TestFaultyRunsAreListedWithWhatToDo(t *testing.T) {
 	require.Equal(t, exitRunFailed, h.run(t, append(good, tokens[0].Address)...).code)
 	h.ok(t, append(good, tokens[1].Address)...)
 	r := h.run(t, "ohlcv", "validate-duplicates", "--format", "json")
-	require.Equal(t, exitFailed, r.code, "cron can tell somebody")
+	require.Equal(t, exitFailed, r.code, "cron can alert somebody")
 	var v validation
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &v))
 	require.Len(t, v.Faulty, 2)

@@ -26,7 +26,7 @@ func TestEndsThatNobodyWasToldOf(t *testing.T) {
 	ten := func(after int) backfill.Run { run := newRun(after); run.PlannedChunks = 10; return run }
 	since := time.Now().Add(-time.Hour)
 	kinds := []string{"run_failed", "run_faulty"}
-	untold := func() (ids []uuid.UUID) {
+	undelivered := func() (ids []uuid.UUID) {
 		found, err := report.New(db).UndeliveredFailures(t.Context(), since, 0.2, kinds)
 		require.NoError(t, err)
 		for _, f := range found {
@@ -38,7 +38,7 @@ func TestEndsThatNobodyWasToldOf(t *testing.T) {
 	endWith(t, db, ten(1), func(r *backfill.RunRecord) { r.Status, r.FailedChunks = backfill.StatusCancelled, 1 })
 	endWith(t, db, ten(2), func(r *backfill.RunRecord) { r.Stats = backfill.Stats{Fetched: 100, Inserted: 81, Rejected: 19} })
 	require.NoError(t, db.Started(t.Context(), ten(3)))
-	require.Empty(t, untold())
+	require.Empty(t, undelivered())
 
 	failed := endWith(t, db, ten(4), func(r *backfill.RunRecord) {
 		r.Status, r.FailedChunks, r.ErrorMessage = backfill.StatusFailed, 1, "why"
@@ -50,23 +50,23 @@ func TestEndsThatNobodyWasToldOf(t *testing.T) {
 	again.Attempt = 2
 	endWith(t, db, again, func(r *backfill.RunRecord) { r.Status, r.FailedChunks = backfill.StatusFailed, 1 })
 	endWith(t, db, again, func(*backfill.RunRecord) {}) // another end of the same attempt: the first counts
-	require.Equal(t, []uuid.UUID{failed.ID(), manyFailed.ID(), rejected.ID(), broken.ID(), failed.ID()}, untold())
+	require.Equal(t, []uuid.UUID{failed.ID(), manyFailed.ID(), rejected.ID(), broken.ID(), failed.ID()}, undelivered())
 
 	event := uuid.New()
-	told := func() bool {
+	delivered := func() bool {
 		found, err := report.New(db).Delivered(t.Context(), "run_failed", event)
 		require.NoError(t, err)
 		return found
 	}
-	require.False(t, told())
+	require.False(t, delivered())
 	for range 2 {
 		require.NoError(t, db.RecordAlert(t.Context(), Alert{Kind: "run_failed", RunID: failed.ID(), Attempt: 1, EventID: event, Text: "t", DeliveredBy: "w"}))
 	}
-	require.True(t, told())
+	require.True(t, delivered())
 	require.NoError(t, db.RecordAlert(t.Context(), Alert{Kind: "run_stuck", RunID: broken.ID(), Attempt: 1, EventID: uuid.New()}))
-	require.Equal(t, []uuid.UUID{manyFailed.ID(), rejected.ID(), broken.ID(), failed.ID()}, untold(), "one attempt of it, and not what was told of another kind")
+	require.Equal(t, []uuid.UUID{manyFailed.ID(), rejected.ID(), broken.ID(), failed.ID()}, undelivered(), "one attempt of it, and not what was delivered of another kind")
 	since = time.Now().Add(time.Hour)
-	require.Empty(t, untold())
+	require.Empty(t, undelivered())
 }
 
 func TestRunCounts(t *testing.T) {

@@ -142,7 +142,7 @@ func (m *auditModel) key(run *modelRun, c candle.Candle) versionKey {
 	return versionKey{c.OpenTime, Rank(quality, run.Manifest.StartedAt), run.ID()}
 }
 
-// inline is the rule of judge, said once more over the model.
+// inline is the rule of decide, once more over the model.
 func (m *auditModel) inline(run *modelRun, candles []candle.Candle) (store []candle.Candle, count int64) {
 	for _, c := range candles {
 		own := m.key(run, c)

@@ -102,7 +102,7 @@ func TestWriteChunkRefusesTimesThatNoColumnHolds(t *testing.T) {
 	require.Empty(t, served(t, db))
 }
 
-// R7: whatever part of the audit trail is missing, the candles arrive and the trouble is told.
+// R7: whatever part of the audit trail is missing, the candles arrive and the trouble is logged.
 func TestWriteChunkWithoutAuditTrail(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

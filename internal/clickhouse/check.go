@@ -55,7 +55,7 @@ const (
 	noSpace     = 512 << 20
 )
 
-// DiskFinding judges the room on a disk.
+// DiskFinding reports how full a disk is.
 func DiskFinding(name, what string, free, whole uint64) Finding {
 	const gigabyte = 1 << 30
 	f := Finding{Name: name, Level: LevelOK, Detail: fmt.Sprintf("%.1f of %.1f GiB free on %s", float64(free)/gigabyte, float64(whole)/gigabyte, what)}

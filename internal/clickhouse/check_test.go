@@ -49,8 +49,8 @@ func TestCheckBeforeMigration(t *testing.T) {
 	require.Contains(t, findings[0].Hint, "quantbot migrate")
 }
 
-// A user that may only read is told so before anything is bought for it, in one sentence; inserts say the same.
-func TestAUserThatMayOnlyReadIsToldSo(t *testing.T) {
+// A user that may only read learns it before anything is bought for it, in one sentence; inserts say the same.
+func TestAUserThatMayOnlyReadGetsOneSentence(t *testing.T) {
 	t.Parallel()
 	cfg := newConfig(t)
 	db, _ := openConfig(t, cfg)

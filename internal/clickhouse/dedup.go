@@ -33,10 +33,10 @@ func compareRuns(a, b uuid.UUID) int {
 	return cmp.Or(slices.Compare(a[8:], b[8:]), slices.Compare(a[:8], b[:8]))
 }
 
-// judge decides about a candle that is about to be stored. others are the visible versions of other runs, the best first.
+// decide says what becomes of a candle that is about to be stored. others are the visible versions of other runs, the best first.
 // It is shadowed when it brings nothing over what they serve. It may be skipped, for the sake of the beneficiary, when
 // that holds against a settled run too: then what is served stays the same.
-func judge(own version, others []version) (shadowed, skip bool, beneficiary uuid.UUID) {
+func decide(own version, others []version) (shadowed, skip bool, beneficiary uuid.UUID) {
 	if len(others) == 0 {
 		return false, false, uuid.Nil
 	}
@@ -79,7 +79,7 @@ func (db *DB) deduplicate(ctx context.Context, run backfill.Run, chunk backfill.
 	for i, c := range candles {
 		quality := candle.Quality(c, tier)
 		own := version{candle: c, rank: Rank(quality, m.StartedAt), run: m.RunID, quality: quality}
-		shadowed, skip, beneficiary := judge(own, others[c.OpenTime])
+		shadowed, skip, beneficiary := decide(own, others[c.OpenTime])
 		if shadowed {
 			inShadow++
 		}

@@ -104,7 +104,7 @@ func TestEachWayNotToConnectHasItsReason(t *testing.T) {
 	}
 }
 
-// A server repeats the query and what it was told; our secrets are in no error of it.
+// A server's error repeats the query and its values; our secrets are in no error of it.
 func TestWhatTheServerRepeatsOfASecretIsTakenOut(t *testing.T) {
 	t.Parallel()
 	const secret = "distinctive_key"

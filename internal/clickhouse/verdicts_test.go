@@ -32,7 +32,7 @@ func stretchOf(from, n int64, verdict coverage.Verdict, due bool, by ...uuid.UUI
 	return coverage.VerdictSpan{Range: r, Verdict: verdict, Candles: n, Stale: due, RolledBack: by}
 }
 
-// What was asked for and is not served is told apart: rolled back (by which run), cancelled, planned by a run that died. Nothing
+// What was asked for and is not served has verdicts of its own: rolled back (by which run), cancelled, planned by a run that died. Nothing
 // else is asked for, and as of a moment before the rollback it is there.
 func TestWhatIsNotServedHasItsVerdict(t *testing.T) {
 	t.Parallel()

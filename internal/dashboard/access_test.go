@@ -82,7 +82,7 @@ func TestLoginTriesAreLimited(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, w.post(t, "/login", url.Values{"token": {token}}).StatusCode, "the right one has to wait too")
 	wrong := func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") }
 	require.Equal(t, http.StatusTooManyRequests, w.get(t, "/sweep", wrong).StatusCode, "bearer tokens count as tries")
-	require.Equal(t, http.StatusTooManyRequests, w.get(t, "/sweep", bearer).StatusCode, "else a guess would be told from its answer")
+	require.Equal(t, http.StatusTooManyRequests, w.get(t, "/sweep", bearer).StatusCode, "else the answer would confirm a guess")
 	require.Equal(t, http.StatusOK, w.statusElsewhere(t, "/sweep", bearer), "scripts elsewhere are not kept waiting")
 }
 

@@ -103,7 +103,7 @@ var benchPages = []struct{ name, path string }{
 	{"nothing, for comparison", "/healthz"},
 }
 
-// cpuMillis is what ClickHouse and this process have computed so far. On a machine that is busy with other things it tells
+// cpuMillis is what ClickHouse and this process have computed so far. On a machine that is busy with other things it says
 // more than the clock: with nothing else to do, a page is there sooner than this.
 func (w *harness) cpuMillis(t testing.TB) float64 {
 	t.Helper()

@@ -112,7 +112,7 @@ func testActions(t *testing.T, b *browser) {
 	tab.requireQuietConsole(t, "actions")
 }
 
-// Who has not logged in sees what an action would do, and no button; who cannot log in is told why.
+// Who has not logged in sees what an action would do, and no button; who cannot log in reads why.
 func testRefusal(t *testing.T, b *browser) {
 	w := setup(t)
 	w.market(t)

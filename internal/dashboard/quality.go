@@ -19,7 +19,7 @@ type qualityHistory interface {
 const (
 	qualityDays    = 30
 	mostQualityAge = 732 // days that fit a chart
-	// mostExamined bounds how many runs are judged, mostFaulty how many are listed, mostRunBars how many have a bar.
+	// mostExamined bounds how many runs are examined, mostFaulty how many are listed, mostRunBars how many have a bar.
 	mostExamined, mostFaulty, mostRunBars = 20_000, 100, 200
 )
 

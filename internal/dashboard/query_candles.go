@@ -49,7 +49,7 @@ func (q *query) share(name string, missing float64) float64 {
 	return share
 }
 
-// validation reads how strictly candles are judged; lenient when nothing is given.
+// validation reads how strictly candles are validated; lenient when nothing is given.
 func (q *query) validation(name string) candle.Validation {
 	if v := q.oneOf(name, string(candle.Lenient), string(candle.Strict)); v != "" {
 		return candle.Validation(v)

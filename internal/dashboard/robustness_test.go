@@ -193,7 +193,7 @@ func TestAStoreThatIsAwayIsASentence(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.get(t, "/healthz").StatusCode)
 }
 
-// Serve ends when it is told to, streams included.
+// Serve ends with its context, streams included.
 func TestServeEndsWithItsStreams(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

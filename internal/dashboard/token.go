@@ -23,7 +23,7 @@ type tokenHistory interface {
 }
 
 const (
-	// usualCandles is how many candles a chart spans unless told otherwise: a day of minutes.
+	// usualCandles is how many candles a chart spans by default: a day of minutes.
 	usualCandles = 1440
 	// mostCharted bounds how many candles a chart may have to read.
 	mostCharted = 150_000

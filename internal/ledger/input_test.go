@@ -131,7 +131,7 @@ func TestClaimOfRunBeingOpenedHolds(t *testing.T) {
 }
 
 // A process that stands still between its claim and its run finds, when it wakes up, that another run took the input.
-func TestOpenerThatSleptLosesTheInput(t *testing.T) {
+func TestOwnerThatSleptLosesTheInput(t *testing.T) {
 	t.Parallel()
 	l, client := newLedger(t)
 	slow, _ := newRun(1)

@@ -13,8 +13,8 @@ import (
 	"quantbot/internal/backfill"
 )
 
-// refusals are the beginnings of errors by which Redis says what keeps it from doing what it is asked.
-var refusals = map[string]backfill.WaitReason{
+// errorCodes are the beginnings of errors by which Redis says what keeps it from doing what it is asked.
+var errorCodes = map[string]backfill.WaitReason{
 	"OOM": backfill.WaitMemory, "MISCONF": backfill.WaitDisk, "NOPERM": backfill.WaitRights, "READONLY": backfill.WaitRights,
 	"NOAUTH": backfill.WaitLogin, "WRONGPASS": backfill.WaitLogin, "LOADING": backfill.WaitOverload, "BUSY": backfill.WaitOverload,
 	"CLUSTERDOWN": backfill.WaitUnreachable, "MASTERDOWN": backfill.WaitUnreachable,
@@ -24,7 +24,7 @@ var refusals = map[string]backfill.WaitReason{
 func Reason(err error) backfill.WaitReason {
 	if refused, ok := errors.AsType[redis.Error](err); ok {
 		code, _, _ := strings.Cut(refused.Error(), " ")
-		if reason, known := refusals[code]; known {
+		if reason, known := errorCodes[code]; known {
 			return reason
 		}
 		return backfill.WaitOther

@@ -28,7 +28,7 @@ func TestSecretsAreFoundHoweverTheyAreWritten(t *testing.T) {
 			require.NotContains(t, redacted, "distinctive")
 		}
 	}
-	require.Equal(t, "a short word", s.Redact("a short word"), "too short to be told from a word")
+	require.Equal(t, "a short word", s.Redact("a short word"), "too short to be distinguished from a word")
 	require.Equal(t, "anything", Secrets{}.Redact("anything"))
 }
 

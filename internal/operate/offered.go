@@ -49,7 +49,7 @@ func reason(action Action, status backfill.RunStatus) backfill.RefusalReason {
 	case action == Restore:
 		return backfill.RefusedNotRolledBack
 	case action == Retry && status == backfill.StatusRolledBack:
-		return backfill.RefusedRetryHidden
+		return backfill.RefusedRetryRolledBack
 	case action == Retry:
 		return backfill.RefusedNothingToRetry
 	}

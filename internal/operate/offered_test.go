@@ -21,7 +21,7 @@ func TestActionsThatAStatusAllows(t *testing.T) {
 		{backfill.StatusCompleted, "", backfill.RefusedNotRolledBack, backfill.RefusedNothingToRetry, backfill.RefusedNotRunning},
 		{backfill.StatusFailed, "", backfill.RefusedNotRolledBack, "", backfill.RefusedNotRunning},
 		{backfill.StatusCancelled, "", backfill.RefusedNotRolledBack, "", backfill.RefusedNotRunning},
-		{backfill.StatusRolledBack, backfill.RefusedRolledBack, "", backfill.RefusedRetryHidden, backfill.RefusedNotRunning},
+		{backfill.StatusRolledBack, backfill.RefusedRolledBack, "", backfill.RefusedRetryRolledBack, backfill.RefusedNotRunning},
 	} {
 		tested = append(tested, c.status)
 		var allowed []Action

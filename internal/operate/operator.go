@@ -132,7 +132,7 @@ func (o *Operator) Resume(ctx context.Context, runID uuid.UUID) (backfill.Run, e
 		return backfill.Run{}, fmt.Errorf("look up run %s: %w", runID, err)
 	}
 	if record.Status != backfill.StatusRunning {
-		return backfill.Run{}, &backfill.RefusedError{Reason: backfill.RefusedNothingToGoOn, RunID: runID, Status: record.Status}
+		return backfill.Run{}, &backfill.RefusedError{Reason: backfill.RefusedNothingToResume, RunID: runID, Status: record.Status}
 	}
 	return record.Run, o.Resumer.Resume(ctx, record.Run)
 }

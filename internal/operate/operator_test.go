@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 		require.Equal(t, &backfill.RefusedError{Reason: backfill.RefusedNotRunning, RunID: id}, err)
 	}
 	_, err := (&harness{record: backfill.RunRecord{Status: backfill.StatusFailed}}).operator().Resume(t.Context(), id)
-	require.Equal(t, &backfill.RefusedError{Reason: backfill.RefusedNothingToGoOn, RunID: id, Status: backfill.StatusFailed}, err)
+	require.Equal(t, &backfill.RefusedError{Reason: backfill.RefusedNothingToResume, RunID: id, Status: backfill.StatusFailed}, err)
 	refused := &harness{mayNot: &backfill.RefusedError{Reason: backfill.RefusedPurging, RunID: id}}
 	_, err = refused.operator().PreviewRollback(t.Context(), id)
 	require.Equal(t, backfill.RefusedPurging, backfill.RefusalOf(err))

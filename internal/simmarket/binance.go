@@ -24,8 +24,8 @@ const (
 // binance words an error as Binance spot does.
 var binance = dialect{
 	contentType: "application/json;charset=UTF-8",
-	refuse:      func(r refusal) string { return fmt.Sprintf(`{"code":%d,"msg":%q}`, r.code, r.message) },
-	faults: map[string]refusal{
+	refuse:      func(r errorResponse) string { return fmt.Sprintf(`{"code":%d,"msg":%q}`, r.code, r.message) },
+	faults: map[string]errorResponse{
 		"500": {status: http.StatusInternalServerError, code: -1001, message: "Internal error; unable to process your request. Please try again."},
 		"429": {status: http.StatusTooManyRequests, code: -1003, message: "Too much request weight used; current limit is 6000 request weight per 1 MINUTE."},
 		"418": {status: http.StatusTeapot, code: -1003, message: "Way too much request weight used; IP banned."},
@@ -33,13 +33,13 @@ var binance = dialect{
 }
 
 func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
-	s.answer(w, r, binance, "", func(*Fault) ([]byte, int, *refusal) { return []byte(`{}`), 0, nil })
+	s.answer(w, r, binance, "", func(*Fault) ([]byte, int, *errorResponse) { return []byte(`{}`), 0, nil })
 }
 
 // klines serves GET /api/v3/klines. Unlike the service's, a question without startTime is refused.
 func (s *Server) klines(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	s.answer(w, r, binance, query.Get("symbol"), func(fault *Fault) ([]byte, int, *refusal) {
+	s.answer(w, r, binance, query.Get("symbol"), func(fault *Fault) ([]byte, int, *errorResponse) {
 		token, interval, refused := parseSymbol(query.Get("symbol"), query.Get("interval"))
 		if refused != nil {
 			return nil, 0, refused
@@ -51,7 +51,7 @@ func (s *Server) klines(w http.ResponseWriter, r *http.Request) {
 			limit = klinesDefault
 		}
 		if fromErr != nil || toErr != nil {
-			return nil, 0, &refusal{status: http.StatusBadRequest, code: -1100, message: "Illegal characters found in a parameter."}
+			return nil, 0, &errorResponse{status: http.StatusBadRequest, code: -1100, message: "Illegal characters found in a parameter."}
 		}
 		window := candle.Range{From: interval.Ceil((from + 999) / 1000), To: to/1000 + 1} // a candle that opens at endTime is included
 		found := s.options.Market.candles(token, interval, window, min(max(limit, 1), klinesLimit))
@@ -68,14 +68,14 @@ func (s *Server) klines(w http.ResponseWriter, r *http.Request) {
 }
 
 // parseSymbol: every valid symbol trades.
-func parseSymbol(symbol, name string) (candle.Token, candle.Interval, *refusal) {
+func parseSymbol(symbol, name string) (candle.Token, candle.Interval, *errorResponse) {
 	token, err := candle.NewToken(candle.BinanceSpot, symbol)
 	if err != nil || token.Address != symbol {
-		return candle.Token{}, 0, &refusal{status: http.StatusBadRequest, code: -1121, message: "Invalid symbol."}
+		return candle.Token{}, 0, &errorResponse{status: http.StatusBadRequest, code: -1121, message: "Invalid symbol."}
 	}
 	interval, err := candle.ParseInterval(name)
 	if err != nil || interval == candle.Interval15s {
-		return candle.Token{}, 0, &refusal{status: http.StatusBadRequest, code: -1120, message: "Invalid interval."}
+		return candle.Token{}, 0, &errorResponse{status: http.StatusBadRequest, code: -1120, message: "Invalid interval."}
 	}
 	return token, interval, nil
 }
@@ -85,8 +85,8 @@ func parseSymbol(symbol, name string) (candle.Token, candle.Interval, *refusal) 
 func (s *Server) dump(w http.ResponseWriter, r *http.Request) {
 	dialect := binance
 	dialect.contentType = "binary/octet-stream"
-	s.answer(w, r, dialect, r.PathValue("symbol"), func(fault *Fault) ([]byte, int, *refusal) {
-		missing := &refusal{status: http.StatusNotFound, message: "The specified key does not exist."}
+	s.answer(w, r, dialect, r.PathValue("symbol"), func(fault *Fault) ([]byte, int, *errorResponse) {
+		missing := &errorResponse{status: http.StatusNotFound, message: "The specified key does not exist."}
 		token, interval, refused := parseSymbol(r.PathValue("symbol"), r.PathValue("interval"))
 		zipped, checksum := strings.CutSuffix(r.PathValue("file"), ".CHECKSUM")
 		name, isZip := strings.CutSuffix(zipped, ".zip")

@@ -15,8 +15,8 @@ const pageLimit = 5_000
 // birdeye words an error as the API does whose name it has.
 var birdeye = dialect{
 	contentType: "application/json; charset=utf-8",
-	refuse:      func(r refusal) string { return fmt.Sprintf(`{"success":false,"message":%q}`, r.message) },
-	faults: map[string]refusal{
+	refuse:      func(r errorResponse) string { return fmt.Sprintf(`{"success":false,"message":%q}`, r.message) },
+	faults: map[string]errorResponse{
 		"500":   {status: http.StatusInternalServerError, message: "Internal Server Error"},
 		"429":   {status: http.StatusTooManyRequests, message: "Too many requests"},
 		"401":   {status: http.StatusUnauthorized, message: "Your API key is either suspended or lacks sufficient permissions to access this resource."},
@@ -33,16 +33,16 @@ type question struct {
 }
 
 func (s *Server) candles(w http.ResponseWriter, r *http.Request) {
-	s.answer(w, r, birdeye, r.URL.Query().Get("address"), func(fault *Fault) (body []byte, served int, refused *refusal) {
+	s.answer(w, r, birdeye, r.URL.Query().Get("address"), func(fault *Fault) (body []byte, served int, refused *errorResponse) {
 		if s.options.KeyRequired && r.Header.Get("X-Api-Key") == "" {
-			return nil, 0, &refusal{status: http.StatusUnauthorized, message: "Unauthorized. Authentication required."}
+			return nil, 0, &errorResponse{status: http.StatusUnauthorized, message: "Unauthorized. Authentication required."}
 		}
 		q, ok := parseQuestion(r)
 		if !ok {
-			return nil, 0, &refusal{status: http.StatusBadRequest, message: "Invalid request parameters or payload."}
+			return nil, 0, &errorResponse{status: http.StatusBadRequest, message: "Invalid request parameters or payload."}
 		}
 		found := s.options.Market.candles(q.token, q.interval, q.window, pageLimit)
-		s.told(q, found, fault)
+		s.noteResponse(q, found, fault)
 		if q.padding {
 			found = pad(found, q)
 		}

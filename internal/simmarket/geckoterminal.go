@@ -21,13 +21,13 @@ const (
 // geckoterminal words an error as GeckoTerminal does.
 var geckoterminal = dialect{
 	contentType: "application/json; charset=utf-8",
-	refuse: func(r refusal) string {
+	refuse: func(r errorResponse) string {
 		if r.status == http.StatusTooManyRequests { // the words of the whole family
 			return string(marshal(object{"status": object{"error_code": r.status, "error_message": r.message}}))
 		}
 		return string(marshal(object{"errors": []object{{"status": strconv.Itoa(r.status), "title": r.message}}}))
 	},
-	faults: map[string]refusal{
+	faults: map[string]errorResponse{
 		"500": {status: http.StatusInternalServerError, message: "Internal Server Error"},
 		"429": {status: http.StatusTooManyRequests, message: "You've exceeded the Rate Limit."},
 	},
@@ -52,7 +52,7 @@ var networkChains = map[string]candle.Chain{
 
 // networks serves GET /api/v2/networks.
 func (s *Server) networks(w http.ResponseWriter, r *http.Request) {
-	s.answer(w, r, geckoterminal, "", func(*Fault) ([]byte, int, *refusal) {
+	s.answer(w, r, geckoterminal, "", func(*Fault) ([]byte, int, *errorResponse) {
 		var list []object
 		for _, id := range slices.Sorted(maps.Keys(networkChains)) {
 			list = append(list, object{"id": id, "type": "network", "attributes": object{"name": networkChains[id]}})
@@ -64,11 +64,11 @@ func (s *Server) networks(w http.ResponseWriter, r *http.Request) {
 // pools serves GET /api/v2/networks/{network}/tokens/{token}/pools.
 func (s *Server) pools(w http.ResponseWriter, r *http.Request) {
 	network, address := r.PathValue("network"), r.PathValue("token")
-	s.answer(w, r, geckoterminal, address, func(*Fault) ([]byte, int, *refusal) {
+	s.answer(w, r, geckoterminal, address, func(*Fault) ([]byte, int, *errorResponse) {
 		token := candle.Token{Chain: networkChains[network], Address: address}
 		begin, exists := s.options.Market.begin(token)
 		if token.Chain == "" || !exists {
-			return nil, 0, &refusal{status: http.StatusNotFound, message: "Not Found"}
+			return nil, 0, &errorResponse{status: http.StatusNotFound, message: "Not Found"}
 		}
 		attributes := object{"address": poolPrefix + address}
 		if begin != 0 {
@@ -99,10 +99,10 @@ func pooled(token candle.Token, side string) candle.Token {
 // leaves something to the defaults is refused. Of the two readings of before_timestamp it has the one that repeats a candle.
 func (s *Server) poolCandles(w http.ResponseWriter, r *http.Request) {
 	address := strings.TrimPrefix(r.PathValue("pool"), poolPrefix)
-	s.answer(w, r, geckoterminal, address, func(fault *Fault) ([]byte, int, *refusal) {
+	s.answer(w, r, geckoterminal, address, func(fault *Fault) ([]byte, int, *errorResponse) {
 		q, status := parsePoolQuestion(r)
 		if status != http.StatusOK {
-			return nil, 0, &refusal{status: status, message: http.StatusText(status)}
+			return nil, 0, &errorResponse{status: status, message: http.StatusText(status)}
 		}
 		found := s.options.Market.latest(q.token, q.interval, q.before+1, q.limit)
 		if len(found) == 0 {

@@ -118,8 +118,8 @@ func (s *Server) Answered(token candle.Token, interval candle.Interval) []candle
 	return slices.Clone(s.answered[answeredKey{token, interval}])
 }
 
-// told notes what a response says: a full page ends with its last candle.
-func (s *Server) told(q question, found []candle.Candle, f *Fault) {
+// noteResponse notes what a response says: a full page ends with its last candle.
+func (s *Server) noteResponse(q question, found []candle.Candle, f *Fault) {
 	if f != nil && f.hides() {
 		return
 	}
@@ -150,14 +150,14 @@ func (s *Server) writeStats(w http.ResponseWriter, _ *http.Request) {
 // dialect is how a service words what every service says.
 type dialect struct {
 	contentType string
-	// refuse words a refusal.
-	refuse func(refusal) string
-	// faults are the refusals of the kinds of faults that are one; the service knows no others.
-	faults map[string]refusal
+	// refuse words an errorResponse.
+	refuse func(errorResponse) string
+	// faults are the error responses of the kinds of faults that are one; the service knows no others.
+	faults map[string]errorResponse
 }
 
-// refusal is an answer without candles. retryAfter is in seconds; 0 = says nothing of it.
-type refusal struct {
+// errorResponse is a response without candles. retryAfter is in seconds; 0 = says nothing of it.
+type errorResponse struct {
 	status     int
 	code       int // of the service's own numbers, where it has them
 	message    string
@@ -165,7 +165,7 @@ type refusal struct {
 }
 
 // answer sends what content makes of the market's candles for the token, unless the limit or a fault comes in between.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, d dialect, token string, content func(*Fault) (body []byte, served int, refused *refusal)) {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, d dialect, token string, content func(*Fault) (body []byte, served int, refused *errorResponse)) {
 	fault, limited := s.admit(token)
 	if pause.For(r.Context(), s.options.Latency) != nil {
 		return
@@ -256,7 +256,7 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, d dialect, f 
 	return true
 }
 
-func (s *Server) refuse(w http.ResponseWriter, d dialect, r refusal) {
+func (s *Server) refuse(w http.ResponseWriter, d dialect, r errorResponse) {
 	s.count(r.status, "", 0)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	if r.retryAfter > 0 {

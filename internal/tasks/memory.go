@@ -21,23 +21,23 @@ func WithoutMemory(conn asynq.RedisConnOpt) asynq.RedisConnOpt { return withoutM
 func (c withoutMemory) MakeRedisClient() any {
 	made := c.RedisConnOpt.MakeRedisClient()
 	if client, ok := made.(redis.UniversalClient); ok {
-		client.AddHook(refusals{})
+		client.AddHook(withoutDenials{})
 	}
 	return made
 }
 
-// refusals replies in the place of a Redis that refuses what is only for people to look at.
-type refusals struct{}
+// withoutDenials replies in the place of a Redis that denies what is only for people to look at.
+type withoutDenials struct{}
 
-var _ redis.Hook = refusals{}
+var _ redis.Hook = withoutDenials{}
 
-func (refusals) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (withoutDenials) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (refusals) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (withoutDenials) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-func (refusals) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (withoutDenials) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		if _, answered := errors.AsType[redis.Error](err); !answered || errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "NOSCRIPT") {

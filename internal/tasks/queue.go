@@ -112,7 +112,7 @@ func enqueueChunk(ctx context.Context, client *asynq.Client, run backfill.Run, c
 	_, err = client.EnqueueContext(ctx, newTask(ctx, TypeFill, payload),
 		asynq.TaskID(id), asynq.Queue(ingestQueue(run)), asynq.MaxRetry(backfill.QueueRetryLimit), asynq.Timeout(taskTimeout))
 	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
-		return nil // a task that is there already is either alive or, when dead, the reconciler's to judge
+		return nil // a task that is there already is either alive or, when dead, the reconciler's to decide
 	}
 	return backfill.WithClass(backfill.ClassStore, fmt.Errorf("enqueue chunk %s: %w", chunk.ID, err))
 }

@@ -119,7 +119,7 @@ func (q *Queue) straysOf(ctx context.Context, queue string, mend bool) (Stray, e
 func decodable(id, queue, message string) bool {
 	kind, err := protoregistry.GlobalTypes.FindMessageByName("asynq.TaskMessage")
 	if err != nil {
-		return true // an asynq that writes something else: let it judge
+		return true // an asynq that writes something else: let it decide
 	}
 	decoded := kind.New()
 	if proto.Unmarshal([]byte(message), decoded.Interface()) != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // Each attempt is an event; a good run and a retry that ends well are none.
-func TestWhatIsToldOfEnds(t *testing.T) {
+func TestWhatIsReportedOfEnds(t *testing.T) {
 	t.Parallel()
 	w, r := setup(t), newReceiver(t)
 	good, chunks := newRun(t, 2)
@@ -55,7 +55,7 @@ func TestWhatIsToldOfEnds(t *testing.T) {
 	require.Len(t, events, 3)
 }
 
-// A run of which nothing has ended for half an hour is stuck, unless its source is parked, which is told instead.
+// A run of which nothing has ended for half an hour is stuck, unless its source is parked, which is reported instead.
 func TestStuckRunsAndExhaustedQuotasAreTold(t *testing.T) {
 	t.Parallel()
 	w, r, now := setup(t), newReceiver(t), &clock{}

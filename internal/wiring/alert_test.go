@@ -24,7 +24,7 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// receiver is a webhook's other end. It takes events, or answers as it is told to.
+// receiver is a webhook's other end. It takes events, or answers as it is set to.
 type receiver struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -135,7 +135,7 @@ func (h crashingAlerts) RecordDelivered(ctx context.Context, e alert.Event) erro
 
 // Wherever the finisher of a failed run dies, and whoever delivers dies after it, with or without Redis being lost: the
 // receiver hears of the run at least once, and of one event.
-func TestAFailedRunIsToldUnderOneIDWhoeverDies(t *testing.T) {
+func TestAFailedRunIsReportedUnderOneIDWhoeverDies(t *testing.T) {
 	t.Parallel()
 	for _, point := range []string{"never", "after freezing", "after settling", "after writing the end", "before delivering", "after delivering"} {
 		for _, lost := range []bool{false, true} {
@@ -203,7 +203,7 @@ func (w *harness) failChunksLeft(t *testing.T, run backfill.Run, chunks []backfi
 	require.Equal(t, backfill.StatusFailed, w.ended(t, run).Status)
 }
 
-// A receiver that is away or refuses is asked again, later and later; what it took is not told again; the run does not
+// A receiver that is away or refuses is asked again, later and later; what it took is not sent again; the run does not
 // wait for it.
 func TestAnAlertIsTriedUntilItIsTaken(t *testing.T) {
 	t.Parallel()

@@ -107,7 +107,7 @@ func (h AlertHistory) Running(ctx context.Context) ([]alert.StalledRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	stalls := make([]alert.StalledRun, 0, len(runs))
+	stalled := make([]alert.StalledRun, 0, len(runs))
 	for _, run := range runs {
 		sign, found, err := report.New(h.History).LastActivity(ctx, run.ID(), run.Attempt)
 		if err != nil {
@@ -116,14 +116,14 @@ func (h AlertHistory) Running(ctx context.Context) ([]alert.StalledRun, error) {
 		if !found {
 			continue
 		}
-		stalls = append(stalls, alert.StalledRun{
+		stalled = append(stalled, alert.StalledRun{
 			Source: run.Manifest.Source, Since: sign.At, Silence: sign.Silence, Left: max(sign.Planned-sign.Ended, 0),
 			Run: alert.RunFacts{
 				ID: run.ID(), Attempt: run.Attempt, Status: "running", StartedBy: run.Manifest.StartedBy, Planned: int64(run.PlannedChunks),
 			},
 		})
 	}
-	return stalls, nil
+	return stalled, nil
 }
 
 // Delivered implements alert.History.

@@ -23,7 +23,7 @@ import (
 	"quantbot/internal/wiring"
 )
 
-// configOf is what a process is told that works with the Redis of one share of the engines and the ClickHouse of another.
+// configOf is the configuration of a process that works with the Redis of one share of the engines and the ClickHouse of another.
 func configOf(t *testing.T, redis, history *localtest.Env) config.Config {
 	t.Helper()
 	vars := history.Vars()
@@ -220,7 +220,7 @@ func TestAnEmptiedRedisStaysTheDeployments(t *testing.T) {
 }
 
 // A copy of the database has the id of the one that it was made of, and none of the signs of life that are written there.
-func TestACopyOfTheDatabaseIsToldFromTheOriginal(t *testing.T) {
+func TestACopyOfTheDatabaseIsRecognized(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	run, chunks := w.ownRun(t, 2)

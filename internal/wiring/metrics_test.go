@@ -167,7 +167,7 @@ scrape_configs: [{job_name: quantbot-worker, static_configs: [{targets: [%q]}]}]
 	}, "every rule is evaluated")
 }
 
-// An address that cannot be had is told before anything else is done.
+// An address that cannot be had is reported before anything else is done.
 func TestAMetricsAddressThatIsTaken(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -114,7 +114,7 @@ func TestEnqueuersTogetherAreHarmless(t *testing.T) {
 			}
 			own = taken
 		}
-		// All but the last are told that they are stale, sooner or later.
+		// All but the last learn that they are stale, sooner or later.
 		_ = w.Launcher(w.logger, time.Now).Continue(t.Context(), run, own, chunks)
 	})
 	requireExact(t, w.work(t, run), 60)
@@ -150,7 +150,7 @@ func (t telling) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// A run is not retried and rolled back at once: it would run on with its candles hidden. Who has to wait is told.
+// A run is not retried and rolled back at once: it would run on with its candles hidden. Who has to wait gets an error.
 func TestARetryWaitsForARollback(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -173,7 +173,7 @@ func TestARetryWaitsForARollback(t *testing.T) {
 		case line := <-said:
 			require.Contains(t, line, "waiting for a sweep, purge or rollback")
 		case <-time.After(2 * time.Minute):
-			require.Fail(t, "nobody is told")
+			require.Fail(t, "nobody gets an error")
 		}
 		return w.History.RollBack(ctx, run.ID(), backfill.UndoRequest{By: "test"}, false)
 	}))

@@ -17,7 +17,7 @@ import (
 
 const simulatedURL = "http://127.0.0.1:1/simulated"
 
-// asking is what a process is told that asks Birdeye at this base URL; empty = at the vendor's.
+// asking is the configuration of a process that asks Birdeye at this base URL; empty = at the vendor's.
 func (w *harness) asking(t *testing.T, birdeye string) config.Config {
 	t.Helper()
 	vars := w.env.Vars()

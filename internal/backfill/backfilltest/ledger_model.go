@@ -132,8 +132,8 @@ func (m *model) drawTask(t *rapid.T) backfill.Task {
 	return backfill.Task{RunID: m.run.ID(), Attempt: attempt, ChunkID: rapid.SampledFrom(m.chunks).Draw(t, "chunk").ID}
 }
 
-// refusal is the error that a planner of this epoch gets, or nil.
-func (m *model) refusal(epoch int64) error {
+// plannerError is the error that a planner of this epoch gets, or nil.
+func (m *model) plannerError(epoch int64) error {
 	switch {
 	case !m.there:
 		return backfill.ErrUnknownRun

@@ -30,7 +30,7 @@ func (m *model) storeChunks(t *rapid.T, epoch int64, some []backfill.Chunk) {
 		require.NoError(t, err)
 		return
 	}
-	if want := m.refusal(epoch); want != nil {
+	if want := m.plannerError(epoch); want != nil {
 		require.ErrorIs(t, err, want)
 		return
 	}
@@ -59,7 +59,7 @@ func (m *model) seal(t *rapid.T) { m.sealUnder(t, m.drawEpoch(t)) }
 
 func (m *model) sealUnder(t *rapid.T, epoch int64) {
 	finish, err := m.ledger.Seal(m.ctx, m.run.ID(), epoch)
-	if want := m.refusal(epoch); want != nil {
+	if want := m.plannerError(epoch); want != nil {
 		require.ErrorIs(t, err, want)
 		return
 	}

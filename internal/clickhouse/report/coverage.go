@@ -33,8 +33,8 @@ func coverageParams(q backfill.CoverageQuery) []any {
 		named("without_files", withoutFiles),
 		named("sources", append([]string{}, q.Sources...)), named("validation", string(q.Validation)), named("interval", uint32(q.Interval)),
 		named("from", storableTime(q.Range.From).Unix()), named("to", storableTime(q.Range.To).Unix()), named("tokens", addresses),
-		named("as_of", formatMoment(cmp.Or(q.AsOf, endOfTime))), named("then", !q.AsOf.IsZero()),
-		named("any", q.Any), named("answers", q.CoveringOnly),
+		named("as_of", formatMoment(cmp.Or(q.AsOf, endOfTime))), named("as_of_set", !q.AsOf.IsZero()),
+		named("any", q.Any), named("covering_only", q.CoveringOnly),
 		named("filtered", q.Outliers == manifest.OutliersFilter), named("filtering", append([]string{}, q.Filtering...)),
 	}
 }
@@ -104,7 +104,7 @@ func (db Reader) fetchRecords(ctx context.Context, q backfill.CoverageQuery, yie
 		yield(record)
 		return nil
 	})
-	return db.failed("read what was asked", err)
+	return db.failed("read fetch records", err)
 }
 
 func (db Reader) rejectedRanges(ctx context.Context, q backfill.CoverageQuery, yield func(coverage.RejectedRange)) error {

@@ -44,7 +44,7 @@ func (db Reader) Known(ctx context.Context, s Selection, m coverage.Moment) (map
 func (db Reader) StoredIntervals(ctx context.Context, s Selection) (intervals []candle.Interval, err error) {
 	then := !s.AsOf.IsZero()
 	s.AsOf = cmp.Or(s.AsOf, endOfTime)
-	err = db.rows(ctx, streamTimeout, storedIntervalsSQL, append(s.params(), named("then", then)), func(rows chdriver.Rows) error {
+	err = db.rows(ctx, streamTimeout, storedIntervalsSQL, append(s.params(), named("as_of_set", then)), func(rows chdriver.Rows) error {
 		var seconds uint32
 		err := rows.Scan(&seconds)
 		intervals = append(intervals, candle.Interval(seconds))

@@ -30,7 +30,7 @@ func (f QualityFilter) params() []any {
 	}
 }
 
-// RunSummaries are what runs are judged by, up to limit of them, the newest first.
+// RunSummaries are what runs are examined by, up to limit of them, the newest first.
 func (db Reader) RunSummaries(ctx context.Context, f QualityFilter, limit int) ([]backfill.RunSummary, error) {
 	var found []backfill.RunSummary
 	err := db.rows(ctx, queryTimeout, runSummariesSQL, append(f.params(), named("limit", limit)), func(rows chdriver.Rows) error {

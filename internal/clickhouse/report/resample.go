@@ -50,7 +50,7 @@ func (db Reader) Resampled(ctx context.Context, s Selection, length candle.Inter
 		return r.result, err
 	}
 	// Coverage first: what is answered while the candles are read is then not taken for silence.
-	if r.answers, err = db.answers(ctx, s); err != nil {
+	if r.fetches, err = db.fetches(ctx, s); err != nil {
 		return r.result, err
 	}
 	if err := db.buckets(ctx, &r); err != nil {
@@ -69,20 +69,20 @@ func (db Reader) rollbacks(ctx context.Context) (n uint64, err error) {
 	return n, db.failed("count rollbacks", err)
 }
 
-// answers are those of all sources and validations, at the moment of the selection.
-func (db Reader) answers(ctx context.Context, s Selection) (*coverage.Fetches, error) {
-	answers := coverage.NewFetches()
+// fetches are those of all sources and validations, at the moment of the selection.
+func (db Reader) fetches(ctx context.Context, s Selection) (*coverage.Fetches, error) {
+	fetches := coverage.NewFetches()
 	q := backfill.CoverageQuery{Any: true, Interval: s.Interval, Range: s.Range, Tokens: s.Tokens, AsOf: s.AsOf, CoveringOnly: true}
-	err := db.rejectedRanges(ctx, q, func(r coverage.RejectedRange) { answers.Reject(r.Token, r.Range) })
+	err := db.rejectedRanges(ctx, q, func(r coverage.RejectedRange) { fetches.Reject(r.Token, r.Range) })
 	if err != nil {
 		return nil, err
 	}
 	err = db.fetchRecords(ctx, q, func(a coverage.FetchRecord) {
 		if a.Confirmed {
-			answers.Add(a.Token, a.Range)
+			fetches.Add(a.Token, a.Range)
 		}
 	})
-	return answers, err
+	return fetches, err
 }
 
 func (db Reader) buckets(ctx context.Context, r *resampler) error {
@@ -113,11 +113,11 @@ func (db Reader) buckets(ctx context.Context, r *resampler) error {
 	return db.failed("resample served candles", err)
 }
 
-// resampler judges the buckets as they come.
+// resampler says of each bucket as it comes what it lacks.
 type resampler struct {
 	selection Selection
 	length    candle.Interval
-	answers   *coverage.Fetches
+	fetches   *coverage.Fetches
 	yield     func(*Bucket) error
 	seen      map[candle.Token]emitted
 	result    Resampling
@@ -132,11 +132,11 @@ func (r *resampler) add(b *Bucket, opens []uint32) error {
 	within := candle.Range{From: b.OpenTime, To: b.OpenTime + r.length.Seconds()}
 	b.Expected = within.Candles(r.selection.Interval)
 	if b.Candles < b.Expected {
-		b.Silent = r.answers.ConfirmedEmpty(b.Token, r.selection.Interval, within, opens)
+		b.Silent = r.fetches.ConfirmedEmpty(b.Token, r.selection.Interval, within, opens)
 	}
 	seen := r.seen[b.Token]
 	seen.buckets++
-	if r.answers.ConfirmedEmpty(b.Token, r.selection.Interval, within, nil) == b.Expected {
+	if r.fetches.ConfirmedEmpty(b.Token, r.selection.Interval, within, nil) == b.Expected {
 		seen.answered++
 	}
 	r.seen[b.Token] = seen
@@ -159,7 +159,7 @@ func (r *resampler) countUnknown() {
 	}
 	for token, seen := range r.seen {
 		empty := -seen.answered
-		for _, confirmed := range r.answers.Ranges(token) {
+		for _, confirmed := range r.fetches.Ranges(token) {
 			empty += confirmed.Intersect(r.selection.Range).Align(r.length).Candles(r.length)
 		}
 		r.result.Unknown += r.selection.Range.Candles(r.length) - seen.buckets - empty

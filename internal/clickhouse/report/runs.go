@@ -30,7 +30,7 @@ type RunFilter struct {
 	Limit int // 0 = DefaultRunLimit
 }
 
-// DefaultRunLimit is how many runs Runs returns unless told otherwise.
+// DefaultRunLimit is how many runs Runs returns by default.
 const DefaultRunLimit = 20
 
 // Runs lists runs, the newest first.

@@ -16,7 +16,7 @@
 -- ARGV[7]  candles fetched
 -- ARGV[8]  candles inserted
 -- ARGV[9]  candles rejected
--- ARGV[10] from how many fetched candles on the share of rejected ones is judged
+-- ARGV[10] from how many fetched candles on the share of rejected ones counts
 -- ARGV[11] credits used
 --
 -- Returns {"kept", finish, halted}, {"present", finish, 0}, {"finished"} when the attempt is over, {"unknown"}, {"stale"} or

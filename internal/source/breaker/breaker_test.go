@@ -27,7 +27,7 @@ var (
 	bad     = candle.Token{Chain: candle.Solana, Address: "bad"}
 )
 
-// fake is a source that takes a second to answer, is down when told so, and never answers for bad.
+// fake is a source that takes a second to answer, is down when set so, and never answers for bad.
 type fake struct {
 	down      atomic.Bool
 	probeErr  atomic.Pointer[error]

@@ -182,7 +182,7 @@ func TestARequestWeighsWhatItCosts(t *testing.T) {
 	require.Greater(t, time.Since(began), 390*time.Millisecond, "the first goes at once")
 }
 
-// One is told that it was too fast: all pause, and all are slower afterwards.
+// One was too fast, says the service: all pause, and all are slower afterwards.
 func TestARefusalSlowsEverybody(t *testing.T) {
 	t.Parallel()
 	c := client(t)

@@ -69,14 +69,14 @@ func TestNothingOlderProvesNothingPastRetention(t *testing.T) {
 		proven               bool
 	}{
 		"all kept":                                  {1_000, 2_000, 0, true},
-		"begins before, age not told":               {999, 2_000, 0, false},
+		"begins before, unknown age":                {999, 2_000, 0, false},
 		"begins before, older pool":                 {900, 2_000, 899, false},
 		"begins before, pool of its begin":          {900, 2_000, 900, false},
 		"begins before, pool of what is kept":       {900, 2_000, 1_000, true},
 		"begins before, pool of the oldest candle":  {100, 500, 500, true},
 		"begins before, pool just before the found": {100, 500, 499, false},
 		"all before, younger pool":                  {100, 500, 3_000, true},
-		"all before, age not told":                  {100, 500, 0, false},
+		"all before, unknown age":                   {100, 500, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

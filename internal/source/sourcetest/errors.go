@@ -172,7 +172,7 @@ func hijacked(words string) answerFunc {
 // A service that sends without end costs no more than what was asked for could take.
 func (s Suite) testFlood(t *testing.T) {
 	t.Parallel()
-	for name, header := range map[string]string{"length not told": "", "a small one told": "100"} {
+	for name, header := range map[string]string{"no length": "", "a small one": "100"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			flood := func(w http.ResponseWriter, r *http.Request, whole http.Handler) {

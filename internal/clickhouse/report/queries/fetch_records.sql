@@ -43,7 +43,7 @@ SELECT
     range_to,
     run_id,
     multiIf(
-        {answers:Bool}, 2,
+        {covering_only:Bool}, 2,
         status = 'success', if(run_id IN (SELECT run_id FROM hidden), 3, 2),
         status = 'cancelled', 1,
         status = 'planned' AND run_id IN (SELECT run_id FROM ohlcv_run_lifecycle WHERE phase = 'ended' AND status = 'cancelled'), 1,
@@ -70,11 +70,11 @@ PREWHERE empty({tokens:Array(String)}) OR token_address IN {tokens:Array(String)
 WHERE interval_seconds = {interval:UInt32}
   AND range_from < toDateTime({to:UInt32}, 'UTC') AND range_to > toDateTime({from:UInt32}, 'UTC')
   AND recorded_at <= {as_of:DateTime64(6, 'UTC')}
-  AND (NOT {answers:Bool} OR status = 'success' AND range_from < covered_to AND run_id NOT IN (SELECT run_id FROM hidden))
+  AND (NOT {covering_only:Bool} OR status = 'success' AND range_from < covered_to AND run_id NOT IN (SELECT run_id FROM hidden))
   AND
   (
       status != 'planned' AND ({any:Bool} OR source IN {sources:Array(String)})
-      OR NOT {answers:Bool} AND status = 'planned' AND run_id IN
+      OR NOT {covering_only:Bool} AND status = 'planned' AND run_id IN
       (
           SELECT run_id
           FROM ohlcv_run_lifecycle
@@ -101,7 +101,7 @@ WHERE interval_seconds = {interval:UInt32}
   )
   AND
   (
-      NOT {then:Bool}
+      NOT {as_of_set:Bool}
       OR run_id IN
       (
           SELECT run_id

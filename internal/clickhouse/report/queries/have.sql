@@ -24,7 +24,7 @@ WHERE chain IN {chains:Array(String)} AND token_address IN {tokens:Array(String)
   )
   AND
   (
-      NOT {then:Bool}
+      NOT {as_of_set:Bool}
       OR ingested_at <= {as_of:DateTime64(6, 'UTC')}
       AND ingestion_run_id IN
       (

@@ -1,4 +1,4 @@
--- The few columns that a run is judged by: the manifests of many runs are megabytes. Empty parameters mean no condition;
+-- The few columns that a run is examined by: the manifests of many runs are megabytes. Empty parameters mean no condition;
 -- source is what was asked first.
 SELECT
     run_id,

@@ -14,7 +14,7 @@ WHERE (empty({addresses:Array(String)}) OR (toString(chain), token_address) IN
   )
   AND
   (
-      NOT {then:Bool}
+      NOT {as_of_set:Bool}
       OR ingested_at <= {as_of:DateTime64(6, 'UTC')}
       AND ingestion_run_id IN
       (

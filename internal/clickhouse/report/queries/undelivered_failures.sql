@@ -1,4 +1,4 @@
--- Attempts whose bad end was written since a moment and told to nobody: failed, or with many failed chunks or rejected
+-- Attempts whose bad end was written since a moment and not delivered yet: failed, or with many failed chunks or rejected
 -- candles, or with numbers that do not add up.
 --
 -- The log and not the view, because an attempt that failed is news even when the next one has begun. By when the end was
