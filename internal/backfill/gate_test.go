@@ -172,7 +172,7 @@ func TestWhileTheStoreRefusesNothingMoreIsBought(t *testing.T) {
 }
 
 // A warning is logged at the first refusal and each minute, not at each try, and when it is over.
-func TestRefusalsAreToldEachMinute(t *testing.T) {
+func TestRefusalsAreLoggedEachMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGated(t, nil)

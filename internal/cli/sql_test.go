@@ -25,7 +25,7 @@ func TestStatementsEndWhereALineDoes(t *testing.T) {
 	require.Equal(t, []string{"-- of today\nSELECT 1"}, splitStatements("-- of today\nSELECT 1;\n-- the end\n\n  -- of it;\n"))
 }
 
-func TestSQLReadsAndWritesOnlyWhenToldTo(t *testing.T) {
+func TestSQLReadsAndWritesOnlyWithWrite(t *testing.T) {
 	t.Parallel()
 	h := setup(t, simmarket.Options{})
 	h.ok(t, "migrate")

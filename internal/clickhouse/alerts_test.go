@@ -20,7 +20,7 @@ func endWith(t testing.TB, db *DB, run backfill.Run, change func(*backfill.RunRe
 	return run
 }
 
-func TestEndsThatNobodyWasToldOf(t *testing.T) {
+func TestEndsThatWereNotDelivered(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
 	ten := func(after int) backfill.Run { run := newRun(after); run.PlannedChunks = 10; return run }

@@ -43,7 +43,7 @@ func TestSQLGivesPlainValues(t *testing.T) {
 	}
 }
 
-func TestSQLWritesOnlyWhenToldTo(t *testing.T) {
+func TestSQLWritesOnlyWithWrite(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
 	for _, statement := range []string{

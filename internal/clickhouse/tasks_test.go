@@ -147,7 +147,7 @@ func TestPlannedAndAttempts(t *testing.T) {
 	require.Len(t, attemptChunks(t, db, run.ID(), 2), 1)
 }
 
-func TestAttemptChunksStopsWhenTold(t *testing.T) {
+func TestAttemptChunksStopsWithYield(t *testing.T) {
 	t.Parallel()
 	db, _ := openMigrated(t)
 	run := newRun(0)

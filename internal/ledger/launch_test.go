@@ -197,7 +197,7 @@ func TestSealWantsWholePlan(t *testing.T) {
 	require.Equal(t, backfill.PhaseRunning, stateOf(t, l, run).Phase)
 }
 
-func TestSealTellsWhoFinishes(t *testing.T) {
+func TestSealReportsWhoFinishes(t *testing.T) {
 	t.Parallel()
 	l, _ := newLedger(t)
 

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/backfill/backfilltest"
 )
 
 func TestALeaseLastsAndEnds(t *testing.T) {
@@ -114,7 +115,7 @@ func TestRestoredOutcomesCount(t *testing.T) {
 	}
 	state := stateOf(t, l, run)
 	require.Equal(t, 100, state.Pending)
-	require.Equal(t, recount(outcomesOf(t, l, run)), state.Progress)
+	require.Equal(t, backfilltest.ProgressOf(outcomesOf(t, l, run)), state.Progress)
 	require.EqualValues(t, 500, state.Progress.Succeeded)
 	require.ErrorIs(t, l.RestoreOutcomes(t.Context(), run.ID(), epoch-1, 1, outcomes), backfill.ErrStale)
 	chunk, err := l.PlannedChunk(t.Context(), taskOf(run, plan[7]))

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/backfill/backfilltest"
 )
 
 func TestRecordByRank(t *testing.T) {
@@ -51,30 +52,12 @@ func TestRecordByRank(t *testing.T) {
 			require.Empty(t, cmp.Diff(map[backfill.ChunkID]backfill.Outcome{plan[0].ID: want}, outcomesOf(t, l, run)))
 			state := stateOf(t, l, run)
 			require.Equal(t, 1, state.Pending)
-			require.Equal(t, recount(outcomesOf(t, l, run)), state.Progress)
+			require.Equal(t, backfilltest.ProgressOf(outcomesOf(t, l, run)), state.Progress)
 		})
 	}
 }
 
-func recount(outcomes map[backfill.ChunkID]backfill.Outcome) backfill.Progress {
-	var p backfill.Progress
-	for _, o := range outcomes {
-		switch o.Status {
-		case backfill.OutcomeSuccess:
-			p.Succeeded++
-		case backfill.OutcomeFailed:
-			p.Failed++
-		case backfill.OutcomeCancelled:
-			p.Cancelled++
-		}
-		p.Fetched += o.Stats.Fetched
-		p.Inserted += o.Stats.Inserted
-		p.Rejected += o.Stats.Rejected
-	}
-	return p
-}
-
-func TestRecordTellsWhoFinishes(t *testing.T) {
+func TestRecordReportsWhoFinishes(t *testing.T) {
 	t.Parallel()
 	l, _ := newLedger(t)
 	run, plan := newRun(2)

@@ -56,7 +56,7 @@ func TestWhatIsReportedOfEnds(t *testing.T) {
 }
 
 // A run of which nothing has ended for half an hour is stuck, unless its source is parked, which is reported instead.
-func TestStuckRunsAndExhaustedQuotasAreTold(t *testing.T) {
+func TestStuckRunsAndExhaustedQuotasAreDelivered(t *testing.T) {
 	t.Parallel()
 	w, r, now := setup(t), newReceiver(t), &clock{}
 	run, chunks := newRun(t, 3)

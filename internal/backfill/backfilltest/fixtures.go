@@ -65,8 +65,8 @@ func ResultOf(run backfill.Run) backfill.RunRecord {
 	return backfill.RunRecord{Run: run, Status: backfill.StatusCompleted, CompletedAt: time.Unix(1_700_000_002, 0).UTC()}
 }
 
-// countOutcomes adds up what a ledger counts for people.
-func countOutcomes(outcomes map[backfill.ChunkID]backfill.Outcome) (p backfill.Progress) {
+// ProgressOf adds up what a ledger counts for people.
+func ProgressOf(outcomes map[backfill.ChunkID]backfill.Outcome) (p backfill.Progress) {
 	for _, o := range outcomes {
 		switch o.Status {
 		case backfill.OutcomeSuccess:

@@ -156,7 +156,7 @@ func (m *model) check(t *rapid.T) {
 	state.HeartbeatAge, state.Result = 0, nil
 	want := backfill.LedgerState{
 		Run: m.run, Phase: m.phase, Cancelled: m.cancelled, AttemptChunks: m.run.AttemptChunks(), Epoch: m.epoch(),
-		Pending: len(m.pending), Progress: countOutcomes(m.current()),
+		Pending: len(m.pending), Progress: ProgressOf(m.current()),
 	}
 	require.Empty(t, cmp.Diff(want, state))
 	m.checkAttempts(t)

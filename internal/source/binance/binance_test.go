@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
@@ -24,61 +22,6 @@ import (
 	"quantbot/internal/source/service"
 	"quantbot/internal/source/sourcetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var btc = candle.Token{Chain: candle.BinanceSpot, Address: "BTCUSDT"}
-
-func testConfig(baseURL string) Config {
-	return Config{
-		BaseURL: baseURL, Account: service.Account{Budget: service.NewLocal(100_000, time.Now)}, UserAgent: "quantbot/test",
-		Concurrency: 2, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-	}
-}
-
-func open(t *testing.T, cfg Config) *Source {
-	t.Helper()
-	source, err := New(cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		source.client.CloseIdleConnections()
-		if source.dumps != nil {
-			source.dumps.client.CloseIdleConnections()
-		}
-	})
-	return source
-}
-
-func serve(t *testing.T, handler http.Handler) (url string) {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// fetched is what a test saw of one call of Candles.
-type fetched struct {
-	candles []candle.Candle
-	pages   int
-	longest int
-	calls   int64
-	credits int64
-	files   []backfill.File
-	err     error
-}
-
-func fetch(ctx context.Context, s *Source, token candle.Token, interval candle.Interval, r candle.Range) (f fetched) {
-	for page, err := range s.Candles(ctx, token, interval, r) {
-		f.pages++
-		f.longest = max(f.longest, len(page.Candles))
-		f.calls += page.APICalls
-		f.credits += page.Credits
-		f.candles = append(f.candles, page.Candles...)
-		f.files = append(f.files, page.Files...)
-		f.err = err
-	}
-	return f
-}
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
@@ -295,7 +238,7 @@ func TestNewNamesTheBadURL(t *testing.T) {
 var always = question{candle.Interval1m, candle.Range{To: 1 << 32}, true}
 
 // One row that cannot be read costs that candle, not the page.
-func TestOddRowsAreToldApart(t *testing.T) {
+func TestOddRowsAreDistinguished(t *testing.T) {
 	t.Parallel()
 	row := func(minute int) string {
 		return fmt.Sprintf(`[%d,"1","1","1","1","1",%d,"1",1,"1","1","0"]`, minute*60_000, minute*60_000+59_999)

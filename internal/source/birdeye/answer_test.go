@@ -89,7 +89,7 @@ func TestDecodePageEqualsReference(t *testing.T) {
 }
 
 // One item that cannot be read costs that candle, not the page.
-func TestOddItemsAreToldApart(t *testing.T) {
+func TestOddItemsAreDistinguished(t *testing.T) {
 	t.Parallel()
 	page := func(items ...string) []byte {
 		return []byte(`{"success":true,"data":{"items":[` + strings.Join(items, ",") + `]}}`)

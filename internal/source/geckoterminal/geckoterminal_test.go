@@ -92,7 +92,7 @@ func withMeta(base, quote string) string {
 }
 
 // One row that cannot be read costs that candle, not the page.
-func TestOddRowsAreToldApart(t *testing.T) {
+func TestOddRowsAreDistinguished(t *testing.T) {
 	t.Parallel()
 	for odd, text := range map[string]string{
 		"[120,1,null,1,1,1]":   "high is null",
