@@ -40,7 +40,7 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	programs.quantbot, programs.worker = filepath.Join(dir, "quantbot"), filepath.Join(dir, "worker")
 	for path, source := range map[string]string{programs.quantbot: "./cmd/enqueuer", programs.worker: "./cmd/worker"} {
-		build := exec.Command("go", "build", "-o", path, source)
+		build := exec.Command("go", "build", "-ldflags=-w", "-o", path, source)
 		build.Dir = filepath.Join("..", "..")
 		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {
