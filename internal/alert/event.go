@@ -83,7 +83,7 @@ type End struct {
 type StalledRun struct {
 	Run    RunFacts
 	Source string
-	// Since is the last sign of life, and Silence how long ago that was.
+	// Since is the last activity, and Silence how long ago that was.
 	Since   time.Time
 	Silence time.Duration
 	// Left is how many chunks have no outcome.

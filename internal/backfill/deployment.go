@@ -18,16 +18,16 @@ import (
 //     processes of the former have shown no life for PresenceStale; while they do, it is refused;
 //   - a Redis that was left: it carries the deployment's id, and the database has gone on with another. What it knows is
 //     of another time, so it is refused until somebody empties it;
-//   - a copy of the database: its Redis hears from processes whose signs of life this database does not have.
+//   - a copy of the database: its Redis hears from processes whose presence this database does not have.
 
 // PresenceEvery is how often one process of a deployment shows in ClickHouse that its Redis is in use, and PresenceStale when the
-// others stop believing it: three missed signs, so that neither a slow insert nor a change of the one who signs counts.
+// others stop believing it: three missed records, so that neither a slow insert nor a change of the one who writes them counts.
 const (
 	PresenceEvery = 10 * time.Second
 	PresenceStale = 30 * time.Second
 )
 
-// presenceLag is how far the signs in ClickHouse may be behind those that Redis knows of: a replica may lag.
+// presenceLag is how far the presence in ClickHouse may be behind the one that Redis knows of: a replica may lag.
 const presenceLag = PresenceStale
 
 // RedisBinding is what Redis says of itself.
@@ -38,7 +38,7 @@ type RedisBinding struct {
 	ID uuid.UUID
 	// Server names the server process and the database in it; empty when Redis does not say.
 	Server string
-	// PresentAt is ClickHouse's time of the last sign of life that Redis heard of, and PresenceAge how long ago, by Redis' clock.
+	// PresentAt is ClickHouse's time of the last presence that Redis heard of, and PresenceAge how long ago, by Redis' clock.
 	PresentAt   time.Time
 	PresenceAge time.Duration
 }
@@ -78,7 +78,7 @@ type DeploymentLedger interface {
 	// Bind makes an unbound Redis the deployment's, under this id. It returns what Redis is bound to then: of two that bind
 	// it, one is the first.
 	Bind(ctx context.Context, deployment, id uuid.UUID) (RedisBinding, error)
-	// RecordPresence notes a sign of life that the history has, and that the process of this name lives.
+	// RecordPresence notes a presence that the history has, and that the process of this name lives.
 	RecordPresence(ctx context.Context, name string, at time.Time) error
 	// TakeLeave forgets the process and reports whether no other is left.
 	TakeLeave(ctx context.Context, name string) (last bool, err error)
@@ -147,11 +147,11 @@ func checkBinding(redis RedisBinding, history HistoryBinding, at places) (verdic
 	return bindingAdopt, ""
 }
 
-// checkPresence distinguishes a ClickHouse that belongs to this Redis from a copy of it: of the signs of life that are being written now,
+// checkPresence distinguishes a ClickHouse that belongs to this Redis from a copy of it: of the presence that is being written now,
 // a copy has none.
 func checkPresence(redis RedisBinding, history HistoryBinding, at places) (bindingVerdict, string) {
-	signed := history.Adopted[0].PresentAt
-	if redis.PresenceAge < PresenceStale && !redis.PresentAt.IsZero() && signed.Before(redis.PresentAt.Add(-presenceLag)) {
+	presentAt := history.Adopted[0].PresentAt
+	if redis.PresenceAge < PresenceStale && !redis.PresentAt.IsZero() && presentAt.Before(redis.PresentAt.Add(-presenceLag)) {
 		return bindingRefused, fmt.Sprintf("the Redis at %s is in use together with another ClickHouse than the one at %s, which is a copy of it or holds an older state (deployment %s): give the copy an id of its own with quantbot migrate --new-deployment, and a Redis of its own; after restoring a backup, empty Redis (redis-cli FLUSHDB)",
 			at.redis, at.history, history.DeploymentID)
 	}

@@ -63,7 +63,7 @@ func NewDeploymentGuard(cfg GuardConfig) *DeploymentGuard {
 const (
 	// guardEvery is how soon a process sees that Redis or ClickHouse is another one: two short questions.
 	guardEvery = 5 * time.Second
-	// undecidedPoll is how often a starting process looks whether a sign of life comes from another deployment.
+	// undecidedPoll is how often a starting process looks whether a presence comes from another deployment.
 	undecidedPoll = time.Second
 	// leaveTime bounds the last call of a process that ends.
 	leaveTime = 5 * time.Second

@@ -67,7 +67,7 @@ func (g *DeploymentGuard) Look(ctx context.Context) (HistoryBinding, error) {
 
 func (g *DeploymentGuard) places() places { return places{g.RedisAddress, g.HistoryAddress} }
 
-// read asks Redis first: a sign of life reaches the history before Redis, so what Redis knows of is there.
+// read asks Redis first: a presence reaches the history before Redis, so what Redis knows of is there.
 func (g *DeploymentGuard) read(ctx context.Context) (history HistoryBinding, redis RedisBinding, err error) {
 	if redis, err = g.Ledger.Binding(ctx); err != nil {
 		return history, redis, fmt.Errorf("read whose Redis this is: %w", err)
@@ -118,7 +118,7 @@ func (g *DeploymentGuard) look(ctx context.Context) (verdict bindingVerdict, his
 func (g *DeploymentGuard) holds(ctx context.Context, redis RedisBinding, history HistoryBinding) error {
 	known, err := g.History.Services(ctx)
 	if err != nil {
-		return fmt.Errorf("read at which services sources are asked: %w", err)
+		return err
 	}
 	err = g.checkServices(known)
 	g.remember(ctx, history.DeploymentID, redis, err)

@@ -28,7 +28,7 @@ func (g *DeploymentGuard) Run(ctx context.Context) {
 	}
 }
 
-// recordPresence shows life, if no other process of the deployment does it now. One that stops is followed within two signs.
+// recordPresence shows life, if no other process of the deployment does it now. One that stops is followed within two of its turns.
 func (g *DeploymentGuard) recordPresence(ctx context.Context) {
 	g.mu.Lock()
 	id, redis := g.id, g.redis
@@ -66,6 +66,6 @@ func (g *DeploymentGuard) takeLeave(ctx context.Context) {
 		_, err = g.History.RecordRedisPresence(ctx, id, redis, true)
 	}
 	if err != nil {
-		g.Logger.DebugContext(ctx, "leave not taken, the last sign of life grows stale", "err", err)
+		g.Logger.DebugContext(ctx, "leave not taken, the last presence grows stale", "err", err)
 	}
 }

@@ -34,7 +34,8 @@ type Queue interface {
 	EnqueueAgain(ctx context.Context, run Run, chunk Chunk, generation int) error
 	// EnqueueFinish asks a worker to finish the run's attempt. Asking twice is harmless.
 	EnqueueFinish(ctx context.Context, run Run) error
-	// TaskState looks up the task of this generation of one of the run's chunks; lastErr is the text of its last error, if any.
+	// TaskState looks up the task of this generation of one of the run's chunks; lastErr is the text of its last error, if any. What
+	// no worker has and none will take is TaskGone, and may be removed.
 	TaskState(ctx context.Context, run Run, chunk ChunkID, generation int) (state TaskState, lastErr string, err error)
 	// Mend repairs or removes tasks that the queue itself would leave as they are for ever, and returns how many.
 	Mend(ctx context.Context) (mended int, err error)

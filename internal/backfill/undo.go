@@ -2,9 +2,11 @@ package backfill
 
 import (
 	"context"
-	"github.com/google/uuid"
-	"quantbot/internal/candle"
 	"time"
+
+	"github.com/google/uuid"
+
+	"quantbot/internal/candle"
 )
 
 // RollbackPreview says what a rollback would do.

@@ -9,7 +9,7 @@ import (
 	"quantbot/internal/candle"
 )
 
-func siftable(n int) (run Run, chunk Chunk, candles []candle.Candle) {
+func answerWith(n int) (run Run, chunk Chunk, candles []candle.Candle) {
 	run.Manifest.Validation, run.Manifest.SourceTier = candle.Strict, candle.TierBackfillAPI
 	candles = make([]candle.Candle, n)
 	for i := range candles {
@@ -20,7 +20,7 @@ func siftable(n int) (run Run, chunk Chunk, candles []candle.Candle) {
 
 // A good answer, which is nearly every one, is validated without a single allocation.
 func TestValidateDoesNotAllocate(t *testing.T) {
-	run, chunk, candles := siftable(5_000)
+	run, chunk, candles := answerWith(5_000)
 	var write ChunkWrite
 	var outcome Outcome
 	require.Zero(t, testing.AllocsPerRun(20, func() { validate(fetchResult{candles: candles}, run, chunk, &write, &outcome) }))
@@ -28,7 +28,7 @@ func TestValidateDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkValidate(b *testing.B) {
-	run, chunk, candles := siftable(20_000)
+	run, chunk, candles := answerWith(20_000)
 	disordered := slices.Clone(candles)
 	disordered[0], disordered[1] = disordered[1], disordered[0]
 	for name, given := range map[string][]candle.Candle{"ascending": candles, "disordered": disordered} {

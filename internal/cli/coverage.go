@@ -101,7 +101,7 @@ func bar(t tokenVerdicts) string {
 		length := t.Range.To - t.Range.From
 		part := candle.Range{From: t.Range.From + length*i/width, To: t.Range.From + length*(i+1)/width}
 		seconds := make(map[coverage.Verdict]int64)
-		for _, j := range t.Judged {
+		for _, j := range t.Spans {
 			if r := j.Range.Intersect(part); !r.Empty() {
 				seconds[j.Verdict] += r.To - r.From
 			}

@@ -48,12 +48,12 @@ const mostTokens = 1_000_000
 
 // tokenVerdicts is what is known of a token.
 type tokenVerdicts struct {
-	Token  candle.Token           `json:"token"`
-	Range  candle.Range           `json:"range"`
-	Judged []coverage.VerdictSpan `json:"-"`
-	// Candles counts candles by verdict; Due those that a run would ask for now.
+	Token candle.Token           `json:"token"`
+	Range candle.Range           `json:"range"`
+	Spans []coverage.VerdictSpan `json:"-"`
+	// Candles counts candles by verdict; Stale those that a run would ask for now.
 	Candles map[coverage.Verdict]int64 `json:"candles"`
-	Due     int64                      `json:"due"`
+	Stale   int64                      `json:"due"`
 	// Defaulted counts candles that were fetched before runs said what to do with outliers: the source's default of the day held.
 	Defaulted int64 `json:"vendor_default"`
 }
@@ -122,12 +122,12 @@ func (a *app) judge(ctx context.Context, history *clickhouse.DB, q coverageQuest
 		if !q.fixed {
 			token.Range = h.Span()
 		}
-		token.Judged, token.Defaulted = q.judge(h), h.Defaulted(token.Range)
+		token.Spans, token.Defaulted = q.judge(h), h.Defaulted(token.Range)
 		defaulted += token.Defaulted
-		for _, j := range token.Judged {
+		for _, j := range token.Spans {
 			token.Candles[j.Verdict] += j.Candles
 			if j.Stale && j.Verdict != coverage.Have {
-				token.Due += j.Candles
+				token.Stale += j.Candles
 			}
 		}
 		return yield(token)

@@ -143,8 +143,8 @@ func (a *app) findGaps(ctx context.Context, cfg config.Config, history *clickhou
 		return found, err
 	}
 	err = a.judge(ctx, history, found.question, func(t tokenVerdicts) error {
-		found.refetch = append(found.refetch, candle.TokenRanges{Token: t.Token, Ranges: coverage.Refetch(t.Judged)})
-		for _, j := range t.Judged {
+		found.refetch = append(found.refetch, candle.TokenRanges{Token: t.Token, Ranges: coverage.Refetch(t.Spans)})
+		for _, j := range t.Spans {
 			if j.Stale && j.Verdict != coverage.Have {
 				found.gaps = append(found.gaps, gap{t.Token, j.Range, j.Candles, j.Verdict, why(j), j.RolledBack})
 			}

@@ -62,7 +62,7 @@ func TestARolledBackRangeIsAGapUntilItIsFetched(t *testing.T) {
 	for _, c := range h.covered(t) {
 		require.Equal(t, day, c.Range)
 		require.Equal(t, map[coverage.Verdict]int64{coverage.RolledBack: 1440}, c.Candles)
-		require.EqualValues(t, 1440, c.Due)
+		require.EqualValues(t, 1440, c.Stale)
 	}
 	require.Contains(t, preview, "gaps --run "+first+" --fetch", "the advice, which is followed now")
 	h.fetchesAll(t, 2, "--run", first)
@@ -141,7 +141,7 @@ func TestGapsAreOnlyWhatWasAskedFor(t *testing.T) {
 	covered := h.covered(t)[0]
 	require.Equal(t, candle.Range{From: first.Range.From, To: last.Range.To}, covered.Range)
 	require.EqualValues(t, 20*1440, covered.Candles[coverage.NeverAsked])
-	require.EqualValues(t, 2*1440, covered.Due, "what gaps lists")
+	require.EqualValues(t, 2*1440, covered.Stale, "what gaps lists")
 	require.Equal(t, []gap{last}, h.gaps(t, "--run", h.latest(t)[:20]), "what that run asked for")
 	require.Len(t, h.gaps(t, "--from", "2025-03-01", "--to", "2025-03-23"), 3, "a range that is given is wanted whole")
 	require.Equal(t, []gap{first}, h.gaps(t, "--from", "2025-03-01", "--to", "2025-03-02", "--tokens", writeTokens(t, tokens[:1])))

@@ -19,7 +19,7 @@ type knownCandles struct {
 	verdicts  map[coverage.Verdict]int64
 	// otherIntervals are the intervals that have candles in the range; read only where the selected one has none.
 	otherIntervals []candle.Interval
-	// ahead reports that nothing of the range had closed.
+	// ahead = nothing of the range had closed.
 	ahead bool
 }
 

@@ -14,10 +14,10 @@ import (
 	"quantbot/internal/backfill"
 )
 
-// ErrNoDatabase reports that the server is there, and our database or one of its tables is not.
+// ErrNoDatabase means that the server is there, and our database or one of its tables is not.
 var ErrNoDatabase = errors.New("apply the migrations first: quantbot migrate")
 
-// ErrMomentGone reports that an as-of read would have gaps.
+// ErrMomentGone means that an as-of read would have gaps.
 var ErrMomentGone = errors.New("versions that were served at that moment have been removed by a sweep or purge: only later moments can be read")
 
 // Error codes of the server that have a cause which a person can put right.

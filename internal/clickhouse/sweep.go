@@ -110,7 +110,7 @@ const (
 	operationInline = "inline"
 )
 
-// errHidden reports that a run was rolled back while versions were about to be removed for its sake.
+// errHidden means that a run was rolled back while versions were about to be removed for its sake.
 var errHidden = errors.New("a run was rolled back meanwhile")
 
 // sweepSlice finds, writes down, looks again and removes, in this order: a rollback writes first and looks at what is

@@ -59,7 +59,7 @@ const (
 	lastWait = time.Second
 )
 
-// errWriterClosed reports that a chunk came after Close.
+// errWriterClosed means that a chunk came after Close.
 var errWriterClosed = errors.New("the writer is closed")
 
 // member is a chunk in a common insert. Once it has joined, it belongs to the writer, until done is closed.

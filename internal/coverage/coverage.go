@@ -136,8 +136,8 @@ func (c *Filter) young(a FetchRecord, r candle.Range) candle.Range {
 }
 
 func (c *Filter) cover(token *tokenCoverage, run uuid.UUID, r candle.Range) {
-	if relied := token.wants(r, c.interval); relied > 0 {
-		c.dependencies[run] += relied
+	if needed := token.wants(r, c.interval); needed > 0 {
+		c.dependencies[run] += needed
 		token.cover(r)
 	}
 }

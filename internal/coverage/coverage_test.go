@@ -39,7 +39,7 @@ func TestWhatCoversARange(t *testing.T) {
 		asked    coverage.FetchRecord
 		rejected []coverage.RejectedRange
 		missing  []candle.Range
-		relied   int64
+		needed   int64
 	}{
 		"an answer":                           {answer, nil, around, 10},
 		"a failure":                           {with(func(a *coverage.FetchRecord) { a.Answered = false }), nil, []candle.Range{all}, 0},
@@ -60,7 +60,7 @@ func TestWhatCoversARange(t *testing.T) {
 			}
 			c.Add(test.asked)
 			require.Equal(t, wanting(test.missing...), c.Missing())
-			require.Equal(t, test.relied, c.Dependencies()[run])
+			require.Equal(t, test.needed, c.Dependencies()[run])
 		})
 	}
 }

@@ -45,7 +45,7 @@ func (t *VerdictCounts) add(j VerdictSpan, interval candle.Interval) {
 // CountVerdicts cuts the range at the multiples of step (seconds since 1970, UTC) and counts each piece. judged must be in order
 // of time, as Judge returns it.
 func CountVerdicts(judged []VerdictSpan, interval candle.Interval, r candle.Range, step int64) []VerdictCounts {
-	var tallies []VerdictCounts
+	var counts []VerdictCounts
 	for from := r.From; from < r.To; {
 		next := min(from-from%step+step, r.To)
 		t := VerdictCounts{Range: candle.Range{From: from, To: next}, Candles: make(map[Verdict]int64)}
@@ -55,8 +55,8 @@ func CountVerdicts(judged []VerdictSpan, interval candle.Interval, r candle.Rang
 		for i := 0; i < len(judged) && judged[i].Range.From < next; i++ {
 			t.add(judged[i], interval)
 		}
-		tallies = append(tallies, t)
+		counts = append(counts, t)
 		from = next
 	}
-	return tallies
+	return counts
 }

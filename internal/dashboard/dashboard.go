@@ -30,7 +30,7 @@ type Config struct {
 	Metrics http.Handler
 	// Token is what visitors must know to act, and, beyond loopback, to see anything; empty = nobody acts.
 	Token string
-	// Public reports that the dashboard listens beyond loopback: every page is for those who know the token.
+	// Public = the dashboard listens beyond loopback: every page is for those who know the token.
 	Public bool
 	// Private wants the token for every page on loopback, too: other users of the machine get there as well.
 	Private bool

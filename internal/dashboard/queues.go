@@ -28,14 +28,25 @@ var (
 type response struct {
 	header http.Header
 	status int
+	begun  bool // the status is decided
 	body   bytes.Buffer
 }
 
 func newResponse() *response { return &response{header: make(http.Header), status: http.StatusOK} }
 
-func (r *response) Header() http.Header               { return r.header }
-func (r *response) WriteHeader(status int)            { r.status = status }
-func (r *response) Write(content []byte) (int, error) { return r.body.Write(content) }
+func (r *response) Header() http.Header { return r.header }
+
+// WriteHeader implements http.ResponseWriter: the first status counts, as it does for a client.
+func (r *response) WriteHeader(status int) {
+	if !r.begun {
+		r.status, r.begun = status, true
+	}
+}
+
+func (r *response) Write(content []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(content)
+}
 
 // queueFiles serves the monitor's page and what it loads, so that it is safe and whole under our rules: nothing from
 // elsewhere, types that browsers need not guess, and a policy that is looser than the other pages' only in this: the

@@ -43,9 +43,9 @@ type runsData struct {
 	Statuses []string   `json:"-"`
 	Sources  []string   `json:"-"`
 	Trend    trend      `json:"-"`
-	// Running reports that something on the page still moves.
+	// Running = something on the page still moves.
 	Running bool `json:"-"`
-	// Paged reports that this is not the first page.
+	// Paged = this is not the first page.
 	Paged bool `json:"-"`
 }
 

@@ -24,7 +24,7 @@ func StartWorker(ctx context.Context, cfg config.Config, logger *slog.Logger, no
 			Config: cfg, Build: manifest.CurrentBuild(), Concurrency: wiring.DefaultConcurrency,
 			ShutdownTimeout: workerShutdown, Logger: logger, Now: now,
 		})
-		if err != nil {
+		if err != nil && ctx.Err() == nil { // stopped while it opened is no failure
 			logger.ErrorContext(ctx, "local worker failed", "err", err)
 		}
 	})

@@ -25,6 +25,9 @@ func (l *Ledger) EndCancelled(ctx context.Context, runID uuid.UUID, attempt int,
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(cancelInFlight)
 	for batch := range slices.Chunk(outcomes, cancelBatch) {
+		if ctx.Err() != nil {
+			break // one has failed, and the rest would too
+		}
 		group.Go(func() error { return l.endCancelledBatch(ctx, runID, attempt, epoch, batch) })
 	}
 	return group.Wait()

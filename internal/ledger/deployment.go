@@ -26,13 +26,13 @@ func (l *Ledger) Bind(ctx context.Context, deployment, id uuid.UUID) (backfill.R
 	return binding, err
 }
 
-// RecordPresence notes that the process of this name lives, and when the history got a sign of life; a zero time leaves the last one.
+// RecordPresence notes that the process of this name lives, and when the history got its presence; a zero time leaves the last one.
 func (l *Ledger) RecordPresence(ctx context.Context, name string, at time.Time) error {
-	signed := int64(0)
+	presentAt := int64(0)
 	if !at.IsZero() {
-		signed = at.UnixMicro()
+		presentAt = at.UnixMicro()
 	}
-	_, _, err := l.binding(ctx, "sign", name, backfill.PresenceStale.Microseconds(), signed)
+	_, _, err := l.binding(ctx, "presence", name, backfill.PresenceStale.Microseconds(), presentAt)
 	return err
 }
 
@@ -57,12 +57,12 @@ func (l *Ledger) binding(ctx context.Context, args ...any) (b backfill.RedisBind
 	if server := r.text(3); server != "" {
 		b.Server = server + "/" + strconv.Itoa(l.database())
 	}
-	signed, err := strconv.ParseInt(r.text(4), 10, 64)
+	presentAt, err := strconv.ParseInt(r.text(4), 10, 64)
 	if err != nil {
-		return b, 0, fmt.Errorf("read the last sign of life: %w", err)
+		return b, 0, fmt.Errorf("read the last presence: %w", err)
 	}
-	if signed != 0 {
-		b.PresentAt, b.PresenceAge = time.UnixMicro(signed).UTC(), time.Duration(r.number(5))*time.Microsecond
+	if presentAt != 0 {
+		b.PresentAt, b.PresenceAge = time.UnixMicro(presentAt).UTC(), time.Duration(r.number(5))*time.Microsecond
 	}
 	return b, r.number(6), nil
 }

@@ -89,6 +89,9 @@ func (q *Queue) EnqueueChunks(ctx context.Context, run backfill.Run, chunks []ba
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(enqueueParallel)
 	for _, chunk := range chunks {
+		if ctx.Err() != nil {
+			break // one has failed, and the rest would too
+		}
 		group.Go(func() error { return enqueueChunk(ctx, client, run, chunk, 0) })
 	}
 	return group.Wait()
@@ -152,7 +155,7 @@ func (q *Queue) registered(queue string) (*asynq.Client, error) {
 	return q.client, nil
 }
 
-// TaskState looks up the chunk's task of this generation.
+// TaskState implements backfill.Queue. A task that is active and in no list is removed: no worker has it, and none will take it.
 func (q *Queue) TaskState(ctx context.Context, run backfill.Run, chunk backfill.ChunkID, generation int) (state backfill.TaskState, lastErr string, err error) {
 	id := fillTaskID(backfill.Task{RunID: run.ID(), Attempt: run.Attempt, ChunkID: chunk}, generation)
 	info, err := q.inspector.GetTaskInfo(ingestQueue(run), id)

@@ -140,7 +140,7 @@ func (q *Queue) gone(ctx context.Context, queue, id string) bool {
 // dropUnlisted removes the task where it is active and in no list, and reports whether it was.
 func (q *Queue) dropUnlisted(ctx context.Context, queue, id string) (bool, error) {
 	prefix := "asynq:{" + queue + "}:"
-	dropped, err := dropUnlistedScript.Run(ctx, q.redis, []string{prefix + "active", prefix + "t:" + id}, id).Bool()
+	dropped, err := dropUnlistedScript.Run(ctx, q.redis, []string{prefix + "active", prefix + "lease", prefix + "t:" + id}, id).Bool()
 	if err != nil {
 		return false, backfill.WithClass(backfill.ClassStore, fmt.Errorf("look whether a worker has task %s: %w", id, err))
 	}

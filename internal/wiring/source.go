@@ -67,7 +67,7 @@ func (s *Sources) questions(name string) *sourceQuestions {
 	return s.asked[name]
 }
 
-// Waiting returns since when a source responds to nobody, or this process waits for its response; ok is false while all is well.
+// Waiting returns the wait for a source that responds to nobody, or for a response that this process waits for; ok is false while all is well.
 func (s *Sources) Waiting(name string) (wait backfill.Wait, ok bool) {
 	q := s.questions(name)
 	s.askedMu.Lock()

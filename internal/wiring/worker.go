@@ -226,7 +226,7 @@ func workerName() string {
 func warnAboutKeys(ctx context.Context, cfg config.Config, logger *slog.Logger) {
 	for _, name := range register.Names() {
 		if source := cfg.Sources[name]; source.KeyMissing() {
-			logger.WarnContext(ctx, "no API key: set it, or every chunk from the source fails", "source", name, "setting", source.Settings.Key)
+			logger.WarnContext(ctx, "no API key: set the variable, or every chunk from the source fails", "source", name, "variable", source.Settings.Key)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (db Reader) UndeliveredFailures(ctx context.Context, since time.Time, rate 
 	return found, db.failed("list the undelivered failures", err)
 }
 
-// LastActivity is the last sign of life of an attempt.
+// LastActivity is when something of an attempt was written last.
 type LastActivity struct {
 	At time.Time
 	// Silence is how long ago that was, by the server's clock.
@@ -50,18 +50,18 @@ type LastActivity struct {
 }
 
 // LastActivity returns when the attempt's last outcome was written, or its plan. found is false when the history has neither.
-func (db Reader) LastActivity(ctx context.Context, runID uuid.UUID, attempt int) (sign LastActivity, found bool, err error) {
+func (db Reader) LastActivity(ctx context.Context, runID uuid.UUID, attempt int) (last LastActivity, found bool, err error) {
 	rows, err := selectStructs[struct {
-		LastSign time.Time `ch:"last_sign"`
-		Now      time.Time `ch:"now"`
-		Ended    uint64    `ch:"ended"`
-		Planned  uint64    `ch:"planned"`
+		LastActivity time.Time `ch:"last_activity"`
+		Now          time.Time `ch:"now"`
+		Ended        uint64    `ch:"ended"`
+		Planned      uint64    `ch:"planned"`
 	}](ctx, db, lastActivitySQL, named("run_id", runID), named("attempt", attempt))
 	if err != nil || len(rows) == 0 || rows[0].Planned == 0 {
-		return LastActivity{}, false, db.failed(fmt.Sprintf("read the last sign of run %s", runID), err)
+		return LastActivity{}, false, db.failed(fmt.Sprintf("read the last activity of run %s", runID), err)
 	}
 	r := rows[0]
-	return LastActivity{At: r.LastSign.UTC(), Silence: r.Now.Sub(r.LastSign), Ended: int64(r.Ended), Planned: int64(r.Planned)}, true, nil
+	return LastActivity{At: r.LastActivity.UTC(), Silence: r.Now.Sub(r.LastActivity), Ended: int64(r.Ended), Planned: int64(r.Planned)}, true, nil
 }
 
 // Delivered reports whether an event of this kind was delivered.

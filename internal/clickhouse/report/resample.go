@@ -12,7 +12,7 @@ import (
 	"quantbot/internal/coverage"
 )
 
-// ErrChanged reports that a run was rolled back during a reading, so that its result is of no one moment.
+// ErrChanged means that a run was rolled back during a reading, so that its result is of no one moment.
 var ErrChanged = errors.New("a run was rolled back in the meantime: try again")
 
 // Bucket is a candle made of the served candles that open inside it: open of the first, close of the last, highest,

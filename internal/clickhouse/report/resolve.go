@@ -13,7 +13,7 @@ import (
 // minRunPrefix: run ids begin with their time; eight digits stand for about a minute.
 const minRunPrefix = 8
 
-// ErrNoRunID reports that a text is neither a run id nor the beginning of one.
+// ErrNoRunID means that a text is neither a run id nor the beginning of one.
 var ErrNoRunID = fmt.Errorf("give a run id or at least its first %d characters: %w", minRunPrefix, backfill.ErrUnknownRun)
 
 // ResolveRunID completes the beginning of a run id, of at least eight characters. A whole id is returned without asking,

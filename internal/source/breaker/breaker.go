@@ -131,7 +131,7 @@ func (b *Breaker) note(number int64) {
 }
 
 // isDown decides about a request that got no answer: when one that began later got one, the source works; otherwise a
-// probe returns. A probe that began after the request counts for all that wait for it.
+// probe decides. A probe that began after the request counts for all that wait for it.
 func (b *Breaker) isDown(ctx context.Context, number int64) bool {
 	select {
 	case b.prober <- struct{}{}:
@@ -178,7 +178,7 @@ func (b *Breaker) ask(ctx context.Context) (works bool) {
 	return works
 }
 
-// Down returns since when the source responds to nobody, and why; down is false while it works.
+// Down reports whether the source responds to nobody, since when, and why; down is false while it works.
 func (b *Breaker) Down() (since time.Time, cause error, down bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,7 +9,6 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/candle"
 )
 
@@ -60,33 +59,35 @@ func (c *poolCache) remember(token candle.Token, found pool, err error, now time
 	}
 }
 
-// pool returns the token's pool, from the cache when it is there. Of those that want the same pool at once, one asks; when that one
-// gives up, another asks in its place.
+// pool returns the token's pool, from the cache when it is there. Of those that want the same pool at once, one asks; when its
+// request fails, another asks in its place: each chunk spends a try on its own request alone.
 func (s *Source) pool(ctx context.Context, token candle.Token) (found pool, calls int64, err error) {
 	for {
 		if known, ok := s.pools.find(token, s.now()); ok {
 			return known.pool, 0, known.err
 		}
-		found, calls, err := s.sharedLookup(ctx, token)
-		if ctx.Err() == nil && backfill.ClassOf(err) == backfill.ClassInterrupted {
-			continue // not this one gave up, but the one that asked
+		found, calls, own, err := s.sharedLookup(ctx, token)
+		if own || err == nil || errors.Is(err, errNoPool) || ctx.Err() != nil {
+			return found, calls, err
 		}
-		return found, calls, err
 	}
 }
 
-// sharedLookup asks for the token's pool, or waits for the one that does. calls are those of this one alone.
-func (s *Source) sharedLookup(ctx context.Context, token candle.Token) (found pool, calls int64, err error) {
+// sharedLookup asks for the token's pool, or waits for the one that does. own says that this one asked, with so many calls.
+func (s *Source) sharedLookup(ctx context.Context, token candle.Token) (found pool, calls int64, own bool, err error) {
 	var asks atomic.Bool
 	var asked int64
-	response := s.pools.asking.DoChan(token.String(), func() (any, error) {
+	response := s.pools.asking.DoChan(token.String(), func() (_ any, err error) {
+		if err := ctx.Err(); err != nil {
+			return pool{}, err // it gave up before this began
+		}
 		asks.Store(true)
 		if known, ok := s.pools.find(token, s.now()); ok { // another one asked meanwhile
 			return known.pool, known.err
 		}
-		found, calls, err := s.askPool(ctx, token)
+		var found pool
+		found, asked, err = s.askPool(ctx, token)
 		s.pools.remember(token, found, err, s.now())
-		asked = calls
 		return found, err
 	})
 	var result singleflight.Result
@@ -94,9 +95,9 @@ func (s *Source) sharedLookup(ctx context.Context, token candle.Token) (found po
 	case result = <-response:
 	case <-ctx.Done():
 		if !asks.Load() {
-			return pool{}, 0, ctx.Err()
+			return pool{}, 0, false, ctx.Err()
 		}
 		result = <-response // its own request ends with ctx, and counts
 	}
-	return result.Val.(pool), asked, result.Err
+	return result.Val.(pool), asked, asks.Load(), result.Err
 }

@@ -150,6 +150,40 @@ func TestChunksOfATokenShareOneLookup(t *testing.T) {
 	require.EqualValues(t, 21, calls.Load())
 }
 
+// A failed request is one chunk's try, not one of all that waited for it.
+func TestAFailedLookupIsOneChunksAlone(t *testing.T) {
+	t.Parallel()
+	service := &counted{}
+	var failed atomic.Bool
+	waiting, release := make(chan struct{}), make(chan struct{})
+	source := open(t, today, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/pools") && failed.CompareAndSwap(false, true) {
+			close(waiting)
+			<-release
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		service.ServeHTTP(w, r)
+	}))
+	const chunks = 16
+	var group sync.WaitGroup
+	var failures atomic.Int64
+	ask := func() {
+		if fetch(t.Context(), source, token, candle.Interval1h, aDay).err != nil {
+			failures.Add(1)
+		}
+	}
+	group.Go(ask)
+	<-waiting
+	for range chunks - 1 {
+		group.Go(ask)
+	}
+	close(release)
+	group.Wait()
+	require.EqualValues(t, 1, failures.Load())
+	require.EqualValues(t, 1, service.lookups.Load(), "one of the others asks for all of them")
+}
+
 // One that gives up neither takes the others along nor leaves them waiting.
 func TestWhoeverWaitsForALookupMayGiveUp(t *testing.T) {
 	t.Parallel()
