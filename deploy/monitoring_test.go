@@ -23,7 +23,7 @@ import (
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
 	localtest.Promtool(t, nil, "check", "config", "prometheus/prometheus.yml") // its rules, too
-	localtest.Promtool(t, nil, "test", "rules", "prometheus/alerts_test.yml")
+	localtest.Promtool(t, nil, "test", "rules", "prometheus/alerts_test.yml", "prometheus/alerts_days_test.yml")
 }
 
 type rules struct {
@@ -160,7 +160,7 @@ func TestTheRunbookListsTheMetrics(t *testing.T) {
 	}
 	exist := registered(t)
 	maps.DeleteFunc(exist, func(name string, _ bool) bool { return !strings.HasPrefix(name, "quantbot_") })
-	require.Equal(t, slices.Sorted(maps.Keys(exist)), slices.Sorted(maps.Keys(listed)))
+	require.Equal(t, slices.Sorted(maps.Keys(exist)), slices.Sorted(maps.Keys(listed)), "the rows of docs/operations.md against the registered metrics")
 }
 
 func TestMonitoringIsWiredTogether(t *testing.T) {

@@ -134,7 +134,7 @@ func TestEveryRunStatusIsDescribed(t *testing.T) {
 		text, err := os.ReadFile(document)
 		require.NoError(t, err)
 		for _, status := range backfill.RunStatusNames() {
-			require.Contains(t, string(text), status, "%s does not mention the status", document)
+			require.Regexp(t, "[`\"]"+status+"[`\"]", string(text), "%s does not mention the status", document)
 		}
 	}
 }

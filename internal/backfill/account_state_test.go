@@ -26,6 +26,6 @@ func TestRunStatuses(t *testing.T) {
 			ended = append(ended, status)
 		}
 	}
-	require.Equal(t, []RunStatus{StatusCompleted, StatusFailed, StatusCancelled}, ended)
+	require.Equal(t, []RunStatus{StatusCompleted, StatusFailed, StatusCancelled}, ended, "a status that is an end or not, other than before")
 	require.Equal(t, []string{"running", "completed", "failed", "cancelled", "rolled_back"}, RunStatusNames())
 }

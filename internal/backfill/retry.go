@@ -107,12 +107,12 @@ func (r *Retrier) ended(ctx context.Context, runID uuid.UUID) (RunRecord, error)
 	if err != nil {
 		return record, fmt.Errorf("look up run %s: %w", runID, err)
 	}
-	switch record.Status {
-	case StatusFailed, StatusCancelled:
+	switch {
+	case record.Status.Retryable():
 		return record, nil
-	case StatusRunning:
+	case record.Status == StatusRunning:
 		return record, &RefusedError{Reason: RefusedRetryLost, RunID: runID}
-	case StatusRolledBack:
+	case record.Status == StatusRolledBack:
 		return record, &RefusedError{Reason: RefusedRetryRolledBack, RunID: runID}
 	default:
 		return record, &RefusedError{Reason: RefusedNothingToRetry, RunID: runID, Status: record.Status}

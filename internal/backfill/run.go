@@ -1,6 +1,7 @@
 package backfill
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,9 +22,26 @@ const (
 	StatusRolledBack RunStatus = "rolled_back"
 )
 
+// statuses are all of them, in the order in which they are offered to choose from, with what holds of a run in that state.
+var statuses = []struct {
+	status    RunStatus
+	ended     bool // its latest attempt is over, and its candles are served
+	retryable bool // some of its chunks may be fetched again
+}{
+	{StatusRunning, false, false},
+	{StatusCompleted, true, false},
+	{StatusFailed, true, true},
+	{StatusCancelled, true, true},
+	{StatusRolledBack, false, false},
+}
+
 // RunStatuses are all of them, in the order in which they are offered to choose from.
 func RunStatuses() []RunStatus {
-	return []RunStatus{StatusRunning, StatusCompleted, StatusFailed, StatusCancelled, StatusRolledBack}
+	all := make([]RunStatus, len(statuses))
+	for i, s := range statuses {
+		all[i] = s.status
+	}
+	return all
 }
 
 // RunStatusNames are RunStatuses as text.
@@ -36,9 +54,30 @@ func RunStatusNames() []string {
 	return names
 }
 
+// EndedStatusNames are those that have Ended, as text.
+func EndedStatusNames() []string {
+	var names []string
+	for _, s := range statuses {
+		if s.ended {
+			names = append(names, string(s.status))
+		}
+	}
+	return names
+}
+
 // Ended reports whether the status is that of a run whose latest attempt is over, and whose candles are served.
 func (s RunStatus) Ended() bool {
-	return s == StatusCompleted || s == StatusFailed || s == StatusCancelled
+	return slices.Contains(EndedStatusNames(), string(s))
+}
+
+// Retryable reports whether some chunks of a run with this status may be fetched again.
+func (s RunStatus) Retryable() bool {
+	for _, known := range statuses {
+		if known.status == s {
+			return known.retryable
+		}
+	}
+	return false
 }
 
 // Run is one attempt of a run. The manifest stays the same over its attempts.

@@ -234,3 +234,16 @@ func (in *ingestion) check() error {
 	}
 	return checkFormat(o.format)
 }
+
+// runRequest is the run of an ingestion, without what the worklist wants.
+func (a *app) runRequest(in ingestion) (runRequest, error) {
+	r := runRequest{
+		PlanRequest: backfill.PlanRequest{Request: in.request, NoResume: in.options.noResume, Force: in.options.force},
+		rng:         in.rng,
+		manifest: manifest.Manifest{
+			Priority: in.priority, Outliers: in.outliers, Labels: in.labels, NoPublishedFiles: in.request.NoPublishedFiles,
+			HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits,
+		},
+	}
+	return r, a.openSources(&r)
+}

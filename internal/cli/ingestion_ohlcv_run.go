@@ -49,19 +49,6 @@ func (a *app) runIngestionOHLCV(ctx context.Context, o *ingestOptions) error {
 	return a.launch(ctx, launch, runs...)
 }
 
-// runRequest is the run of an ingestion, without what the worklist wants.
-func (a *app) runRequest(in ingestion) (runRequest, error) {
-	r := runRequest{
-		PlanRequest: backfill.PlanRequest{Request: in.request, NoResume: in.options.noResume, Force: in.options.force},
-		rng:         in.rng,
-		manifest: manifest.Manifest{
-			Priority: in.priority, Outliers: in.outliers, Labels: in.labels, NoPublishedFiles: in.request.NoPublishedFiles,
-			HaltRejectionRate: in.options.haltRate, MaxCredits: in.options.maxCredits,
-		},
-	}
-	return r, a.openSources(&r)
-}
-
 // openSources checks the names of the source and its fallbacks, and gives the request their rules. It needs no key and no server:
 // nothing is asked.
 func (a *app) openSources(r *runRequest) error {

@@ -53,12 +53,16 @@ func TestRunsDetailsShowsEveryColumn(t *testing.T) {
 	}
 	full := filledRow(t)
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[backfill.RunRow]()) {
-		require.False(t, reflect.ValueOf(full).FieldByIndex(field.Index).IsZero(), "filledRow gives column %s no value", field.Tag.Get("json"))
+		require.False(t, reflect.ValueOf(full).FieldByIndex(field.Index).IsZero(), "column %s has no value: neither filledRow nor NewRunRow gives it one", field.Tag.Get("json"))
 		without := full
 		reflect.ValueOf(&without).Elem().FieldByIndex(field.Index).SetZero()
 		column := field.Tag.Get("json")
 		if differs := shown(without) != shown(full); differs == slices.Contains(onlyInJSON, column) {
-			t.Errorf("column %s: printDetails shows it: %t, and onlyInJSON says the same", column, differs)
+			if differs {
+				t.Errorf("printDetails shows column %s, which onlyInJSON names", column)
+			} else {
+				t.Errorf("printDetails does not show column %s, and onlyInJSON does not name it", column)
+			}
 		}
 	}
 }

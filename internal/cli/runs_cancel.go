@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"quantbot/internal/backfill"
 	"quantbot/internal/config"
 	"quantbot/internal/manifest"
+	"quantbot/internal/operate"
 	"quantbot/internal/wiring"
 )
 
@@ -29,7 +29,7 @@ func newRunsCancelCommand(a *app) *cobra.Command {
 ends as cancelled; what was stored stays. No worker needs to be there. The same input can be run again at once.`,
 		Example:     "  quantbot ohlcv runs-cancel 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
 		Args:        cobra.ExactArgs(1),
-		Annotations: forRuns(backfill.StatusRunning),
+		Annotations: forRuns(operate.Allowing(operate.Cancel)...),
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/operate"
 	"quantbot/internal/wiring"
 )
 
@@ -26,7 +27,7 @@ func newRunsRestoreCommand(a *app) *cobra.Command {
 		Long:        "Take a rollback back: the run's candles are served again, at once. It is refused once a sweep has begun to purge the run.",
 		Example:     "  quantbot ohlcv runs-restore 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f",
 		Args:        cobra.ExactArgs(1),
-		Annotations: forRuns(backfill.StatusRolledBack),
+		Annotations: forRuns(operate.Allowing(operate.Restore)...),
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"quantbot/internal/backfill"
+	"quantbot/internal/operate"
 	"quantbot/internal/wiring"
 )
 
@@ -26,7 +27,7 @@ succeeded is not fetched again, and the run's numbers are exact afterwards. Chun
 ended (a worker that came back late) are counted without being fetched again.`,
 		Example:     "  quantbot ohlcv runs-retry 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --wait",
 		Args:        cobra.ExactArgs(1),
-		Annotations: forRuns(backfill.StatusFailed, backfill.StatusCancelled),
+		Annotations: forRuns(operate.Allowing(operate.Retry)...),
 	})
 }
 

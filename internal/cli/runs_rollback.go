@@ -11,6 +11,7 @@ import (
 
 	"quantbot/internal/backfill"
 	"quantbot/internal/config"
+	"quantbot/internal/operate"
 	"quantbot/internal/wiring"
 )
 
@@ -33,7 +34,7 @@ It first says what it would do, then asks. It refuses while the run is running, 
 that the undo would need.`,
 		Example:     "  quantbot ohlcv runs-rollback 0192f0c1-5e0c-7cc0-9f5e-0a6a6d5c1b2f --dry-run\n  quantbot ohlcv runs-rollback 0192f0c1 --yes --reason 'source was wrong'",
 		Args:        cobra.ExactArgs(1),
-		Annotations: forRuns(backfill.StatusCompleted, backfill.StatusFailed, backfill.StatusCancelled),
+		Annotations: forRuns(operate.Allowing(operate.Rollback)...),
 	})
 }
 

@@ -106,7 +106,7 @@ func (db *DB) deduplicate(ctx context.Context, run backfill.Run, chunk backfill.
 func (db *DB) visibleOthers(ctx context.Context, run backfill.Run, chunk backfill.Chunk) (map[int64][]version, error) {
 	others := make(map[int64][]version)
 	params := []any{
-		named("window", uint32(db.window.Seconds())), named("run_id", run.ID()),
+		named("ended", backfill.EndedStatusNames()), named("window", uint32(db.window.Seconds())), named("run_id", run.ID()),
 		named("chain", string(chunk.Token.Chain)), named("token_address", chunk.Token.Address), named("interval", uint32(chunk.Interval)),
 		named("from", storableTime(chunk.Range.From).Unix()), named("to", storableTime(chunk.Range.To).Unix()),
 	}

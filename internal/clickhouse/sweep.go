@@ -119,7 +119,7 @@ var errHidden = errors.New("a run was rolled back meanwhile")
 func (db *DB) sweepSlice(ctx context.Context, s backfill.SweepRequest, slice sweepSlice) (int64, error) {
 	id := uuid.New()
 	err := db.exec(ctx, streamTimeout, findRedundantSQL,
-		named("operation_id", id), named("window", uint32(s.Window.Seconds())),
+		named("operation_id", id), named("ended", backfill.EndedStatusNames()), named("window", uint32(s.Window.Seconds())),
 		named("month", slice.month), named("interval", slice.interval),
 		named("from_chain", string(slice.from.Chain)), named("from_token", slice.from.Address),
 		named("to_chain", string(slice.to.Chain)), named("to_token", slice.to.Address))

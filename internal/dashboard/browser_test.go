@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -83,6 +84,9 @@ func testPages(t *testing.T, b *browser) {
 	}
 }
 
+// withoutFeatures are chromedp's own, and those by which each page gets a process of its own.
+const withoutFeatures = "site-per-process,Translate,BlinkGenPropertyTrees,BackForwardCache,ProactivelySwapBrowsingInstance,SpareRendererForSitePerProcess"
+
 // browser is one Chromium for a test.
 type browser struct{ ctx context.Context }
 
@@ -98,7 +102,7 @@ func newBrowser(t testing.TB) *browser {
 	require.NotEmpty(t, program, "no Chromium on the PATH: run scripts/setup tests")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-features", withoutFeatures), chromedp.Flag("disable-sync", true), chromedp.UserDataDir(t.TempDir()),
 		chromedp.WSURLReadTimeout(time.Minute))
 	allocator, release := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
@@ -229,17 +233,21 @@ func (b *tab) requireNoSidewaysScroll(t testing.TB, where string) {
 	}
 }
 
-// screenshot keeps a picture of the whole page where QUANTBOT_SCREENSHOTS says, else among the test's artifacts.
+// screenshot keeps a picture of the whole page where QUANTBOT_SCREENSHOTS says, else among the test's artifacts, if these are kept
+// (go test -artifacts).
 func (b *tab) screenshot(t testing.TB, name string) {
 	t.Helper()
+	dir := os.Getenv("QUANTBOT_SCREENSHOTS")
+	if dir == "" {
+		if kept := flag.Lookup("test.artifacts"); kept == nil || kept.Value.String() != "true" {
+			return
+		}
+		dir = t.ArtifactDir()
+	}
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	require.NoError(t, err)
-	dir := os.Getenv("QUANTBOT_SCREENSHOTS")
-	if dir == "" {
-		dir = t.ArtifactDir()
-	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600))
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"reflect"
 	"testing"
 	"time"
 
@@ -41,6 +42,9 @@ func TestManifestJSON(t *testing.T) {
 	latest := fifth
 	latest.Labels = map[string]string{"study": "wicks"}
 
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Manifest]()) {
+		require.False(t, reflect.ValueOf(latest).FieldByIndex(field.Index).IsZero(), "the latest form has no %s: it is a new form, with a new file", field.Name)
+	}
 	const file = "testdata/manifest_v6.json"
 	encoded, err := json.MarshalIndent(latest, "", "  ")
 	require.NoError(t, err)

@@ -19,21 +19,31 @@ const (
 	Cancel   Action = "cancel"
 )
 
-// offered lists the actions that a status of a run allows, the likeliest first.
-var offered = map[backfill.RunStatus][]Action{
-	backfill.StatusRunning:    {Cancel},
-	backfill.StatusCompleted:  {Rollback},
-	backfill.StatusFailed:     {Retry, Rollback},
-	backfill.StatusCancelled:  {Retry, Rollback},
-	backfill.StatusRolledBack: {Restore},
+// Offered returns the actions that the status of a run allows, the likeliest first.
+func Offered(status backfill.RunStatus) []Action {
+	switch {
+	case status == backfill.StatusRunning:
+		return []Action{Cancel}
+	case status == backfill.StatusRolledBack:
+		return []Action{Restore}
+	case status.Retryable():
+		return []Action{Retry, Rollback}
+	case status.Ended():
+		return []Action{Rollback}
+	}
+	return nil
 }
 
-// Offered returns the actions that the status of a run allows, the likeliest first.
-func Offered(status backfill.RunStatus) []Action { return slices.Clone(offered[status]) }
+// Allowing returns the statuses that allow the action.
+func Allowing(action Action) []backfill.RunStatus {
+	return slices.DeleteFunc(backfill.RunStatuses(), func(status backfill.RunStatus) bool {
+		return !slices.Contains(Offered(status), action)
+	})
+}
 
 // Refused returns why the status of a run does not allow the action; nil when it does.
 func Refused(action Action, runID uuid.UUID, status backfill.RunStatus) *backfill.RefusedError {
-	if slices.Contains(offered[status], action) {
+	if slices.Contains(Offered(status), action) {
 		return nil
 	}
 	return &backfill.RefusedError{Reason: reason(action, status), RunID: runID, Status: status}

@@ -38,6 +38,6 @@ func TestActionsThatAStatusAllows(t *testing.T) {
 	}
 	require.ElementsMatch(t, backfill.RunStatuses(), tested, "a status without a row here")
 	for _, status := range backfill.RunStatuses() {
-		require.Contains(t, offered, status, "what may be done to such a run")
+		require.NotEmpty(t, Offered(status), "what may be done to a %s run", status)
 	}
 }

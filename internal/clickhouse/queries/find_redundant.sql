@@ -21,7 +21,7 @@ FROM
             (
                 SELECT run_id
                 FROM ohlcv_ingestion_runs
-                WHERE status IN ('completed', 'failed', 'cancelled')
+                WHERE status IN {ended:Array(String)}
                   AND completed_at <= now64(3) - toIntervalSecond({window:UInt32})
             ) AS settled
         FROM ohlcv_candle_versions
