@@ -73,7 +73,7 @@ func TestDoctorLooksAtEverything(t *testing.T) {
 	require.Regexp(t, `ok +source birdeye +answers, within `, h.ok(t, "doctor", "--ask-sources").stdout)
 	require.EqualValues(t, 1, h.market.Stats().Requests)
 	h.worker(t)
-	require.Eventually(t, func() bool { return strings.Contains(h.ok(t, "doctor").stdout, "1 worker running") }, 2*time.Minute, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(h.ok(t, "doctor").stdout, "1 worker running") }, 2*time.Minute, lookEvery)
 
 	receiver.Close()
 	h.market.SetFaults([]simmarket.Fault{{Kind: "500"}})

@@ -57,5 +57,5 @@ func TestWithoutWorkersAStartedRunSaysSo(t *testing.T) {
 	const says = "no worker is running: start one with `worker`"
 	require.Contains(t, h.ok(t, input...).stderr, says)
 	h.worker(t)
-	require.Eventually(t, func() bool { return !strings.Contains(h.ok(t, input...).stderr, says) }, 2*time.Minute, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return !strings.Contains(h.ok(t, input...).stderr, says) }, 2*time.Minute, lookEvery)
 }

@@ -253,6 +253,9 @@ func (h *harness) follow(t *testing.T, args ...string) *sharedText {
 	return says
 }
 
+// lookEvery is how often a test that waits runs a whole command or loads a page: more often, that alone would keep the machine busy.
+const lookEvery = 500 * time.Millisecond
+
 // Ten outages, each said in the same sentence in every place where people look; -v prints the table.
 func TestTenOutagesAreSaidTheSameEverywhere(t *testing.T) {
 	t.Parallel()
@@ -269,7 +272,7 @@ func TestTenOutagesAreSaidTheSameEverywhere(t *testing.T) {
 				maps.Copy(own.vars, o.vars(t, h))
 				worker := own.worker(t)
 				t.Cleanup(func() { _ = worker.Process.Kill() }) // in order, it would wait for the store for as long as it may
-				require.Eventually(t, func() bool { return strings.Contains(h.run(t, "doctor").stdout, "1 worker running") }, seenWithin, 100*time.Millisecond)
+				require.Eventually(t, func() bool { return strings.Contains(h.run(t, "doctor").stdout, "1 worker running") }, seenWithin, lookEvery)
 			}
 			if o.begin != nil && !o.after {
 				o.begin(t, h, proxies)
@@ -314,7 +317,7 @@ func (h *harness) requireSaidEverywhere(t *testing.T, o outage, id, page string,
 	for name, text := range places { // beside one another: a command takes seconds while a store is away
 		looking.Go(func() {
 			var sentence string
-			assert.Eventually(t, func() bool { sentence = said.FindString(text()); return sentence != "" }, 2*time.Minute, 100*time.Millisecond, name)
+			assert.Eventually(t, func() bool { sentence = said.FindString(text()); return sentence != "" }, 2*time.Minute, lookEvery, name)
 			mu.Lock()
 			defer mu.Unlock()
 			if sentence != "" {

@@ -117,7 +117,7 @@ func (p *places) requireSaid(t *testing.T, on, reason, says string) {
 		maps.DeleteFunc(silent, func(_ string, look func() bool) bool { return look() })
 		return len(silent) == 0
 	}
-	if !assert.Eventually(t, said, seenWithin, 200*time.Millisecond) {
+	if !assert.Eventually(t, said, seenWithin, lookEvery) {
 		t.Fatalf("not said by %v", slices.Collect(maps.Keys(silent)))
 	}
 	t.Log("said everywhere after", time.Since(began).Round(100*time.Millisecond))
@@ -239,7 +239,7 @@ func TestASourceThatAnswersNobodyIsSeen(t *testing.T) {
 			h.market.SetFaults(nil)
 			require.Equal(t, 0, <-p.code)
 			ready := func() bool { return strings.Contains(h.ok(t, "ohlcv", "sources").stdout, "ready") }
-			require.Eventually(t, ready, seenWithin, 100*time.Millisecond)
+			require.Eventually(t, ready, seenWithin, lookEvery)
 		})
 	}
 }
