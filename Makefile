@@ -44,7 +44,7 @@ setup/tests: ## Also fetch what only tests need: Chromium and Prometheus
 # Many tests wait for programs and engines, not for a processor: twice as many at a time as Go would run, and one package more.
 # Packages start in this order: those that take longest first, so that none is left to run alone at the end. Nobody debugs these
 # programs: without DWARF (-w) they are linked in half the time; stack traces keep their lines.
-LONGEST := ./test/chaos ./internal/cli ./internal/clickhouse ./internal/dashboard ./internal/wiring
+LONGEST := ./internal/cli ./test/chaos ./internal/clickhouse ./internal/dashboard ./internal/wiring
 test: setup/tests ## Run all tests; RACE=1: with the race detector
 	n=$$(getconf _NPROCESSORS_ONLN); go test -ldflags=-w -timeout 30m $(if $(RACE),-race) -p $$((n + 1)) -parallel $$((2 * n)) $(LONGEST) ./...
 
